@@ -1,0 +1,21 @@
+# The tuner with locked dependencies; serves as the image of a Ray cluster's head and workers.
+# For CUDA nodes build with --build-arg BASE=nvidia/cuda:13.0.1-devel-ubuntu24.04
+ARG BASE=python:3.12-slim-bookworm
+FROM ${BASE}
+
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends gcc libc6-dev make python3 python3-venv \
+ && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /opt/raydgp
+COPY pyproject.toml requirements.lock README.md Makefile ./
+COPY raydgp raydgp
+COPY jobs jobs
+COPY configs configs
+RUN make .venv/.installed
+ENV PATH=/opt/raydgp/.venv/bin:${PATH} RAY_USAGE_STATS_ENABLED=0
+
+# Runs and MLflow's database belong on a volume.
+WORKDIR /work
+ENTRYPOINT ["raydgp"]
+CMD ["doctor"]

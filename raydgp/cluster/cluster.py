@@ -1,0 +1,200 @@
+"""A cluster as the driver sees it: starts the pool, keeps layers going, brings their faults home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from raydgp import errors
+from raydgp.cluster.baselines import Baselines, measure_baselines
+from raydgp.cluster.lane import one_line
+from raydgp.cluster.layer import LayerJob, LayerOutcome, tune_layer
+from raydgp.cluster.pool import PoolSettings, RunnerPool
+from raydgp.cluster.recorder import Recorder
+from raydgp.cluster.session import connect
+from raydgp.cluster.station import REAL, Station
+from raydgp.errors import InputError, RaydgpError
+from raydgp.records import Context, Record
+from raydgp.records.history import known
+from raydgp.settings import TuneSettings
+from raydgp.space import config_space
+from raydgp.workloads import Workload, zoo
+
+
+class Cluster:
+    """Runners, and searches that use them; a context manager that leaves nothing of itself running.
+
+    Args:
+        settings: of the run.
+        journal: file that every measurement is written to.
+        station: what builds and runs.
+
+    Attributes:
+        target: attributes of the runners' target.
+        device: what the first runner runs on.
+        versions: of raydgp, tvm, and what else shapes the kernels.
+
+    Raises:
+        InputError: no cluster at the address, no such device in it, or more threads than a runner has cores.
+        RunnersLost: no runner starts.
+    """
+
+    target: dict[str, Any]
+    device: dict[str, Any]
+    versions: dict[str, str]
+
+    def __init__(self, settings: TuneSettings, journal: Path, station: Station = REAL) -> None:
+        self._settings, self._journal, self._station = settings, journal, station
+        self._pool: ActorHandle | None = None
+        self._ours = False
+
+    def __enter__(self) -> Self:
+        self._ours = connect(self._settings.ray.address)
+        try:
+            self._here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+            self._start_pool()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the runners, and the session with Ray if this cluster began it."""
+        if self._pool:
+            ray.kill(self._pool)  # its runners end with it
+        self._pool = None
+        if self._ours:
+            ray.shutdown()
+        self._ours = False
+
+    def tune(self, tasks: Sequence[zoo.Task], records: Iterable[Record] = ()) -> list[LayerOutcome]:
+        """Searches the tasks, some at a time.
+
+        Args:
+            records: what the journal holds already; none of that is measured again.
+
+        Returns:
+            How each task ended, in the order that they did.
+
+        Raises:
+            JournalError: the journal cannot be written.
+            RunnersLost: no runner is left.
+        """
+        records = list(records)
+        assert self._pool
+        waiting = [self._job(task, records) for task in tasks]
+        running: list[ray.ObjectRef] = []
+        outcomes = []
+        with _raised_here(), self._recorder() as recorder:
+            try:
+                while waiting or running:
+                    while waiting and len(running) < self._settings.ray.layers_in_flight:
+                        layer = tune_layer.options(scheduling_strategy=self._here)
+                        running.append(layer.remote(waiting.pop(0), self._pool, recorder))
+                    (ended,), running = ray.wait(running)
+                    outcome = ray.get(ended)
+                    if outcome.fault:
+                        name, message = outcome.fault
+                        raise getattr(errors, name, RaydgpError)(message)
+                    outcomes.append(outcome)
+            finally:
+                for reference in running:
+                    ray.cancel(reference, force=True)
+        return outcomes
+
+    def baselines(self, workloads: Sequence[Workload]) -> Baselines:
+        """What the first runner's processors reach without tuning; nothing for a GPU. To be called before `tune`.
+
+        Raises:
+            RaydgpError: they cannot be measured there.
+        """
+        if self.target["kind"] != "llvm":
+            return Baselines()
+        there = NodeAffinitySchedulingStrategy(self._node_id, soft=False)
+        with _raised_here():
+            found: Baselines = ray.get(
+                measure_baselines.options(scheduling_strategy=there).remote(self._settings.measure, workloads)
+            )
+        return found
+
+    def _start_pool(self) -> None:
+        settings, ray_settings = self._settings, self._settings.ray
+        if settings.target == "cuda" and self._ours and ray_settings.address is None and not _gpus():
+            raise InputError("target cuda: this machine has no GPU that Ray sees; use target llvm, or join a cluster")
+        pool_settings = PoolSettings(
+            kind=settings.target,
+            measure=settings.measure,
+            runners=ray_settings.runners,
+            accelerator=ray_settings.accelerator,
+        )
+        pool: Any = ray.remote(RunnerPool)
+        options = {"num_cpus": 0, "scheduling_strategy": self._here, "max_concurrency": 10_000}
+        self._pool = pool.options(**options).remote(pool_settings, self._station)
+        with _raised_here():
+            about: dict[str, Any] = self._ask("describe")
+        self.target, self.device, self.versions = about["target"], about["device"], about["versions"]
+        self._node_id = about["node_id"]
+
+    def _ask(self, method: str) -> Any:
+        assert self._pool
+        return ray.get(getattr(self._pool, method).remote())
+
+    def _job(self, task: zoo.Task, records: list[Record]) -> LayerJob:
+        settings = self._settings
+        space = config_space(task.workload, settings.target)
+        context = Context(
+            task=task.name,
+            workload=task.workload.to_dict(),
+            target=self.target,
+            space_hash=space.hash,
+            strategy=settings.strategy,
+            seed=settings.seed,
+            run=settings.run_name,
+        )
+        return LayerJob(
+            context=context,
+            trials=settings.trials,
+            batch=settings.batch,
+            options=settings.options,
+            known=known(records, space.hash),
+        )
+
+    @contextmanager
+    def _recorder(self) -> Iterator[ActorHandle]:
+        actor: Any = ray.remote(Recorder)
+        recorder = actor.options(num_cpus=0, scheduling_strategy=self._here).remote()
+        try:
+            ray.get(recorder.open.remote(str(self._journal.resolve())))
+            yield recorder
+            ray.get(recorder.close.remote())
+        finally:
+            ray.kill(recorder)
+
+
+@contextmanager
+def _raised_here() -> Iterator[None]:
+    """An error on purpose that an actor raised becomes the same error of this process, and one line."""
+    try:
+        yield
+    except RayTaskError as error:
+        if isinstance(error, RaydgpError):
+            raise error.cause from None
+        raise
+    except RayError as error:
+        raise RaydgpError(
+            f"a process of the run was lost ({one_line(error)}); run the same command to resume"
+        ) from None
+
+
+def _gpus() -> float:
+    return ray.cluster_resources().get("GPU", 0.0)

@@ -1,0 +1,132 @@
+"""A layer task: the search of one layer, driven through Ray Tune within one Ray task."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+from ray import tune
+from ray.actor import ActorHandle
+from ray.tune.search import Searcher
+
+from raydgp.cluster.searcher import RaydgpSearcher
+from raydgp.cluster.trainable import MeasureBatch
+from raydgp.records import Context, Measurement
+from raydgp.space import config_space
+from raydgp.workloads import from_dict
+
+_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the journal is what a run resumes from
+    "TUNE_MAX_PENDING_TRIALS_PG": "1",
+    "TUNE_WARN_THRESHOLD_S": "1000",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerJob:
+    """What a layer task is told.
+
+    Attributes:
+        context: of its records; says the workload, the target, the strategy and the seed.
+        trials: configurations to measure.
+        batch: configurations of a Tune trial, at most.
+        options: of the strategy.
+        known: of this space, from the journal.
+    """
+
+    context: Context
+    trials: int
+    batch: int
+    options: dict[str, Any] = field(default_factory=dict)
+    known: dict[int, Measurement] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerOutcome:
+    """How a layer task ended.
+
+    Attributes:
+        best: configuration and GFLOPS; None when nothing ran.
+        fault: name and message of the error that ended it before its time.
+    """
+
+    task: str
+    best: tuple[int, float] | None
+    measured: int
+    failed: int
+    fault: tuple[str, str] | None
+
+
+class _LayerSearcher(RaydgpSearcher):
+    """Thinks only while no kernel is timed on its node, and stops at a fault without learning from it."""
+
+    def __init__(self, job: LayerJob, pool: ActorHandle) -> None:
+        context = job.context
+        space = config_space(from_dict(context.workload), context.target["kind"])
+        super().__init__(space, context.strategy, job.trials, job.batch, context.seed, job.options, job.known)
+        self.fault: tuple[str, str] | None = None
+        self._pool, self._node_id = pool, ray.get_runtime_context().get_node_id()
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]
+        if self.fault or self.search.done:
+            return Searcher.FINISHED
+        ray.get(self._pool.enter.remote(self._node_id))
+        try:
+            config = super().suggest(trial_id)
+        finally:
+            self._pool.leave.remote(self._node_id)
+        if isinstance(config, dict):
+            del config["knobs"]  # Tune copies and flattens every one several times; the trainable does without
+        return config
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        if result and result.get("fault"):
+            self.fault = tuple(result["fault"])
+        elif error or not result:
+            self.fault = ("RaydgpError", "the process that measures a batch was lost; run the same command to resume")
+        else:
+            super().on_trial_complete(trial_id, result)
+
+
+@ray.remote(num_cpus=0, max_retries=0)
+def tune_layer(job: LayerJob, pool: ActorHandle, recorder: ActorHandle) -> LayerOutcome:
+    """Searches one layer to the end of its budget, or to a fault. Leaves nothing behind but the journal's records."""
+    os.environ.update(_ENVIRONMENT)
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    searcher = _LayerSearcher(job, pool)
+    parameters = tune.with_parameters(MeasureBatch, pool=pool, recorder=recorder, context=job.context)
+    # A trial must hold something, but a hundredth of a processor would keep a build from the whole one that it takes.
+    here = tune.PlacementGroupFactory([{f"node:{ray.util.get_node_ip_address()}": 0.001}])
+    trainable = tune.with_resources(parameters, here)
+    # Tune keeps trainables by name for the whole Ray job: with one name, layers would get each other's parameters.
+    trainable.__name__ = f"MeasureBatch-{uuid.uuid4().hex}"
+    with tempfile.TemporaryDirectory(prefix="raydgp-tune-") as folder:
+        tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                metric="best_gflops",
+                mode="max",
+                num_samples=-1,
+                max_concurrent_trials=1,
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                storage_path=folder,
+                verbose=0,
+                failure_config=tune.FailureConfig(fail_fast=True),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                log_to_file=False,
+            ),
+        ).fit()
+    found = searcher.search
+    return LayerOutcome(
+        task=job.context.task, best=found.best, measured=found.measured, failed=found.failed, fault=searcher.fault
+    )

@@ -1,0 +1,280 @@
+"""The pool: the one scheduler of builds and runs. It knows faults, not searches."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import ray
+from ray.exceptions import RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from raydgp.cluster.builds import builder
+from raydgp.cluster.gate import Gate
+from raydgp.cluster.lane import Call, Lane, Lost, one_line
+from raydgp.cluster.runner import Runner
+from raydgp.cluster.station import Station
+from raydgp.errors import RaydgpError, RunnersLost
+from raydgp.kernels.builder import Built
+from raydgp.kernels.supervisor import Result
+from raydgp.records import Measurement, Phases, Status
+from raydgp.settings import MeasureSettings
+from raydgp.space import config_space
+from raydgp.workloads import from_dict
+
+_GATHER_S = 0.01  # measurements that end within it are handed over, and journalled, together
+_ACCELERATOR = "ray.io/accelerator-type"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolSettings:
+    """What a pool is told.
+
+    Attributes:
+        kind: of target, `llvm` or `cuda`.
+        runners: at most so many; as many as there is room for by default.
+        accelerator: Ray's label of the GPUs to use; any by default.
+        grace_s: what a build or run may take beyond its own limit, which its supervisor keeps: the start of children
+            and the first reference of a workload.
+        patience_s: how long no runner may be there before the run is given up.
+        scan_s: how often nodes are looked at.
+    """
+
+    kind: str
+    measure: MeasureSettings
+    runners: int | None = None
+    accelerator: str | None = None
+    grace_s: float = 260.0
+    patience_s: float = 120.0
+    scan_s: float = 2.0
+
+
+class RunnerPool:
+    """Measures configurations on the runners of a cluster.
+
+    On CPUs builds and runs share the processors: a gate for each node keeps them apart. On GPUs they overlap freely.
+    """
+
+    def __init__(self, settings: PoolSettings, station: Station) -> None:
+        self._settings, self._station = settings, station
+        self._shared_station = ray.put(station)
+        self._builders: dict[str | None, Any] = {}
+        self._lanes: list[Lane] = []
+        self._gates: dict[str, Gate] = {}
+        self._ready: deque[Call] = deque()
+        self._about: dict[str, Any] | None = None
+        self._admitted = asyncio.Event()
+        self._last_open_s = time.monotonic()
+        self._lost: RaydgpError | None = None
+        self._watch = asyncio.get_running_loop().create_task(self._look_around())
+
+    # --- what callers use
+
+    async def describe(self) -> dict[str, Any]:
+        """Waits for the first runner: its target, device, versions and node.
+
+        Raises:
+            InputError: none can ever start: no such device, or fewer cores than threads.
+            RunnersLost: none started in time.
+        """
+        while self._about is None:
+            self._admitted.clear()
+            if self._lost:
+                raise self._lost
+            await self._admitted.wait()
+        return self._about
+
+    async def measure_all(self, workload: dict[str, Any], indices: list[int]) -> AsyncIterator[list[dict[str, Any]]]:
+        """Measures many at a time; yields, until all are there, those that ended since the last yield.
+
+        One call for a batch, because calls are what a cluster costs: a third of a millisecond of processor time each on
+        both sides.
+
+        Raises:
+            RunnersLost: as `measure`.
+        """
+        pending = {asyncio.ensure_future(self.measure(workload, index)) for index in indices}
+        while pending:
+            ended, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if pending:
+                more, pending = await asyncio.wait(pending, timeout=_GATHER_S)
+                ended |= more
+            yield [task.result() for task in ended]
+
+    async def measure(self, workload: dict[str, Any], index: int) -> dict[str, Any]:
+        """Builds and runs one configuration: `Measurement.to_dict()`, whatever the configuration does.
+
+        Raises:
+            RunnersLost: no runner is left; says nothing about the configuration.
+        """
+        about = await self.describe()
+        began = time.monotonic()
+        if not config_space(from_dict(workload), self._settings.kind).valid(np.array([index]))[0]:
+            refused = Result(status=Status.INVALID, error=f"statically invalid on {self._settings.kind}")
+            return _measurement(index, refused, about, 0.0, began)
+        build_s, losses, avoid = 0.0, 0, None
+        while True:
+            built, library = await self._build(workload, index, about["target"])
+            build_s += built.build_s
+            if built.status is not Status.OK:
+                return _measurement(index, Result(status=built.status, error=built.error), about, build_s, began)
+            call = Call(workload, index, library, avoid)
+            try:
+                result, runner = await self._run(call)
+                return _measurement(index, result, runner, build_s, began)
+            except Lost as lost:
+                losses, avoid = losses + lost.blamed, call.avoid
+                if losses == 2:
+                    error = f"two runners were lost in its run: {lost}"
+                    return _measurement(index, Result(status=Status.RUNNER_LOST, error=error), about, build_s, began)
+
+    async def enter(self, node_id: str) -> None:
+        """Waits until a node's processors are free of runs and keeps them so until `leave`: for what searches think."""
+        if gate := self._gates.get(node_id):
+            await gate.enter_together()
+
+    async def leave(self, node_id: str) -> None:
+        if gate := self._gates.get(node_id):
+            gate.leave_together()
+
+    # --- builds and runs
+
+    async def _build(self, workload: dict[str, Any], index: int, target: dict[str, Any]) -> tuple[Built, ray.ObjectRef]:
+        timeout_s = self._settings.measure.build_timeout_s
+        limits_s = [timeout_s, timeout_s + self._settings.grace_s]
+        gates = {lane.node_id: lane.gate for lane in self._lanes if lane.node_id and lane.gate}
+        node_id = min(gates, key=lambda node_id: gates[node_id].load, default=None)
+        async with gates[node_id].together() if node_id else nullcontext():
+            began = time.monotonic()
+            task = self._builders.get(node_id) or self._builders.setdefault(node_id, builder(node_id))
+            outcome, library = task.remote(self._shared_station, self._settings.kind, workload, index, target, limits_s)
+            try:
+                return await outcome, library
+            except RayError as failure:
+                build_s = time.monotonic() - began
+                if build_s < limits_s[1]:
+                    return Built(status=Status.BUILD_ERROR, error=one_line(failure), build_s=build_s), library
+                error = "the building process hung and was killed"
+                return Built(status=Status.BUILD_TIMEOUT, error=error, build_s=build_s), library
+
+    async def _run(self, call: Call) -> tuple[Result, dict[str, Any]]:
+        """The result and who gave it.
+
+        Raises:
+            Lost, RunnersLost
+        """
+        if self._lost:
+            raise self._lost
+        self._ready.append(call)
+        self._dispatch()
+        return await call.outcome
+
+    def _dispatch(self) -> None:
+        """Hands ready calls to runners with room, the least busy first, rather not to one that was lost with it."""
+        while self._ready:
+            call = self._ready[0]
+            free = [lane for lane in self._lanes if lane.has_room]
+            for lane in sorted(free, key=lambda lane: (lane.load, lane is call.avoid)):
+                if lane.submit(call):
+                    self._ready.popleft()
+                    break
+            else:
+                return
+
+    # --- runners
+
+    def _changed(self, lane: Lane) -> None:
+        if lane.is_open and lane.about:
+            self._last_open_s = time.monotonic()
+            if self._about is None:
+                self._about = lane.about
+                self._admitted.set()
+            if lane.about["target"] != self._about["target"]:
+                lane.close("its target is not that of the first runner")
+        self._dispatch()
+
+    async def _look_around(self) -> None:
+        """Opens lanes where nodes come, drops those whose node went, gives up when no runner was there for long."""
+        try:
+            while True:
+                alive = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
+                for lane in self._lanes:
+                    if lane.node_id and lane.node_id not in alive:
+                        lane.close("its node is gone")
+                self._lanes = [lane for lane in self._lanes if lane.node_id is None or lane.node_id in alive]
+                self._lanes += self._new_lanes(alive)
+                if self._about is None and any(lane.fault for lane in self._lanes):
+                    return
+                self._dispatch()
+                if any(lane.is_open for lane in self._lanes):
+                    self._last_open_s = time.monotonic()
+                if time.monotonic() - self._last_open_s > self._settings.patience_s:
+                    return
+                await asyncio.sleep(self._settings.scan_s)
+        finally:
+            self._give_up()
+
+    def _new_lanes(self, alive: dict[str, dict[str, Any]]) -> list[Lane]:
+        """A lane for each node with processors, or for each GPU, as far as there is none yet."""
+        if self._settings.kind == "cuda":
+            gpus = sum(int(node["Resources"].get("GPU", 0)) for node in alive.values() if self._wanted(node))
+            room = (self._settings.runners or max(1, gpus)) - len(self._lanes)
+            return [self._lane(None) for _ in range(room)]
+        room = (self._settings.runners or len(alive)) - len(self._lanes)
+        served = {lane.node_id for lane in self._lanes}
+        nodes = [n for n, node in alive.items() if n not in served and node["Resources"].get("CPU", 0) >= 1]
+        return [self._lane(node_id) for node_id in nodes[: max(0, room)]]
+
+    def _wanted(self, node: dict[str, Any]) -> bool:
+        wanted = self._settings.accelerator
+        return wanted is None or node["Labels"].get(_ACCELERATOR) == wanted
+
+    def _lane(self, node_id: str | None) -> Lane:
+        settings = self._settings
+        options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 0}
+        if node_id:
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node_id, soft=False)
+        else:
+            options["num_gpus"] = 1
+        if settings.accelerator:
+            options["label_selector"] = {_ACCELERATOR: settings.accelerator}
+        gate = self._gates.setdefault(node_id, Gate(self._dispatch)) if node_id else None
+        runner: Any = ray.remote(Runner)
+        return Lane(
+            lambda: runner.options(**options).remote(settings.kind, settings.measure, self._station),
+            deadline_s=settings.measure.run_timeout_s + settings.grace_s,
+            changed=self._changed,
+            node_id=node_id,
+            gate=gate,
+        )
+
+    def _give_up(self) -> None:
+        faults = [lane.fault for lane in self._lanes if lane.fault]
+        reasons = [lane.reason for lane in self._lanes if lane.reason] or ["none started"]
+        self._lost = (self._about is None and faults and faults[0]) or RunnersLost(
+            f"no {self._settings.kind} runner for {self._settings.patience_s:g} s ({reasons[-1]}); "
+            "bring nodes back and run the same command again to resume"
+        )
+        self._admitted.set()
+        while self._ready:
+            self._ready.popleft().outcome.set_exception(self._lost)
+
+
+def _measurement(index: int, result: Result, about: dict[str, Any], build_s: float, began_s: float) -> dict[str, Any]:
+    queue_s = max(0.0, time.monotonic() - began_s - build_s - result.run_s)
+    return Measurement(
+        index=index,
+        status=result.status,
+        times_s=result.times_s,
+        phases=Phases(build_s=build_s, queue_s=queue_s, run_s=result.run_s),
+        error=result.error,
+        device=about["device"],
+        versions=about["versions"],
+        time_unix_s=time.time(),
+    ).to_dict()

@@ -1,0 +1,46 @@
+"""The runner actor: owns one device, so that its timings are undisturbed by other kernels."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import ray
+
+from raydgp.cluster.station import Bench, Station
+from raydgp.kernels.supervisor import Result
+from raydgp.settings import MeasureSettings
+from raydgp.space import config_space
+from raydgp.workloads import from_dict
+
+
+class Runner:
+    """Runs kernels one after the other. Crashes and hangs of kernels end the bench's child, not this actor.
+
+    Args:
+        kind: of target, `llvm` or `cuda`.
+    """
+
+    def __init__(self, kind: str, settings: MeasureSettings, station: Station) -> None:
+        self._kind, self._settings, self._station = kind, settings, station
+
+    @cached_property
+    def _bench(self) -> Bench:
+        return self._station.bench(self._kind, self._settings)
+
+    def describe(self) -> dict[str, Any]:
+        """The target's attributes, the device, the versions, and the node it is on.
+
+        Raises:
+            InputError: no such device here, or fewer cores than threads.
+        """
+        return {
+            "target": self._bench.target,
+            "device": self._bench.device,
+            "versions": self._bench.versions,
+            "node_id": ray.get_runtime_context().get_node_id(),
+        }
+
+    def run(self, workload: dict[str, Any], index: int, library: bytes) -> Result:
+        """Checks and times one built configuration."""
+        return self._bench.run(config_space(from_dict(workload), self._kind), index, library)

@@ -1,0 +1,133 @@
+"""What the terminal shows: the live table of a run, the final one, and the findings of the doctor."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import pandas as pd
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from raydgp.doctor import Finding
+from raydgp.study.summary import RunSummary, TaskSummary
+
+_PLAIN_INTERVAL_S = 15.0  # a log file gets a line this often, a terminal is drawn anew
+
+
+class LiveTable:
+    """Progress of a run: best GFLOPS by layer and the time left. On anything but a terminal, a line now and then."""
+
+    def __init__(self, console: Console, summary: RunSummary, trials: int, peak_gflops: float | None) -> None:
+        self._console, self._summary, self._trials, self._peak = console, summary, trials, peak_gflops
+        total = trials * len(summary.tasks)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._done = self._bar.add_task("configurations", total=total, completed=self._measured())
+        self._live = Live(self._draw(), console=console, refresh_per_second=2, transient=True)
+        self._last_line_s = time.monotonic()
+
+    def __enter__(self) -> LiveTable:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def update(self) -> None:
+        """Shows the summary as it is now."""
+        self._bar.update(self._done, completed=self._measured())
+        if self._console.is_terminal:
+            self._live.update(self._draw())
+        elif time.monotonic() - self._last_line_s > _PLAIN_INTERVAL_S:
+            self._last_line_s = time.monotonic()
+            best = ", ".join(f"{t.name} {t.gflops(t.best):.0f}" for t in self._summary.tasks.values() if t.best)
+            self._console.print(f"{self._measured()}/{self._bar.tasks[0].total:.0f} measured; best GFLOPS: {best}")
+
+    def _measured(self) -> int:
+        return sum(min(task.measured, self._trials) for task in self._summary.tasks.values())
+
+    def _draw(self) -> Group:
+        return Group(layer_table(list(self._summary.tasks.values()), self._peak), self._bar)
+
+
+def layer_table(tasks: Sequence[TaskSummary], peak_gflops: float | None) -> Table:
+    """The final table: a row a layer."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("layer")
+    for title in ("untuned TVM", "default", "best GFLOPS", "over default", "of peak", "measured", "failed", "seconds"):
+        table.add_column(title, justify="right")
+    for task in tasks:
+        best = task.gflops(task.best)
+        table.add_row(
+            task.name,
+            f"{task.untuned_gflops:.1f}" if task.untuned_gflops else "-",
+            f"{task.gflops(task.default):.1f}" if task.default else "-",
+            f"{best:.1f}" if task.best else "-",
+            "-" if math.isnan(task.speedup) else f"{task.speedup:.2f}x",
+            f"{best / peak_gflops:.0%}" if peak_gflops and task.best else "-",
+            str(task.measured),
+            str(task.failed),
+            f"{task.busy_s:.0f}",
+        )
+    return table
+
+
+def print_report(console: Console, summary: RunSummary, peak_gflops: float | None) -> None:
+    """The final table and what it means for the whole network."""
+    console.print(layer_table(list(summary.tasks.values()), peak_gflops))
+    if latency := summary.latency_s():
+        default_s, best_s = latency
+        calls = sum(task.count for task in summary.tasks.values())
+        untuned_s = summary.untuned_latency_s()
+        untuned = f"{untuned_s * 1e3:.0f} ms by untuned TVM, " if untuned_s else ""
+        console.print(
+            f"All {calls} calls of these layers: {untuned}{default_s * 1e3:.2f} ms by the default configurations, "
+            f"{best_s * 1e3:.2f} ms tuned: {default_s / best_s:.2f}x faster than the defaults"
+            + (f", {untuned_s / best_s:.0f}x faster than untuned." if untuned_s else "."),
+            soft_wrap=True,
+        )
+    if peak_gflops:
+        console.print(f"Measured peak of this machine: {peak_gflops:.0f} GFLOPS (fp32 multiply-adds, all threads).")
+
+
+def findings_table(findings: Sequence[Finding]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("what", "state", "found", "remedy"):
+        table.add_column(title, overflow="fold")
+    colours = {"ok": "green", "absent": "yellow", "broken": "red"}
+    for finding in findings:
+        colour = colours[finding.state]
+        table.add_row(finding.what, f"[{colour}]{finding.state}[/]", finding.detail, finding.remedy)
+    return table
+
+
+def comparison_table(summary: pd.DataFrame, baseline: str) -> Table:
+    """Medians with their 95 % intervals, a row a strategy."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("strategy")
+    for title in ("to 95 %", "to 99 %", "to 100 %", "s to 99 %", f"of {baseline}", "worst task"):
+        table.add_column(title, justify="right")
+    for row in summary.to_dict("records"):
+        counts = [_with_interval(row, f"measurements_{share}") for share in (95, 99, 100)]
+        ratios = [f"{row[key]:.2f}x" for key in ("ratio_99", "worst_ratio_99")]
+        table.add_row(row["strategy"], *counts, _with_interval(row, "seconds_99"), *ratios)
+    return table
+
+
+def _with_interval(row: dict[Any, Any], key: str) -> str:
+    return f"{row[key]:.0f} ({row[f'{key}_low']:.0f}-{row[f'{key}_high']:.0f})"

@@ -1,0 +1,35 @@
+"""What can go wrong, named by what the user can do about it. Every message is one line."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """How a message ends that met an unknown name: the known one that was meant, or all of them."""
+    names = list(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"
+
+
+class RaydgpError(Exception):
+    """Base of all errors that raydgp raises on purpose."""
+
+
+class InputError(RaydgpError, ValueError):
+    """What the user gave is wrong: mend the input named in the message (exit code 2)."""
+
+
+class JournalError(RaydgpError):
+    """The journal could not be opened or written: free the disk, the lock or the path; earlier records are intact."""
+
+
+class ModelError(InputError):
+    """A surrogate artefact is damaged or belongs to another space: pre-train again."""
+
+
+class RunnersLost(RaydgpError):
+    """No measurement runner is left: bring nodes back and run the same command again to resume."""
+
+
+class Stopped(RaydgpError):
+    """The user stopped the run: the same command goes on from what is kept."""

@@ -1,0 +1,36 @@
+"""`python -m raydgp.kernels.child FD CPUS`: the process that loads and times kernels."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from raydgp.kernels.cpus import pin_threads
+from raydgp.kernels.frames import Message
+from raydgp.kernels.serve import Handle, knobs_from_json, serve
+from raydgp.settings import MeasureSettings
+from raydgp.workloads import from_dict
+
+
+def start() -> Handle:
+    cpus = [int(cpu) for cpu in sys.argv[2].split(",")]
+    from raydgp.kernels import timing
+
+    def handle(request: dict[str, Any], library: bytes) -> Message:
+        workload = from_dict(request["workload"])
+        if "knobs" not in request:
+            if request["kind"] == "llvm":  # the runners of several GPUs must not share one processor
+                pin_threads(cpus)
+            timing.case(workload)
+            return {}, b""
+        knobs, settings = knobs_from_json(request["knobs"]), MeasureSettings(**request["settings"])
+        status, times_s, error = timing.measure(
+            library, request["template"], workload, knobs, request["kind"], settings
+        )
+        return {"status": status, "times_s": times_s, "error": error}, b""
+
+    return handle
+
+
+if __name__ == "__main__":
+    serve(start)

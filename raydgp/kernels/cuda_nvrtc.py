@@ -1,0 +1,105 @@
+"""NVRTC, NVIDIA's compiler in a library, through ctypes: the fastest way from CUDA C to a cubin.
+
+The library comes with the package `nvidia-cuda-nvrtc` (extra `cuda`) or with a CUDA toolkit. No GPU and no driver is
+needed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+from functools import cache
+from pathlib import Path
+
+from raydgp.errors import RaydgpError
+
+_VERSIONS = (13, 12)  # the library's; 12 is the last one that knows sm_50 to sm_72
+
+
+class NvrtcError(RaydgpError):
+    """NVRTC refuses the source; the message is its log's first error."""
+
+
+def compile_cubin(source: str, arch: str, options: tuple[str, ...]) -> tuple[bytes, str]:
+    """The machine code of a source for an architecture such as `sm_90`, and the compiler's log.
+
+    Raises:
+        NvrtcError: the source does not compile, or no NVRTC here knows the architecture (see `knows`).
+    """
+    library = _library_for(arch)
+    if library is None:
+        raise NvrtcError(f"no NVRTC here compiles for {arch}")
+    program = ctypes.c_void_p()
+    _check(library, library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None))
+    try:
+        flags = [f"--gpu-architecture={arch}".encode(), *(option.encode() for option in options)]
+        status = library.nvrtcCompileProgram(program, len(flags), (ctypes.c_char_p * len(flags))(*flags))
+        log = _take(library, program, "ProgramLog").rstrip(b"\0").decode(errors="replace")
+        if status:
+            lines = log.splitlines()
+            raise NvrtcError(next((line for line in lines if "error" in line), lines[0] if lines else "no message"))
+        return _take(library, program, "CUBIN"), log
+    finally:
+        library.nvrtcDestroyProgram(ctypes.byref(program))
+
+
+def knows(arch: str) -> bool:
+    """Whether an NVRTC is here that compiles for the architecture."""
+    return _library_for(arch) is not None
+
+
+def _take(library: ctypes.CDLL, program: ctypes.c_void_p, what: str) -> bytes:
+    """NVRTC's two calls, size and content, in one."""
+    size = ctypes.c_size_t()
+    _check(library, getattr(library, f"nvrtcGet{what}Size")(program, ctypes.byref(size)))
+    content = ctypes.create_string_buffer(size.value)
+    _check(library, getattr(library, f"nvrtcGet{what}")(program, content))
+    return content.raw
+
+
+def _check(library: ctypes.CDLL, status: int) -> None:
+    if status:
+        raise NvrtcError(f"NVRTC: {library.nvrtcGetErrorString(status).decode()}")
+
+
+@cache
+def _library_for(arch: str) -> ctypes.CDLL | None:
+    """The first of the libraries here that compiles for the architecture."""
+    number = int("".join(filter(str.isdigit, arch)))  # sm_90a is sm_90 with more instructions
+    return next((library for library in _libraries() if number in _architectures(library)), None)
+
+
+@cache
+def _libraries() -> list[ctypes.CDLL]:
+    """NVRTC of each version that is here, the newest first."""
+    found = []
+    for version in _VERSIONS:
+        name = f"libnvrtc.so.{version}"
+        for path in (*(folder / name for folder in _folders() if (folder / name).exists()), Path(name)):
+            try:
+                for builtins in path.parent.glob(f"libnvrtc-builtins.so.{version}*"):
+                    ctypes.CDLL(str(builtins))  # NVRTC asks for it by its bare name
+                library = ctypes.CDLL(str(path))
+            except OSError:
+                continue
+            library.nvrtcGetErrorString.restype = ctypes.c_char_p
+            found.append(library)
+            break
+    return found
+
+
+def _folders() -> list[Path]:
+    """Where NVIDIA's Python packages and toolkits keep their libraries."""
+    spec = importlib.util.find_spec("nvidia")
+    packages = [Path(root) for root in (spec.submodule_search_locations or [])] if spec else []
+    wheels = [root / name / "lib" for root in packages for name in ("cu13", "cuda_nvrtc")]
+    return [*wheels, Path(os.environ.get("CUDA_PATH", "/usr/local/cuda")) / "lib64"]
+
+
+def _architectures(library: ctypes.CDLL) -> list[int]:
+    count = ctypes.c_int()
+    _check(library, library.nvrtcGetNumSupportedArchs(ctypes.byref(count)))
+    numbers = (ctypes.c_int * count.value)()
+    _check(library, library.nvrtcGetSupportedArchs(numbers))
+    return list(numbers)

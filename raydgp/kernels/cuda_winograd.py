@@ -1,0 +1,155 @@
+"""Winograd convolution for CUDA: the meaning of `space.cuda.winograd`'s knobs (AutoTVM's schedule).
+
+Tiles of the input and the weight are transformed (Lavin and Gray, 2016), multiplied in alpha^2 independent matrix
+products over the input channels, and transformed back. The weight is transformed beforehand, in `pack`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tvm
+from numpy.typing import NDArray
+from tvm import s_tir, te
+from tvm.s_tir.schedule import LoopRV
+from tvm.topi.nn import winograd_util
+from tvm.topi.utils import const_matrix
+
+from raydgp.kernels.cuda_tiles import annotate_unroll, bind, fetch, padded_nchw, threads, tile
+from raydgp.kernels.cuda_unpacked import Unpacked
+from raydgp.kernels.packing import Array
+from raydgp.space.cuda import winograd_tile
+from raydgp.workloads import Conv2d
+
+_TRANSFORM_THREADS = 128
+
+
+class WinogradConv2d(Unpacked):
+    """data [n, ci, h, w], weight [alpha, alpha, ci, co] (transformed) -> [n, co, oh, ow]."""
+
+    def schedule(self, workload: Conv2d, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
+        sch = s_tir.Schedule(_compute(workload), debug_mask=0, error_render_level="none")
+        for constants in ("to_data", "to_back"):
+            sch.compute_inline(sch.get_sblock(constants))
+        _transform_data(sch)
+        _multiply(sch, knobs)
+        _transform_back(sch, winograd_tile(workload))
+        return sch.mod
+
+    def pack(self, workload: Conv2d, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
+        data, weight = inputs
+        _, _, g = _matrices(winograd_tile(workload), workload.kh)
+        transformed = np.einsum("ea,fcab,ub->eucf", g, weight, g, optimize=True)
+        return [np.ascontiguousarray(data), np.ascontiguousarray(transformed, np.float32)]
+
+
+def _matrices(m: int, r: int) -> tuple[NDArray[np.float64], ...]:
+    """A, B, G of F(m, r) by the Cook-Toom method, with the points that TVM takes."""
+    points = winograd_util._interpolation_points(m + r - 2)
+    a, b, g = winograd_util._cook_toom_convolution(points, m, r)
+    return a, b, g
+
+
+def _compute(w: Conv2d) -> tvm.tirx.PrimFunc:
+    """Blocks `pad`, `input_tile`, `data_pack`, `bgemm`, `inverse` and `conv`."""
+    m, r = winograd_tile(w), w.kh
+    alpha, rows, columns = m + r - 1, -(-w.oh // m), -(-w.ow // m)
+    tiles = w.n * rows * columns
+    a, b, _ = _matrices(m, r)
+    to_back, to_data = const_matrix(a.astype(np.float32), "to_back"), const_matrix(b.astype(np.float32), "to_data")
+    data = te.placeholder((w.n, w.ci, w.h, w.w), name="data")
+    weight = te.placeholder((alpha, alpha, w.ci, w.co), name="weight")
+    beyond = (rows * m - w.oh, columns * m - w.ow)  # what fills the last tiles
+    pad = padded_nchw(data, w.padding, beyond)
+
+    def pixel(c: Any, p: Any, e: Any, u: Any) -> Any:
+        return pad[p // (rows * columns), c, p // columns % rows * m + e, p % columns * m + u]
+
+    input_tile = te.compute((w.ci, tiles, alpha, alpha), pixel, name="input_tile")
+    ra, rb = te.reduce_axis((0, alpha), "ra"), te.reduce_axis((0, alpha), "rb")
+    data_pack = te.compute(
+        (alpha, alpha, w.ci, tiles),
+        lambda e, u, c, p: te.sum(input_tile[c, p, ra, rb] * to_data[ra, e] * to_data[rb, u], axis=[ra, rb]),
+        name="data_pack",
+    )
+    rc = te.reduce_axis((0, w.ci), "rc")
+    bgemm = te.compute(
+        (alpha, alpha, w.co, tiles),
+        lambda e, u, f, p: te.sum(weight[e, u, rc, f] * data_pack[e, u, rc, p], axis=rc),
+        name="bgemm",
+    )
+    sa, sb = te.reduce_axis((0, alpha), "sa"), te.reduce_axis((0, alpha), "sb")
+    inverse = te.compute(
+        (w.co, tiles, m, m),
+        lambda f, p, y, x: te.sum(bgemm[sa, sb, f, p] * to_back[sa, y] * to_back[sb, x], axis=[sa, sb]),
+        name="inverse",
+    )
+    conv = te.compute(
+        (w.n, w.co, w.oh, w.ow),
+        lambda n, f, y, x: inverse[f, n * rows * columns + y // m * columns + x // m, y % m, x % m],
+        name="conv",
+    )
+    return te.create_prim_func([data, weight, conv])
+
+
+def _transform_data(sch: s_tir.Schedule) -> None:
+    """A thread an input tile of a channel."""
+    pack = sch.get_sblock("data_pack")
+    write = sch.cache_write(pack, 0, "local")
+    tiles = sch.get_sblock("input_tile")
+    sch.compute_inline(sch.get_sblock("pad"))
+    e, u, c, p, ra, rb = sch.get_loops(pack)
+    sch.reorder(c, p, e, u, ra, rb)
+    block, thread = sch.split(sch.fuse(c, p), [None, _TRANSFORM_THREADS])
+    sch.bind(block, "blockIdx.x")
+    sch.bind(thread, "threadIdx.x")
+    sch.set_scope(tiles, 0, "local")
+    sch.compute_at(tiles, thread)
+    sch.reverse_compute_at(write, thread)
+    _unroll(sch, [e, u, ra, rb])
+    _unroll(sch, [*sch.get_loops(tiles)[2:], *sch.get_loops(write)[2:]])
+    sch.decompose_reduction(pack, e)
+
+
+def _multiply(sch: s_tir.Schedule, knobs: dict[str, Any]) -> None:
+    """alpha^2 products of matrices, each tiled over blocks, with slices of both factors in shared memory."""
+    bgemm = sch.get_sblock("bgemm")
+    write = sch.cache_write(bgemm, 0, "local")
+    copies = [sch.cache_read(bgemm, operand, "shared") for operand in (0, 1)]
+    e, u, f, p, rc = sch.get_loops(bgemm)
+    factors = [knobs["tile_b"], knobs["tile_y"], knobs["tile_x"]]
+    tiles = tile(sch, [sch.fuse(e, u), f, p], factors)
+    outer, inner = sch.split(rc, knobs["tile_rc"])
+    sch.reorder(outer, inner, *tiles.inner)
+    bind(sch, tiles.blocks, "blockIdx")
+    bind(sch, tiles.vthreads, "vthread")
+    bind(sch, tiles.threads, "threadIdx")
+    sch.reverse_compute_at(write, tiles.threads[-1], preserve_unit_loops=True)
+    for copy in copies:
+        fetch(sch, copy, outer, threads([factor[2] for factor in factors]), rank=4)
+    annotate_unroll(sch, tiles.blocks[0], knobs)
+    sch.decompose_reduction(bgemm, outer)
+
+
+def _transform_back(sch: s_tir.Schedule, m: int) -> None:
+    """A thread a tile of the output."""
+    conv, inverse = sch.get_sblock("conv"), sch.get_sblock("inverse")
+    n, f, y, x = sch.get_loops(conv)
+    y, y_inner = sch.split(y, [None, m])
+    x, x_inner = sch.split(x, [None, m])
+    sch.reorder(n, f, y, x, y_inner, x_inner)
+    block, thread = sch.split(sch.fuse(n, f, y, x), [None, _TRANSFORM_THREADS])
+    sch.bind(block, "blockIdx.x")
+    sch.bind(thread, "threadIdx.x")
+    sch.set_scope(inverse, 0, "local")
+    sch.compute_at(inverse, thread)
+    loops = sch.get_loops(inverse)[-4:]
+    _unroll(sch, [*loops, y_inner, x_inner])
+    sch.decompose_reduction(inverse, loops[0])
+
+
+def _unroll(sch: s_tir.Schedule, loops: list[LoopRV]) -> None:
+    """Unrolled, so that every entry of a transform is a constant where it is used, and every index of a register."""
+    for loop in loops:
+        sch.unroll(loop)

@@ -1,0 +1,88 @@
+"""The hardware here, as a target that TVM compiles for."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import tvm
+from tvm.target import codegen
+
+import raydgp
+from raydgp.errors import InputError
+from raydgp.kernels.cpus import own_cores
+
+_CUDA_LIMITS = {"max_threads_per_block": 1024, "max_shared_memory_per_block": 49152, "thread_warp_size": 32}
+
+
+def host_target(kind: str) -> dict[str, Any]:
+    """The attributes of this machine's target of a kind, `llvm` or `cuda`.
+
+    Raises:
+        InputError: unknown kind, or `cuda` on a machine without a GPU.
+    """
+    if kind == "llvm":
+        return {"kind": "llvm", "mcpu": codegen.llvm_get_system_cpu(), "num-cores": len(own_cores())}
+    if kind == "cuda":
+        capability = _first_gpu()["compute_cap"]
+        return {"kind": "cuda", "arch": "sm_" + capability.replace(".", ""), **_CUDA_LIMITS}
+    raise InputError(f"unknown target {kind!r}; known are cuda, llvm")
+
+
+def to_tvm(target: dict[str, Any]) -> tvm.target.Target:
+    """The same target in TVM's own type; a GPU's host code is for this machine's CPU."""
+    host = {"kind": "llvm", "mcpu": codegen.llvm_get_system_cpu()} if target["kind"] == "cuda" else None
+    return tvm.target.Target(target, host=host)
+
+
+def describe_device(target: dict[str, Any]) -> dict[str, Any]:
+    """What a record says of the device: kind, name, and cores (llvm) or driver (cuda).
+
+    Raises:
+        InputError: a `cuda` target on a machine without a GPU.
+    """
+    if target["kind"] == "cuda":
+        gpu = _first_gpu()
+        return {"kind": "cuda", "name": gpu["name"], "driver": gpu["driver_version"], "arch": target["arch"]}
+    return {"kind": "llvm", "name": _cpu_name(), "mcpu": target["mcpu"], "cores": len(own_cores())}
+
+
+def versions() -> dict[str, str]:
+    """What shapes a kernel besides its configuration."""
+    return {
+        "raydgp": raydgp.__version__,
+        "tvm": tvm.__version__,
+        "llvm": str(codegen.llvm_version_major()),
+        "python": platform.python_version(),
+    }
+
+
+def _cpu_name() -> str:
+    """The model's name from /proc/cpuinfo, which some architectures lack."""
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*: (.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
+    return found[1].strip() if found else platform.machine()
+
+
+@cache
+def _first_gpu() -> dict[str, str]:
+    """What `nvidia-smi` says of the first visible GPU: name, driver_version, compute_cap."""
+    fields = ["name", "driver_version", "compute_cap"]
+    remedy = "no NVIDIA GPU here; use target llvm, or run on a machine with a GPU and its driver"
+    if shutil.which("nvidia-smi") is None:
+        raise InputError(remedy)
+    command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader"]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible:
+        command.append(f"--id={visible.split(',')[0]}")
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    lines = answer.stdout.splitlines()
+    if answer.returncode or not lines or visible == "":
+        raise InputError(remedy)
+    return dict(zip(fields, (part.strip() for part in lines[0].split(",")), strict=True))

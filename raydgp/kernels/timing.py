@@ -1,0 +1,87 @@
+"""A built kernel loaded, checked against the reference, and timed, in this process."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import tvm
+import tvm_ffi
+
+from raydgp.kernels.reference import random_inputs, reference
+from raydgp.kernels.registry import template_named
+from raydgp.kernels.template import Array
+from raydgp.records import Status
+from raydgp.settings import MeasureSettings
+from raydgp.workloads import Workload
+
+_SEED = 20210  # of the inputs: the same for all configurations of a workload
+
+
+@lru_cache(maxsize=4)  # layers that search at the same time take turns
+def case(workload: Workload) -> tuple[tuple[Array, ...], Array]:
+    """Inputs in their logical layouts and the output they must give, kept for the next configurations."""
+    inputs = random_inputs(workload, _SEED)
+    return inputs, reference(workload, inputs)
+
+
+def measure(
+    library: bytes, template: str, workload: Workload, knobs: dict[str, Any], kind: str, settings: MeasureSettings
+) -> tuple[Status, list[float], str]:
+    """Checks and times a kernel.
+
+    The answer is checked of the first call, into an output full of NaN, and of the last timed one, so that neither a
+    kernel that leaves elements out nor one that goes wrong now and then may win.
+
+    Returns:
+        Status, seconds a call of every repeat, one line on what is wrong.
+    """
+    inputs, expected = case(workload)
+    layout = template_named(template)
+    device = tvm.device("cpu" if kind == "llvm" else kind, 0)
+    module = load(library)
+    kernel = module["main"]
+    empty = np.full(layout.out_shape(workload, knobs), np.nan, np.float32)
+    arrays = [tvm.runtime.tensor(array, device) for array in (*layout.pack(workload, knobs, inputs), empty)]
+
+    def fault() -> str:
+        return compare(layout.unpack(workload, knobs, arrays[-1].numpy()), expected, settings.tolerance)
+
+    kernel(*arrays)
+    device.sync()
+    if error := fault():
+        return Status.WRONG_ANSWER, [], error
+    timer = module.time_evaluator(
+        "main", device, number=settings.number, repeat=settings.repeat, min_repeat_ms=settings.min_repeat_ms
+    )
+    times = list(timer(*arrays).results)
+    if error := fault():
+        return Status.WRONG_ANSWER, [], f"after the timing: {error}"
+    return Status.OK, times, ""
+
+
+def load(library: bytes) -> Any:
+    """The TVM module of a shared library, unloaded when it is no longer referred to."""
+    with tempfile.NamedTemporaryFile(suffix=".so") as file:  # a new name: dlopen gives an old library for an old one
+        file.write(library)
+        file.flush()
+        return tvm_ffi.load_module(file.name, keep_module_alive=False)  # TVM's own wrapper never unloads
+
+
+def compare(actual: Array, expected: Array, tolerance: float) -> str:
+    """What is wrong with an answer, in one line; empty when nothing is.
+
+    Args:
+        tolerance: largest error, relative to the largest magnitude expected. NaN is an infinite error.
+    """
+    if actual.shape != expected.shape:
+        return f"output of shape {actual.shape} where {expected.shape} is expected"
+    if not np.isfinite(actual).all():
+        return f"{np.count_nonzero(~np.isfinite(actual))} of {actual.size} output elements are NaN or infinite"
+    error, scale = float(np.abs(actual - expected).max()), float(np.abs(expected).max())
+    if error <= tolerance * scale:
+        return ""
+    return f"relative error {error / scale if scale else math.inf:.2g} is above the tolerance {tolerance:g}"

@@ -1,0 +1,109 @@
+"""Measures on this machine: builds in parallel, then times alone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any
+
+from raydgp.errors import InputError
+from raydgp.kernels.builder import Builder, Built
+from raydgp.kernels.cpus import own_cpus
+from raydgp.kernels.supervisor import Supervisor
+from raydgp.kernels.target import describe_device, versions
+from raydgp.measure.base import Measurer
+from raydgp.records import Measurement, Phases, Status
+from raydgp.settings import MeasureSettings
+from raydgp.space import ConfigSpace, Indices
+
+
+class LocalMeasurer(Measurer):
+    """Builds a batch in child processes, and when all of it is built times one kernel after the other.
+
+    Args:
+        target: as of `raydgp.kernels.target.host_target`.
+        workers: builds at a time; one for each processor by default.
+        cpus: processors that kernels run on; those of this process by default.
+    """
+
+    def __init__(
+        self,
+        target: dict[str, Any],
+        settings: MeasureSettings,
+        workers: int | None = None,
+        cpus: Sequence[int] | None = None,
+    ) -> None:
+        self._target, self._settings = target, settings
+        self._versions = versions()
+        self._supervisor = Supervisor(settings.threads, cpus)
+        self._device = {**describe_device(target), "threads": self._supervisor.threads}
+        self._builders = [Builder() for _ in range(workers or len(own_cpus()))]
+
+    def measure(self, space: ConfigSpace, indices: Indices) -> list[Measurement]:
+        if space.target != self._target["kind"]:
+            raise InputError(f"a space of target {space.target} cannot be measured on {self._target['kind']}")
+        valid = space.valid(indices)
+        wanted = list(dict.fromkeys(int(index) for index, good in zip(indices, valid, strict=True) if good))
+        built = dict(zip(wanted, self._build(space, wanted), strict=True))
+        return [
+            self._run(space, int(index), *built[int(index)])
+            if good
+            else self._measurement(int(index), Status.INVALID, error=f"statically invalid on {space.target}")
+            for index, good in zip(indices, valid, strict=True)
+        ]
+
+    def close(self) -> None:
+        self._supervisor.close()
+        for builder in self._builders:
+            builder.close()
+
+    def _build(self, space: ConfigSpace, indices: list[int]) -> list[tuple[Built, float]]:
+        """Each build with the monotonic time of its end."""
+        idle: SimpleQueue[Builder] = SimpleQueue()
+        for builder in self._builders:
+            idle.put(builder)
+
+        def build(index: int) -> tuple[Built, float]:
+            builder = idle.get()
+            try:
+                return builder.build(space, index, self._target, self._settings.build_timeout_s), time.monotonic()
+            finally:
+                idle.put(builder)
+
+        with ThreadPoolExecutor(len(self._builders)) as pool:
+            try:
+                return list(pool.map(build, indices))
+            except BaseException:  # Ctrl-C: running builds are ended, not awaited
+                pool.shutdown(wait=False, cancel_futures=True)
+                for builder in self._builders:
+                    builder.close()
+                raise
+
+    def _run(self, space: ConfigSpace, index: int, built: Built, built_at_s: float) -> Measurement:
+        if built.status is not Status.OK:
+            return self._measurement(index, built.status, Phases(build_s=built.build_s), error=built.error)
+        queue_s = time.monotonic() - built_at_s
+        result = self._supervisor.run(space, index, built.library, self._settings)
+        phases = Phases(build_s=built.build_s, queue_s=queue_s, run_s=result.run_s)
+        return self._measurement(index, result.status, phases, result.times_s, result.error)
+
+    def _measurement(
+        self,
+        index: int,
+        status: Status,
+        phases: Phases | None = None,
+        times_s: tuple[float, ...] = (),
+        error: str = "",
+    ) -> Measurement:
+        return Measurement(
+            index=index,
+            status=status,
+            times_s=times_s,
+            phases=phases or Phases(),
+            error=error,
+            device=self._device,
+            versions=self._versions,
+            time_unix_s=time.time(),
+        )

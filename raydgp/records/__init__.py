@@ -1,0 +1,21 @@
+"""Measurements, the journal that keeps them, and what can be read off it."""
+
+from raydgp.records.journal import Follower, Journal, Quarantined, Scan, read, scan
+from raydgp.records.manifest import RunManifest, TaskEntry
+from raydgp.records.measurement import Context, Measurement, Phases, Record, Status
+
+__all__ = [
+    "Context",
+    "Follower",
+    "Journal",
+    "Measurement",
+    "Phases",
+    "Quarantined",
+    "Record",
+    "RunManifest",
+    "Scan",
+    "Status",
+    "TaskEntry",
+    "read",
+    "scan",
+]

@@ -1,0 +1,113 @@
+"""The manifest of a run: what was asked for, of what, and where; everything measured is in the journal."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from raydgp.errors import InputError
+from raydgp.settings import TuneSettings
+
+FILE_NAME = "run.json"
+JOURNAL_NAME = "journal.jsonl"
+
+
+class TaskEntry(BaseModel):
+    """A layer task of the run.
+
+    Attributes:
+        workload: `Workload.to_dict()`.
+        count: how often the network calls it.
+        group: key of the workloads that share a surrogate.
+        default_index: the configuration that is measured first.
+        untuned_s: seconds a call of the kernel that TVM makes without a schedule; None where it was not measured.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    workload: dict[str, Any]
+    count: int
+    group: str
+    space_hash: str
+    space_size: int
+    default_index: int
+    untuned_s: float | None = None
+
+
+class RunManifest(BaseModel):
+    """What the driver writes beside the journal.
+
+    Attributes:
+        settings: `TuneSettings` as JSON.
+        target: the target's attributes; `kind` is `llvm` or `cuda`.
+        device: where it measures: name, kind, cores or driver, threads.
+        versions: of raydgp, tvm, and what else shapes the kernels.
+        peak_gflops: the device's measured peak.
+        finished_unix_s: None while it runs, or when it was stopped.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    settings: dict[str, Any]
+    tasks: list[TaskEntry]
+    target: dict[str, Any]
+    device: dict[str, Any]
+    versions: dict[str, str]
+    git_commit: str | None = None
+    created_unix_s: float
+    peak_gflops: float | None = None
+    finished_unix_s: float | None = None
+
+    @classmethod
+    def load(cls, run_dir: Path) -> Self:
+        """Reads the manifest of a run.
+
+        Raises:
+            InputError: the folder is not a run, or its manifest is damaged.
+        """
+        try:
+            return cls.model_validate_json((run_dir / FILE_NAME).read_bytes())
+        except OSError:
+            raise InputError(
+                f"{run_dir} is not a run: it has no {FILE_NAME}; give a folder such as runs/NAME"
+            ) from None
+        except ValidationError as error:
+            fault = error.errors()[0]
+            where = ".".join(map(str, fault["loc"])) or "its JSON"
+            raise InputError(
+                f"{run_dir / FILE_NAME}: {where}: {fault['msg']}; start the run under a new name"
+            ) from None
+
+    def tune_settings(self) -> TuneSettings:
+        """The settings that the run was started with.
+
+        Raises:
+            InputError: they are not settings of this raydgp.
+        """
+        try:
+            return TuneSettings.model_validate(self.settings)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            where = ".".join(map(str, fault["loc"]))
+            raise InputError(
+                f"the run's settings are of another raydgp: {where}: {fault['msg']}; use that one"
+            ) from None
+
+    def save(self, run_dir: Path) -> None:
+        """Writes the manifest as a whole or not at all."""
+        run_dir.mkdir(parents=True, exist_ok=True)
+        write_atomically(run_dir / FILE_NAME, self.model_dump_json(indent=1))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replaces a file so that a reader, or a crash, finds the old or the new one, never a part."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with draft.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

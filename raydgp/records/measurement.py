@@ -1,0 +1,156 @@
+"""What one measured configuration is: its status, all of its repeats, and where the time went."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from raydgp.errors import InputError
+
+
+class Status(StrEnum):
+    """How a measurement ended. A failure is a status, never a magic latency."""
+
+    OK = "ok"
+    INVALID = "invalid"  # the space's static check, or the target's, refuses it: nothing was built
+    BUILD_ERROR = "build_error"
+    BUILD_TIMEOUT = "build_timeout"
+    RUN_ERROR = "run_error"
+    RUN_TIMEOUT = "run_timeout"
+    WRONG_ANSWER = "wrong_answer"
+    RUNNER_LOST = "runner_lost"  # twice no answer from a runner: says nothing about the configuration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phases:
+    """Where the time of one configuration went, in seconds; propose and learn are its share of its batch's."""
+
+    propose_s: float = 0.0
+    build_s: float = 0.0
+    queue_s: float = 0.0
+    run_s: float = 0.0
+    learn_s: float = 0.0  # the tell that came before this batch was asked for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """The outcome for one configuration.
+
+    Attributes:
+        index: the configuration in its space.
+        status: how it ended.
+        times_s: seconds a call, one entry a repeat; empty unless the kernel ran.
+        phases: where the time went.
+        error: one line on what went wrong; empty when ok.
+        device: where it ran: name, kind, cores or driver, threads.
+        versions: of raydgp, tvm, and what else shapes the kernel.
+        time_unix_s: when it ended.
+    """
+
+    index: int
+    status: Status
+    times_s: tuple[float, ...] = ()
+    phases: Phases = field(default_factory=Phases)
+    error: str = ""
+    device: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    time_unix_s: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Ran, gave the right answer, and every repeat is a finite positive time."""
+        return self.status is Status.OK and bool(self.times_s) and all(math.isfinite(t) and t > 0 for t in self.times_s)
+
+    @property
+    def median_s(self) -> float:
+        """Median over the repeats; infinite when not ok, so that it never is the best."""
+        return statistics.median(self.times_s) if self.ok else math.inf
+
+    @property
+    def spread(self) -> float:
+        """(slowest - fastest repeat) / median; 0 when not ok."""
+        return (max(self.times_s) - min(self.times_s)) / self.median_s if self.ok else 0.0
+
+    def gflops(self, flops: int) -> float:
+        """10^9 floating-point operations a second at the median; 0 when not ok."""
+        return flops / self.median_s / 1e9 if self.ok else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, JSON-able."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Measurement:
+        """Inverse of `to_dict`, also after a way through JSON.
+
+        Raises:
+            InputError: a field is missing, unknown or of the wrong kind.
+        """
+        try:
+            fields = dict(data)
+            fields["status"] = Status(fields["status"])
+            fields["times_s"] = tuple(float(t) for t in fields["times_s"])
+            fields["phases"] = Phases(**fields["phases"])
+            return cls(**fields)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"not a measurement: {error!r}") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Whose measurement it is: what a record needs to be understood on its own.
+
+    Attributes:
+        task: the layer task's name, unique within its run.
+        workload: `Workload.to_dict()`.
+        target: the target's attributes; `kind` is `llvm` or `cuda`.
+        space_hash: `ConfigSpace.hash`; an index means nothing in another space.
+        strategy: name of the search strategy.
+        seed: of the run's random streams.
+        run: name of the run.
+    """
+
+    task: str
+    workload: dict[str, Any]
+    target: dict[str, Any]
+    space_hash: str
+    strategy: str
+    seed: int
+    run: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One line of a journal: a measurement with its context, its knobs, and its place in the search.
+
+    Attributes:
+        trial: 0 for the task's first measured configuration (the default), then counting up.
+        knobs: `ConfigSpace.decode(index)`, tuples as lists.
+    """
+
+    context: Context
+    trial: int
+    knobs: dict[str, Any]
+    measurement: Measurement
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields, nested as they are, JSON-able."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Record:
+        """Inverse of `to_dict`, also after a way through JSON.
+
+        Raises:
+            InputError: a field is missing, unknown or of the wrong kind.
+        """
+        try:
+            fields = dict(data)
+            fields["context"] = Context(**fields["context"])
+            fields["measurement"] = Measurement.from_dict(fields["measurement"])
+            return cls(**fields)
+        except (KeyError, TypeError) as error:
+            raise InputError(f"not a record: {error!r}") from None

@@ -1,0 +1,41 @@
+"""The two strategies that learn nothing."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from raydgp.search.remembering import Remembering
+from raydgp.space import ConfigSpace, Indices
+
+
+class Random(Remembering):
+    """Uniform draws from the valid configurations."""
+
+    name = "random"
+
+    def _propose(self, n: int) -> Indices:
+        return self.draw(n)
+
+
+class Grid(Remembering):
+    """Every valid configuration in the order of the indices, first knob fastest, as AutoTVM's GridSearchTuner."""
+
+    name = "grid"
+    kept: ClassVar[tuple[str, ...]] = ("position",)
+
+    def __init__(self, space: ConfigSpace, seed: int = 0) -> None:
+        super().__init__(space, seed)
+        self.position = 0
+
+    def _propose(self, n: int) -> Indices:
+        found, size = np.zeros(0, np.int64), 4 * n + 64
+        while len(found) < n and self.position < self.space.size:
+            found = np.concatenate([found, self._fresh_between(self.position, self.position + size)])
+            self.position += size
+            size *= 2
+        if len(found) >= n:
+            found = found[:n]
+            self.position = int(found[-1]) + 1
+        return found

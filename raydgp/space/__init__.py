@@ -1,0 +1,34 @@
+"""Configuration spaces of schedule templates, by target. numpy only."""
+
+from functools import lru_cache
+
+from raydgp.errors import InputError
+from raydgp.space import cuda, llvm
+from raydgp.space.base import Columns, ConfigSpace, Indices
+from raydgp.space.knobs import Knob, choice, split
+from raydgp.workloads import Workload
+
+__all__ = ["Columns", "ConfigSpace", "Indices", "Knob", "choice", "config_space", "split"]
+
+_BY_TARGET = {"cuda": cuda.SPACES, "llvm": llvm.SPACES}
+
+
+@lru_cache(maxsize=256)
+def config_space(workload: Workload, target: str, algorithm: str = "direct") -> ConfigSpace:
+    """The configuration space of a workload on a kind of target.
+
+    Args:
+        algorithm: `direct`, or for a convolution on `cuda` also `winograd`, which is a space of its own.
+
+    Raises:
+        InputError: unknown target, or a workload without a template there.
+    """
+    if target not in _BY_TARGET:
+        raise InputError(f"unknown target {target!r}; known are {', '.join(_BY_TARGET)}")
+    if algorithm == "direct":
+        build = _BY_TARGET[target].get(type(workload))
+    else:
+        build = cuda.VARIANTS.get((type(workload), algorithm)) if target == "cuda" else None
+    if build is None:
+        raise InputError(f"no schedule template for {workload.op} on {target} with algorithm {algorithm!r}")
+    return build(workload)

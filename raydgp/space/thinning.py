@@ -1,0 +1,42 @@
+"""Sub-spaces small enough to be measured as a whole, spread over the full one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from raydgp.space.base import ConfigSpace
+
+
+def thinned(space: ConfigSpace, valid: int) -> ConfigSpace:
+    """The sub-space with at most `valid` statically valid configurations that keeps its knobs as rich as it can.
+
+    The knob with the most options loses one at a time; what stays is spread evenly over its order, with both ends and
+    the default's option. So every knob still matters, and the sub-space's shape is the full one's, coarser.
+    """
+    default = space.decode(space.default)
+    labels = {knob.name: list(knob.labels) for knob in space.knobs}
+    sizes = {name: len(options) for name, options in labels.items()}
+    thin = space
+    while _count_valid(thin) > valid:
+        widest = max(sizes, key=lambda name: sizes[name])
+        sizes[widest] -= 1
+        kept = {name: _spread(labels[name], sizes[name], default[name]) for name in labels}
+        thin = space.restricted(kept)
+    return thin
+
+
+def _count_valid(space: ConfigSpace) -> float:
+    """Exact where it can be enumerated, else an estimate: then it is far too large anyway."""
+    if space.size > 1 << 20:
+        return float(space.size)
+    return float(space.valid(np.arange(space.size)).sum())
+
+
+def _spread(options: list[Any], count: int, needed: Any) -> list[Any]:
+    """`count` options at even distances, the one nearest to `needed` moved onto it."""
+    picks = np.unique(np.linspace(0, len(options) - 1, count).round().astype(int))
+    at = options.index(needed)
+    picks[np.abs(picks - at).argmin()] = at
+    return [options[i] for i in np.unique(picks)]

@@ -1,0 +1,6 @@
+"""What is tuned: one operator with its shapes, and the papers' networks as tables of them."""
+
+from raydgp.workloads import zoo
+from raydgp.workloads.ops import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, Workload, from_dict
+
+__all__ = ["Conv2d", "Dense", "DepthwiseConv2d", "GroupConv2d", "Workload", "from_dict", "zoo"]

@@ -1,0 +1,89 @@
+"""`ray job submit` against a head on loopback, twice: the second job finds everything measured."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from raydgp.records import read
+
+TOKEN = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
+ROOT = Path(__file__).parents[2]
+RAY = [sys.executable, "-m", "ray.scripts.scripts"]
+TRIALS = 6
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=5).close()
+    except urllib.error.HTTPError:  # it asks for a token, so it is there
+        return True
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    port, folder = free_port(), tmp_path_factory.mktemp("ray")
+    environment = {**os.environ, **TOKEN, "RAY_TMPDIR": str(folder)}
+    head = ["start", "--head", "--node-ip-address=127.0.0.1", f"--port={free_port()}", "--num-cpus=2"]
+    head += ["--dashboard-host=127.0.0.1", f"--dashboard-port={port}", "--include-dashboard=true", "--block"]
+    process = subprocess.Popen(
+        [*RAY, *head], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 90
+    while not answers(f"http://127.0.0.1:{port}/api/version"):
+        assert time.monotonic() < deadline, "the head's dashboard did not start"
+        time.sleep(0.5)
+    yield f"http://127.0.0.1:{port}"
+    for child in psutil.Process(process.pid).children(recursive=True):  # a head that is asked to end drains for 30 s
+        child.kill()
+    process.kill()
+    process.wait(timeout=60)
+
+
+def submit(dashboard: str, runs: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Submits the job and waits for it."""
+    command = [*RAY, "job", "submit", "--address", dashboard, "--working-dir", str(ROOT), "--"]
+    # The interpreter of these tests, since the one on the cluster's PATH may lack raydgp's dependencies.
+    command += [sys.executable, "jobs/tune.py", "--model", "squeezenet_v1_1", "--tasks", "fire6-squeeze"]
+    command += ["--strategy", "random"]
+    command += ["--trials", str(TRIALS), "--batch", "3", "--run", "job", *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=runs, env={**os.environ, **TOKEN})
+
+
+@pytest.mark.cluster
+def test_a_job_tunes_and_resumes(dashboard: str, tmp_path: Path) -> None:
+    refused = submit(dashboard, tmp_path)
+    assert refused.returncode != 0
+    assert "--runs-dir with an absolute path" in refused.stdout
+
+    first = submit(dashboard, tmp_path, "--runs-dir", str(tmp_path))
+    assert first.returncode == 0, first.stdout + first.stderr
+    journal = tmp_path / "job" / "journal.jsonl"
+    measured = [record.measurement.index for record in read(journal)]
+    assert len(measured) == len(set(measured)) == TRIALS
+    assert "fire6-squeeze" in first.stdout
+    content = journal.read_bytes()
+
+    second = submit(dashboard, tmp_path, "--runs-dir", str(tmp_path))
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert journal.read_bytes() == content

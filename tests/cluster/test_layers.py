@@ -1,0 +1,198 @@
+"""Whole searches on a local cluster: two layers at a time, journalled, stopped, killed and resumed."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import driver
+import fakes
+import psutil
+import pytest
+import ray
+
+from raydgp.cluster import Cluster, LayerOutcome, cluster
+from raydgp.errors import JournalError, RunnersLost
+from raydgp.records import Journal, Status, read
+from raydgp.settings import TuneSettings
+from raydgp.space import config_space
+from raydgp.workloads import Conv2d, zoo
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[None]:
+    fakes.start_ray()
+    yield
+    ray.shutdown()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "journal.jsonl"
+
+
+def search(journal: Path) -> dict[str, LayerOutcome]:
+    with Cluster(driver.SETTINGS, journal, fakes.station()) as here:
+        return {outcome.task: outcome for outcome in here.tune(driver.LAYERS, read(journal))}
+
+
+def measured(journal: Path) -> dict[str, dict[int, int]]:
+    """Configuration by trial, by task; nothing was measured twice."""
+    found: dict[str, dict[int, int]] = {layer.name: {} for layer in driver.LAYERS}
+    for record in read(journal):
+        found[record.context.task][record.trial] = record.measurement.index
+    indices = [(record.context.task, record.measurement.index) for record in read(journal)]
+    assert max(Counter(indices).values(), default=1) == 1
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(session: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, LayerOutcome], Path]:
+    """The search as it goes when nobody disturbs it."""
+    journal = tmp_path_factory.mktemp("whole") / "journal.jsonl"
+    return search(journal), journal
+
+
+def test_every_measurement_is_journalled_as_what_it_is(
+    whole: tuple[dict[str, LayerOutcome], Path],
+) -> None:
+    outcomes, journal = whole
+    records = list(read(journal))
+    for layer in driver.LAYERS:
+        space = config_space(layer.workload, "llvm")
+        mine = sorted((r for r in records if r.context.task == layer.name), key=lambda record: record.trial)
+        assert [record.trial for record in mine] == list(range(40))
+        assert measured(journal)[layer.name][0] == space.default
+        best = max(mine, key=lambda record: record.measurement.gflops(layer.workload.flops)).measurement
+        assert outcomes[layer.name].best == (best.index, best.gflops(layer.workload.flops))
+        assert {record.context.space_hash for record in mine} == {space.hash}
+        assert all(space.encode(record.knobs) == record.measurement.index for record in mine)
+
+
+def test_layers_are_searched_at_the_same_time(session: None, journal: Path, tmp_path: Path) -> None:
+    firsts = {config_space(layer.workload, "llvm").default for layer in driver.LAYERS}
+    assert len(firsts) == 2
+    with Cluster(driver.SETTINGS, journal, fakes.station(build=fakes.Meeting(fakes.Log(tmp_path), firsts))) as here:
+        outcomes = here.tune(driver.LAYERS)
+    assert [outcome.failed for outcome in outcomes] == [0, 0]
+
+
+def test_a_finished_search_measures_nothing_again(whole: tuple[dict[str, LayerOutcome], Path]) -> None:
+    outcomes, journal = whole
+    before = journal.read_bytes()
+    assert search(journal) == outcomes
+    assert journal.read_bytes() == before
+
+
+def start_driver(journal: Path, records: int) -> tuple[subprocess.Popen[bytes], list[psutil.Process]]:
+    """A driver that has journalled so many records, and its processes."""
+    started = subprocess.Popen(
+        [sys.executable, driver.__file__, str(journal)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    deadline = time.monotonic() + 90
+    while len(list(read(journal))) < records and time.monotonic() < deadline:
+        assert started.poll() is None, started.communicate()[0].decode()
+        time.sleep(0.02)
+    return started, psutil.Process(started.pid).children(recursive=True)
+
+
+def is_agent(process: psutil.Process) -> bool:
+    try:
+        return "agent" in " ".join([process.name(), *process.cmdline()]).lower()
+    except psutil.NoSuchProcess:
+        return True
+
+
+def assert_gone(processes: list[psutil.Process]) -> None:
+    """Ray's two agents take a minute to see that their session is over."""
+    ours = [process for process in processes if process.is_running() and not is_agent(process)]
+    left = psutil.wait_procs(ours, timeout=120)[1]  # a busy machine is slow to end what has been told to
+    assert not [process for process in left if process.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_killed_driver_leaves_no_process_and_the_search_resumes_where_it_was(
+    whole: tuple[dict[str, LayerOutcome], Path], journal: Path
+) -> None:
+    outcomes, uninterrupted = whole
+    killed, processes = start_driver(journal, records=11)
+    killed.kill()
+    killed.wait()
+    assert_gone(processes)  # the recorder among them, which holds the journal's lock until it has noticed
+    assert 11 <= len(list(read(journal))) < 80
+    assert search(journal) == outcomes
+    assert measured(journal) == measured(uninterrupted)
+
+
+def test_ctrl_c_ends_everything_within_seconds_and_in_silence(session: None, journal: Path) -> None:
+    stopped, processes = start_driver(journal, records=5)
+    began = time.monotonic()
+    stopped.send_signal(signal.SIGINT)
+    output = stopped.communicate(timeout=60)[0].decode()
+    assert time.monotonic() - began < 30  # seconds on a quiet machine
+    assert (stopped.returncode, output) == (130, "")
+    assert_gone(processes)
+    with Journal(journal):  # its lock is free, and it is whole
+        assert len(list(read(journal))) >= 5
+
+
+# --- faults of the journal and of all runners reach the driver
+
+
+def test_a_journal_that_another_run_writes_to_is_refused(session: None, journal: Path) -> None:
+    with Journal(journal), pytest.raises(JournalError, match="another run"):
+        search(journal)
+
+
+def test_a_full_disk_ends_the_search_and_keeps_what_it_has(
+    session: None, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "Recorder", fakes.SmallDisk)
+    with pytest.raises(JournalError, match="earlier records are intact"):
+        search(journal)
+    records = list(read(journal))
+    assert 0 < len(records) < 40
+    assert journal.stat().st_size <= 10_000
+    monkeypatch.undo()
+    search(journal)
+    assert all(len(trials) == 40 for trials in measured(journal).values())
+
+
+def test_when_all_runners_are_lost_the_search_ends_and_can_be_resumed(
+    session: None, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "PoolSettings", partial(cluster.PoolSettings, patience_s=2.0, scan_s=0.2))
+    log = fakes.Log(tmp_path)
+    unlucky = config_space(driver.LAYERS[0].workload, "llvm").default
+    broken = fakes.station(run=fakes.Fault(log, fakes.crash, [unlucky], 9), opened=fakes.Breaks(log, after=1))
+    with pytest.raises(RunnersLost, match="resume"), Cluster(driver.SETTINGS, journal, broken) as here:
+        here.tune(driver.LAYERS)
+    assert all(record.measurement.status is Status.OK for record in read(journal))
+    search(journal)
+    assert all(len(trials) == 40 for trials in measured(journal).values())
+
+
+# --- and once with real kernels
+
+
+def test_a_real_convolution_is_built_checked_timed_and_journalled(session: None, journal: Path) -> None:
+    workload = Conv2d(n=1, ci=16, h=14, w=14, co=32, kh=3, kw=3, padding=(1, 1))
+    settings = TuneSettings(model="resnet18", strategy="random", trials=6, batch=3, run="real")
+    with Cluster(settings, journal) as here:
+        (outcome,) = here.tune([zoo.Task("conv", workload, 1)])
+        device, target = here.device, here.target
+    records = list(read(journal))
+    assert [record.trial for record in sorted(records, key=lambda r: r.trial)] == list(range(6))
+    assert (outcome.measured, outcome.failed) == (6, 0)
+    for record in records:
+        found = record.measurement
+        assert found.ok
+        assert len(found.times_s) == settings.measure.repeat
+        assert min(found.phases.build_s, found.phases.queue_s, found.phases.run_s, found.phases.propose_s) > 0
+        assert (found.device, record.context.target) == (device, target)
+        assert target["kind"] == "llvm"

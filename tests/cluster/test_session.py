@@ -1,0 +1,61 @@
+"""Joining and starting Ray: what cannot work is said at once, and a local session is nobody else's."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+import ray
+
+from raydgp.cluster.session import connect
+from raydgp.errors import InputError
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+def foreign_port() -> Iterator[int]:
+    """Something listens there, and it is no Ray."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    "address", ["ray://127.0.0.1:10001", "nonsense", "127.0.0.1", "127.0.0.1:port", "closed", "127.0.0.1:99999", "auto"]
+)
+def test_an_address_where_no_cluster_is_costs_one_line_and_seconds(address: str) -> None:
+    if address == "auto" and any(process.name() == "raylet" for process in psutil.process_iter()):
+        pytest.skip("a Ray cluster runs on this machine")
+    address = f"127.0.0.1:{closed_port()}" if address == "closed" else address
+    began = time.monotonic()
+    with pytest.raises(InputError) as failure:
+        connect(address)
+    assert time.monotonic() - began < 20
+    assert "\n" not in str(failure.value)
+    assert address in str(failure.value)
+    assert not ray.is_initialized()
+
+
+def test_something_else_at_the_address_is_found_out_in_bounded_time(foreign_port: int) -> None:
+    began = time.monotonic()
+    with pytest.raises(InputError, match="no Ray cluster"):
+        connect(f"127.0.0.1:{foreign_port}")
+    assert time.monotonic() - began < 60
+
+
+def test_a_local_session_listens_on_loopback_alone_and_is_joined_by_the_next_caller() -> None:
+    assert connect(None)
+    try:
+        assert not connect(None)
+        here = psutil.Process()
+        sockets = [c for process in [here, *here.children(recursive=True)] for c in process.net_connections("inet")]
+        listening = {c.laddr.ip.removeprefix("::ffff:") for c in sockets if c.status == psutil.CONN_LISTEN}
+        assert listening == {"127.0.0.1"}
+    finally:
+        ray.shutdown()

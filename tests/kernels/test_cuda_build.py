@@ -1,0 +1,115 @@
+"""Libraries with machine code: what they hold, and what TVM's CUDA runtime would be given."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from raydgp import Conv2d, config_space
+from raydgp.errors import InputError, RaydgpError
+from raydgp.kernels import cuda_compiler
+from raydgp.kernels.build import BuildError, compile_kernel
+from raydgp.kernels.build import build as build_one
+from raydgp.kernels.cuda_build import cuda_source, with_cubin
+from raydgp.kernels.cuda_compiler import CudaCompileError, Resources, compile_source, resources
+from raydgp.kernels.registry import template_for
+
+CONV = Conv2d(n=1, ci=16, h=8, w=8, co=32, kh=3, kw=3, padding=(1, 1))
+KERNEL = 'extern "C" __global__ void f(float* a) { __shared__ float s[32]; s[threadIdx.x] = a[threadIdx.x]; '
+LOG = """ptxas info    : 0 bytes gmem
+ptxas info    : Compiling entry function 'main_kernel' for 'sm_90'
+ptxas info    : Function properties for main_kernel
+    8 bytes stack frame, 12 bytes spill stores, 20 bytes spill loads
+ptxas info    : Used 64 registers, used 1 barriers, 4096 bytes smem, 376 bytes cmem[0]
+ptxas info    : Compile time = 21.809 ms
+ptxas info    : Compiling entry function 'main_kernel_1' for 'sm_90'
+ptxas info    : Function properties for main_kernel_1
+    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
+ptxas info    : Used 32 registers, used 0 barriers
+"""
+# stands in for TVM's CUDA runtime, which cannot be loaded without a driver, and prints what it is given
+LOADER = """
+import sys
+sys.modules["torch"] = None
+import tvm, tvm_ffi
+
+@tvm_ffi.register_global_func("ffi.Module.load_from_bytes.cuda")
+def load(content):
+    content = bytes(content)
+    print(content[8:13].decode(), content.count(b"\\x7fELF"), b"main_kernel" in content, b"__global__" in content)
+    return tvm_ffi.get_global_func("runtime.SourceModuleCreate")("", "c")
+
+module = tvm_ffi.load_module(sys.argv[1])
+print(module["main"] is not None)
+"""
+
+
+def target(arch="sm_90"):
+    return {"kind": "cuda", "arch": arch, "max_threads_per_block": 1024, "max_shared_memory_per_block": 49152}
+
+
+def compiler_or_skip(arch):
+    try:
+        return cuda_compiler.compiler_for(arch)
+    except InputError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+def test_tvms_runtime_is_given_machine_code_and_no_source(arch, tmp_path):
+    compiler_or_skip(arch)
+    space = config_space(CONV, "cuda")
+    library = build_one(space, space.default, target(arch))
+    (tmp_path / "kernel.so").write_bytes(library)
+    command = [sys.executable, "-c", LOADER, str(tmp_path / "kernel.so")]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert answer.stdout.split("\n")[:2] == ["cubin 1 True False", "True"], answer.stderr
+
+
+def test_resources_are_those_of_the_configuration():
+    compiler_or_skip("sm_90")
+    space = config_space(CONV, "cuda")
+    for index in [space.default, *space.sample_valid(3, np.random.default_rng(3)).tolist()]:
+        kernel = compile_kernel(space.template, CONV, space.decode(index), target())
+        (used,) = kernel.resources
+        module = template_for(space).schedule(CONV, space.decode(index), target())
+        arrays = re.findall(r"__shared__ .*\[(\d+)\];", cuda_source(module, target()))
+        assert used.kernel == "main_kernel"
+        assert 4 * sum(map(int, arrays)) <= used.shared_bytes <= 4 * sum(map(int, arrays)) + 64 * len(arrays) + 1024
+        assert 0 < used.registers <= 255
+
+
+def test_resources_of_every_kernel_are_read_from_the_log():
+    assert resources(LOG) == (
+        Resources(kernel="main_kernel", registers=64, spill_bytes=32, shared_bytes=4096),
+        Resources(kernel="main_kernel_1", registers=32, spill_bytes=0, shared_bytes=0),
+    )
+
+
+@pytest.mark.parametrize("compiler", ["nvrtc", "nvcc"])
+def test_either_compiler_names_the_error(compiler, monkeypatch):
+    if compiler == "nvcc":
+        monkeypatch.setattr(cuda_compiler.cuda_nvrtc, "knows", lambda _: False)
+    if compiler_or_skip("sm_90") != compiler:
+        pytest.skip(f"no {compiler} here")
+    good = compile_source(KERNEL + "}", "sm_90")
+    assert good.code.startswith(b"\x7fELF")
+    assert [used.kernel for used in good.resources] == ["f"]
+    with pytest.raises(CudaCompileError, match="undefined") as caught:
+        compile_source(KERNEL + "x = 1; }", "sm_90")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_architecture_that_no_compiler_knows_names_the_remedy(monkeypatch):
+    monkeypatch.setattr(cuda_compiler.cuda_nvrtc, "knows", lambda _: False)
+    monkeypatch.setattr(cuda_compiler, "_nvcc_path", lambda: None)
+    space = config_space(CONV, "cuda")
+    with pytest.raises(BuildError, match=r"pip install raydgp\[cuda\]"):
+        build_one(space, space.default, target())
+
+
+def test_imports_packed_in_another_way_are_refused():
+    with pytest.raises(RaydgpError, match="unknown way"):
+        with_cubin(b"\0" * 64, "source", b"cubin")

@@ -1,0 +1,118 @@
+"""CUDA templates against the reference, without a GPU: unbound on the CPU, and the generated source on fibres."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tvm
+from tvm import s_tir
+
+from raydgp import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, config_space
+from raydgp.kernels.cuda_build import cuda_source
+from raydgp.kernels.reference import random_inputs, reference
+from raydgp.kernels.registry import template_for
+from raydgp.kernels.target import host_target, to_tvm
+
+sys.path.append(str(Path(__file__).parent))
+from cuda_emulator import compile_emulated, launches
+
+CUDA = {"kind": "cuda", "arch": "sm_80", "max_threads_per_block": 1024, "max_shared_memory_per_block": 49152}
+SAME = {"kh": 3, "kw": 3, "padding": (1, 1)}
+SHAPES = {
+    "stride and batch": Conv2d(n=2, ci=8, h=11, w=9, co=16, stride=(2, 2), **SAME),
+    "uneven": Conv2d(n=1, ci=3, h=17, w=23, co=13, kh=5, kw=3, stride=(2, 1), padding=(2, 0)),
+    "dilation": Conv2d(n=1, ci=24, h=12, w=10, co=20, kh=3, kw=3, padding=(2, 2), dilation=(2, 2)),
+    "1x1 stride 2": Conv2d(n=1, ci=64, h=14, w=14, co=64, kh=1, kw=1, stride=(2, 2)),
+    "prime channels": Conv2d(n=1, ci=67, h=5, w=5, co=71, kh=1, kw=1),
+    "wide padding": Conv2d(n=1, ci=4, h=1, w=1, co=1, kh=3, kw=3, padding=(3, 2)),
+    "depthwise": DepthwiseConv2d(n=2, ci=24, h=15, w=13, **SAME),
+    "depthwise uneven": DepthwiseConv2d(n=1, ci=7, h=15, w=13, kh=5, kw=3, stride=(2, 1), dilation=(1, 2)),
+    "groups": GroupConv2d(n=2, ci=12, h=13, w=11, co=18, groups=3, stride=(2, 1), **SAME),
+    "groups uneven": GroupConv2d(n=3, ci=15, h=9, w=7, co=10, kh=3, kw=1, groups=5, padding=(0, 2), dilation=(2, 1)),
+    "dense one row": Dense(n=1, k=128, m=100),
+    "dense few rows": Dense(n=3, k=77, m=10),
+    "dense": Dense(n=64, k=96, m=128),
+    "dense primes": Dense(n=37, k=29, m=67),
+}
+SHAPES = {name: (workload, "direct") for name, workload in SHAPES.items()} | {
+    "winograd of 2": (Conv2d(n=2, ci=12, h=13, w=11, co=18, **SAME), "winograd"),
+    "winograd of 4": (Conv2d(n=1, ci=10, h=8, w=13, co=12, kh=3, kw=3), "winograd"),
+    "winograd 5x5": (Conv2d(n=1, ci=3, h=9, w=7, co=5, kh=5, kw=5, padding=(2, 1)), "winograd"),
+}
+UNBOUND_DRAWS, EMULATED_DRAWS = 2, 1
+
+
+def case(workload, algorithm, draws, seed):
+    """The template, knobs of the default and of random valid configurations, inputs, and what they must give."""
+    space = config_space(workload, "cuda", algorithm)
+    indices = [space.default, *space.sample_valid(draws, np.random.default_rng(seed)).tolist()]
+    inputs = random_inputs(workload, 0)
+    return template_for(space), [space.decode(index) for index in indices], inputs, reference(workload, inputs)
+
+
+def check(actual, expected, knobs):
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=5e-5 * np.abs(expected).max(), err_msg=str(knobs))
+
+
+@pytest.mark.parametrize(("workload", "algorithm"), SHAPES.values(), ids=SHAPES)
+def test_unbound_every_configuration_computes_the_operator(workload, algorithm, monkeypatch):
+    template, configurations, inputs, expected = case(workload, algorithm, UNBOUND_DRAWS, 1)
+    monkeypatch.setattr(s_tir.Schedule, "bind", lambda *_: None)
+    for knobs in configurations:
+        kernel = tvm.compile(template.schedule(workload, knobs, CUDA), target=to_tvm(host_target("llvm")))
+        out = tvm.runtime.tensor(np.full(template.out_shape(workload, knobs), np.nan, np.float32))
+        kernel["main"](*(tvm.runtime.tensor(a) for a in template.pack(workload, knobs, inputs)), out)
+        check(template.unpack(workload, knobs, out.numpy()), expected, knobs)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+@pytest.mark.parametrize(("workload", "algorithm"), SHAPES.values(), ids=SHAPES)
+def test_generated_source_computes_the_operator_on_fibres(workload, algorithm, tmp_path):
+    """Threads take turns in both orders between two barriers, so that a missing barrier shows."""
+    template, configurations, inputs, expected = case(workload, algorithm, EMULATED_DRAWS, 2)
+    for number, knobs in enumerate(configurations):
+        (tmp_path / str(number)).mkdir()
+        kernel = emulated(template.schedule(workload, knobs, CUDA), tmp_path / str(number))
+        packed = template.pack(workload, knobs, inputs)
+        for reverse in (False, True):
+            out = np.full(template.out_shape(workload, knobs), np.nan, np.float32)
+            kernel([*packed, out], reverse)
+            check(template.unpack(workload, knobs, out), expected, knobs)
+
+
+def emulated(module, folder, change=lambda source: source):
+    """Runs a scheduled module: its arrays in order, and whether threads take turns in reverse."""
+    run = compile_emulated(change(cuda_source(module, CUDA)), launches(module), folder)
+    main = module["main"]
+    between = {str(b.name): [int(e) for e in b.shape] for b in main.body.block.alloc_buffers if b.scope() == "global"}
+
+    def kernel(arrays, reverse):
+        named = dict(zip((str(p.name) for p in main.params), arrays, strict=True))
+        run(named | {name: np.full(shape, np.nan, np.float32) for name, shape in between.items()}, reverse)
+
+    return kernel
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+def test_fibres_notice_a_missing_barrier(tmp_path):
+    template, (knobs, *_), inputs, expected = case(*SHAPES["groups"], 0, 2)
+    kernel = emulated(
+        template.schedule(SHAPES["groups"][0], knobs, CUDA), tmp_path, lambda s: s.replace("__syncthreads();", "")
+    )
+    out = np.zeros_like(expected)
+    kernel([*inputs, out], False)
+    assert not np.allclose(out, expected)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+def test_fibres_notice_a_barrier_that_some_threads_miss(tmp_path):
+    source = """extern "C" __global__ void __launch_bounds__(4) f(float* __restrict__ out_ptr) {
+  if (threadIdx.x < 2) { __syncthreads(); }
+  out_ptr[threadIdx.x] = 1;
+}"""
+    run = compile_emulated(source, [{"threadIdx.x": 4}], tmp_path)
+    with pytest.raises(RuntimeError, match="part at a barrier"):
+        run({"out": np.zeros(4, np.float32)})

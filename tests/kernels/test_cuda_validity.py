@@ -1,0 +1,70 @@
+"""The arithmetic that says which CUDA configurations can run, against TVM's own verifier."""
+
+import numpy as np
+import pytest
+import tvm
+from tvm import s_tir, tirx
+from tvm.s_tir.analysis import verify_gpu_code
+
+from raydgp import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, config_space
+from raydgp.kernels.registry import template_for
+
+CUDA = {"kind": "cuda", "arch": "sm_80", "max_threads_per_block": 1024, "max_shared_memory_per_block": 49152}
+LIMITS = {
+    "max_threads_per_block": 1024,
+    "max_thread_x": 1024,
+    "max_thread_y": 1024,
+    "max_thread_z": 64,
+    "max_shared_memory_per_block": 48 * 1024,
+    "max_vthread": 8,
+}
+LOWER = tvm.ir.transform.Sequential(
+    [
+        s_tir.transform.LowerCrossThreadReduction(),
+        s_tir.transform.LowerInitBlock(),
+        s_tir.transform.PlanAndUpdateBufferAllocationLocation(),
+        s_tir.transform.ConvertBlocksToOpaque(),
+        s_tir.transform.UnifyThreadBinding(),
+        s_tir.transform.CompactBufferAllocation(),
+        s_tir.transform.LowerMatchBuffer(),
+        s_tir.transform.LowerOpaqueBlock(),
+        tirx.transform.FlattenBuffer(),
+        tirx.transform.StmtSimplify(),
+    ]
+)
+SAME = {"kh": 3, "kw": 3, "padding": (1, 1)}
+CASES = {
+    "conv2d": (Conv2d(n=2, ci=64, h=28, w=30, co=128, stride=(2, 1), **SAME), "direct"),
+    "dilation": (Conv2d(n=1, ci=48, h=56, w=24, co=96, kh=3, kw=5, padding=(2, 4), dilation=(2, 2)), "direct"),
+    "depthwise": (DepthwiseConv2d(n=1, ci=128, h=56, w=56, stride=(2, 1), **SAME), "direct"),
+    "groups": (GroupConv2d(n=4, ci=64, h=28, w=28, co=128, groups=8, **SAME), "direct"),
+    "winograd": (Conv2d(n=1, ci=256, h=14, w=14, co=256, **SAME), "winograd"),
+    "dense small": (Dense(n=1, k=4096, m=10), "direct"),
+    "dense large": (Dense(n=128, k=4096, m=4096), "direct"),
+}
+DRAWS = 16
+
+
+@pytest.mark.parametrize(("workload", "algorithm"), CASES.values(), ids=CASES)
+def test_never_passes_what_tvms_verifier_rejects(workload, algorithm):
+    space = config_space(workload, "cuda", algorithm)
+    for index in space.sample_valid(DRAWS, np.random.default_rng(0)).tolist():
+        knobs = space.decode(index)
+        module = LOWER(template_for(space).schedule(workload, knobs, CUDA))
+        assert verify_gpu_code(module["main"], LIMITS), knobs
+
+
+@pytest.mark.parametrize(("workload", "algorithm"), CASES.values(), ids=CASES)
+def test_says_no_only_to_what_the_verifier_or_a_missing_limit_rejects(workload, algorithm):
+    """TVM's verifier misses limits of virtual threads and threadIdx.z: there the arithmetic stands alone."""
+    space = config_space(workload, "cuda", algorithm)
+    indices = space.sample(200, np.random.default_rng(1))
+    for index in indices[~space.valid(indices)][: DRAWS // 2].tolist():
+        knobs = space.decode(index)
+        splits = {name: value for name, value in knobs.items() if isinstance(value, tuple) and len(value) == 4}
+        vthreads = [value[1] for value in splits.values()] + [knobs.get("tile_g", (1, 1))[1]]
+        threads_z = knobs["tile_f"][2] * knobs.get("tile_n", (1, 1, 1))[2] if "tile_f" in knobs else 1
+        if np.prod(vthreads) > 8 or threads_z > 64:
+            continue
+        module = LOWER(template_for(space).schedule(workload, knobs, CUDA))
+        assert not verify_gpu_code(module["main"], LIMITS), knobs

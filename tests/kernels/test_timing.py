@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+
+from raydgp.kernels.timing import compare
+
+EXPECTED = np.array([[1.0, -4.0], [0.5, 2.0]], np.float32)
+
+
+@pytest.mark.parametrize("error", [0.0, 0.39, -0.39])
+def test_errors_up_to_the_tolerance_of_the_largest_magnitude_are_right(error):
+    assert compare(EXPECTED + np.float32(error), EXPECTED, tolerance=0.1) == ""
+
+
+def test_one_element_beyond_the_tolerance_is_wrong():
+    actual = EXPECTED.copy()
+    actual[1, 0] += 0.8
+    assert compare(actual, EXPECTED, tolerance=0.1) == "relative error 0.2 is above the tolerance 0.1"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_not_finite_is_wrong_whatever_the_tolerance(value):
+    actual = EXPECTED.copy()
+    actual[0, 1] = value
+    assert compare(actual, EXPECTED, tolerance=1e30) == "1 of 4 output elements are NaN or infinite"
+
+
+def test_another_shape_is_wrong():
+    assert "shape (4,)" in compare(EXPECTED.reshape(-1), EXPECTED, tolerance=1.0)
+
+
+def test_a_reference_of_zeros_admits_zeros_only():
+    zeros = np.zeros(3, np.float32)
+    assert compare(zeros, zeros, tolerance=1e-3) == ""
+    assert compare(zeros + np.float32(1e-9), zeros, tolerance=1e-3) != ""

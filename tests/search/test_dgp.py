@@ -1,0 +1,202 @@
+"""dgp and dgp+ with an artefact; tests/contract has them without one."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from raydgp import Conv2d, config_space, search
+from raydgp.errors import InputError, ModelError
+from raydgp.search.acquisition import batch, expected_improvement
+from raydgp.search.options import known
+from raydgp.surrogates import artefact
+from raydgp.surrogates.pretrain import History, pretrain
+from raydgp.surrogates.residual import Points, ResidualGP
+from raydgp.surrogates.scorer import Shape
+from raydgp.surrogates.training import Training
+
+FAST = {"preset": "small", "epochs": 20, "selection_epochs": 5, "pool": 2000, "explored": 1000, "chains": 32}
+NAMES = ["dgp", "dgp+"]
+
+
+def layer(channels: int, size: int) -> Conv2d:
+    return Conv2d(n=1, ci=channels, h=size, w=size, co=channels, kh=3, kw=3, padding=(1, 1))
+
+
+SOURCES = [layer(64, 28), layer(128, 14), layer(32, 28)]
+TARGET = config_space(layer(64, 14), "cuda")
+
+
+def gflops(space, indices):
+    """One optimum for all layers, on what a GPU likes: threads, work for each, and reuse of the shared memory."""
+    c = space.columns(indices)
+    threads = c["tile_f"][:, 2] * c["tile_y"][:, 2] * c["tile_x"][:, 2]
+    work = c["tile_f"][:, 1:].prod(1) * c["tile_y"][:, 1:].prod(1) * c["tile_x"][:, 1:].prod(1) / threads
+    depth = c["tile_rc"][:, 1]
+    off = (np.log2(threads) - 7) ** 2 + (np.log2(work) - 4) ** 2 + 0.5 * (np.log2(depth) - 3) ** 2
+    off += (np.log2(c["tile_f"][:, 3]) - 2) ** 2 + (np.log2(c["tile_f"][:, 2]) - 4) ** 2
+    return space.workload.flops / 1e6 * np.exp(-0.06 * off)
+
+
+@pytest.fixture(scope="module")
+def artefacts(tmp_path_factory) -> Path:
+    """A folder of artefacts: one of the right group, one of another."""
+    root = tmp_path_factory.mktemp("artefacts")
+    rng = np.random.default_rng(0)
+    spaces = [config_space(workload, "cuda") for workload in SOURCES]
+    rows = [space.sample_valid(150, rng) for space in spaces]
+    history = History(
+        spaces[0].feature_names,
+        np.concatenate([s.features(i) for s, i in zip(spaces, rows, strict=True)]),
+        np.concatenate([gflops(s, i) for s, i in zip(spaces, rows, strict=True)]),
+        np.ones(450, bool),
+        np.repeat(np.arange(3), 150),
+    )
+    made = pretrain(history, Shape(hidden=(4, 4), inducing=48), Training(epochs=60), evaluate=False)
+    for name, group in (("right", TARGET.workload.group), ("other", "dense")):
+        card = artefact.Card(
+            group=group,
+            target="cuda",
+            template=TARGET.template,
+            records=450,
+            workloads=[workload.to_dict() for workload in SOURCES],
+        )
+        artefact.save(root / name, made.scorer, card)
+    return root
+
+
+def make(name, path, seed=0, **options):
+    fast = {key: value for key, value in FAST.items() if key == "preset" or key in known(type(cold(name)))}
+    return search.create(name, TARGET, seed, artefact=path, **fast | options)
+
+
+def cold(name):
+    return search.create(name, TARGET)
+
+
+def drive(strategy, trials, batch=8):
+    loop = search.Search(strategy, trials, batch)
+    asked = []
+    while len(picks := loop.ask()):
+        asked.append(picks.tolist())
+        loop.tell(picks, gflops(TARGET, picks), np.ones(len(picks), bool))
+    return loop.best[1], asked
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestWithAnArtefact:
+    def test_finds_the_right_one_by_itself(self, name, artefacts):
+        assert make(name, artefacts).source == artefacts / "right"
+        assert make(name, artefacts / "right").source == artefacts / "right"
+
+    def test_starts_cold_without_a_fitting_one(self, name, artefacts, tmp_path):
+        assert make(name, tmp_path).source is None
+        assert len(make(name, tmp_path).ask(4)) == 4
+        seen = search.create(name, config_space(SOURCES[0], "cuda"), artefact=artefacts, unseen=True)
+        assert seen.source is None
+
+    def test_what_it_measures_first_is_far_better_than_random(self, name, artefacts):
+        first = np.concatenate([make(name, artefacts, seed).ask(16) for seed in range(2)])
+        anything = TARGET.sample_valid(2000, np.random.default_rng(0))
+        assert np.median(gflops(TARGET, first)) > np.quantile(gflops(TARGET, anything), 0.97)
+
+    def test_needs_a_fraction_of_random_searchs_measurements(self, name, artefacts):
+        informed = np.median([drive(make(name, artefacts, seed), 40)[0] for seed in range(3)])
+        random = np.median([drive(search.create("random", TARGET, seed), 320)[0] for seed in range(3)])
+        assert informed > random
+
+    def test_a_restored_search_goes_on_as_the_saved_one(self, name, artefacts):
+        saved = make(name, artefacts)
+        drive(saved, 40)
+        twin = make(name, artefacts, seed=9)
+        twin.restore(json.loads(json.dumps(saved.state())))
+        assert drive(saved, 16)[1] == drive(twin, 16)[1]
+
+    def test_a_damaged_artefact_is_refused(self, name, artefacts, tmp_path):
+        (tmp_path / "card.json").write_text("{")
+        with pytest.raises(ModelError, match="damaged"):
+            make(name, tmp_path).ask(4)
+
+
+def test_the_papers_settings_are_the_defaults():
+    strategy = cold("dgp")
+    assert (strategy.pool, strategy.tuning_set, strategy.final) == (40_000, 300, 100)
+    assert (strategy.early_stop, strategy.explored) == (600, 40_000)
+    assert (strategy.epochs, strategy.rate, strategy.batch) == (2000, 0.04, 256)
+
+
+def test_the_tuning_set_is_the_best_of_the_pool_by_the_pretrained_model(artefacts):
+    strategy = make("dgp", artefacts, tuning_set=20)
+    picks = np.concatenate([strategy.ask(10), strategy.ask(10)])
+    scores = strategy._scorer.predict(TARGET.features(picks))
+    pool = TARGET.sample_valid(2000, np.random.default_rng(0))  # what strategy drew
+    best = np.sort(strategy._scorer.predict(TARGET.features(pool)))[-20:]
+    np.testing.assert_allclose(np.sort(scores), best, rtol=1e-5)
+    assert (np.diff(scores) <= 1e-6).all()
+
+
+def test_the_strength_chosen_is_kept(artefacts):
+    strategy = make("dgp", artefacts, strengths=(0.5, 2.0))
+    drive(strategy, 40)
+    assert strategy.strength in (0.5, 2.0)
+
+
+@pytest.mark.parametrize("options", [{"form": "C"}, {"strengths": [-1.0]}, {"tuning_set": 0}, {"rounds": 3}], ids=str)
+def test_wrong_options_are_refused(options):
+    with pytest.raises(InputError):
+        search.create("dgp", TARGET, **options)
+
+
+def test_dgp_plus_ends_when_no_improvement_is_expected(artefacts):
+    strategy = make("dgp+", artefacts, tolerance=0.5, patience=2)
+    _, asked = drive(strategy, 400)
+    assert 2 * 8 <= sum(map(len, asked)) < 60
+
+
+def test_dgp_plus_learns_to_avoid_what_fails():
+    strategy = search.create("dgp+", TARGET, preset="small")
+    failing = lambda picks: TARGET.columns(picks)["unroll_explicit"][:, 0] == 1  # noqa: E731
+    for _ in range(8):
+        picks = strategy.ask(8)
+        strategy.tell(picks, np.where(failing(picks), 0, gflops(TARGET, picks)), ~failing(picks))
+    later = np.concatenate([strategy.ask(8) for _ in range(2)])
+    assert failing(later).mean() < 0.2
+
+
+def test_expected_improvement_equals_its_integral():
+    rng = np.random.default_rng(0)
+    mean, variance = np.array([0.5, 1.0, 1.4]), np.array([0.04, 0.25, 0.01])
+    draws = mean + np.sqrt(variance) * rng.standard_normal((400_000, 3))
+    np.testing.assert_allclose(expected_improvement(mean, variance, 1.0), np.maximum(draws - 1, 0).mean(0), atol=2e-3)
+
+
+def points(n, seed, h=2):
+    rng = np.random.default_rng(seed)
+    return Points(rng.standard_normal((n, 3)), rng.standard_normal((n, h)), rng.random(n))
+
+
+def test_a_batch_is_spread_out():
+    x = np.repeat(np.linspace(0, 5, 6)[:, None], 5, axis=0) + 1e-3 * np.tile(np.arange(5), 6)[:, None]
+    candidates = Points(x, x, np.zeros(30))
+    rows, first = batch(ResidualGP(candidates.rows(slice(0)), np.zeros(0)), candidates, np.ones(30), None, 6)
+    assert len(set(np.round(x[rows, 0]))) == 6
+    assert first > 0
+
+
+@pytest.mark.parametrize("h", [0, 2])
+def test_the_residual_gp_equals_the_textbook_posterior(h):
+    told, new = points(30, 0, h), points(7, 1, h)
+    y = np.random.default_rng(2).random(30)
+    model = ResidualGP(told, y)
+    length_g, of_g, length_r, of_r, noise = model.choice
+    both = Points(*(np.concatenate(pair) for pair in zip(told, new, strict=True)))
+    squares = lambda v: ((v[:, None] - v) ** 2).sum(-1)  # noqa: E731
+    prior = of_r**2 * np.exp(-0.5 * squares(both.x) / (3 * length_r**2)) + 0.09 + 0.25 * np.outer(both.mean, both.mean)
+    prior += of_g**2 * np.exp(-0.5 * squares(both.h) / length_g**2) if h else 0.0
+    gain = np.linalg.solve(prior[:30, :30] + noise**2 * np.eye(30), prior[:30, 30:]).T
+    mean, explained = model.posterior(new)
+    np.testing.assert_allclose(mean, new.mean + gain @ (y - told.mean), atol=1e-8)
+    covariance = prior[30:, 30:] - gain @ prior[:30, 30:]
+    np.testing.assert_allclose(model.variance(new, explained), covariance.diagonal(), atol=1e-8)
+    np.testing.assert_allclose(model.covariance(new, explained, 2), covariance[2], atol=1e-8)

@@ -1,0 +1,154 @@
+"""Artefacts come back as they were saved, and nothing hostile gets in."""
+
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from raydgp import Dense, config_space
+from raydgp.errors import ModelError
+from raydgp.surrogates import artefact
+from raydgp.surrogates.artefact import CARD, WEIGHTS, Card
+
+TEMPLATE = "test.template.v1"
+
+
+@pytest.fixture
+def folder(tmp_path, pretrained):
+    card = Card(group="conv", target="llvm", template=TEMPLATE, records=240, held_out={"spearman": float("nan")})
+    artefact.save(tmp_path / "one", pretrained.scorer, card)
+    return tmp_path / "one"
+
+
+def reseal(folder):
+    """Makes the card vouch for whatever the weights file now is, as an attacker would."""
+    card = json.loads((folder / CARD).read_text())
+    card["sha256"] = artefact._sha256(folder / WEIGHTS)
+    (folder / CARD).write_text(json.dumps(card))
+
+
+def refused(folder, toy, match="pre-train|ours"):
+    with pytest.raises(ModelError, match=match) as caught:
+        artefact.load(folder, TEMPLATE, toy.names)
+    assert "\n" not in str(caught.value)
+
+
+def test_comes_back_as_it_was_saved(folder, pretrained, toy):
+    scorer, card = artefact.load(folder, TEMPLATE, toy.names)
+    features = toy.measured(50, 3)[0]
+    np.testing.assert_array_equal(scorer.predict(features), pretrained.scorer.predict(features))
+    assert (card.group, card.records, card.held_out) == ("conv", 240, {"spearman": None})
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 5000])
+def test_truncated_weights(folder, size, toy):
+    whole = (folder / WEIGHTS).read_bytes()
+    (folder / WEIGHTS).write_bytes(whole[:size])
+    refused(folder, toy, "pre-train")
+    reseal(folder)
+    refused(folder, toy, "pre-train")
+
+
+class Bomb:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("kind", ["pickle", "torch"])
+def test_a_pickle_is_refused_and_executes_nothing(folder, tmp_path, kind, toy):
+    trace = tmp_path / "executed"
+    if kind == "pickle":
+        (folder / WEIGHTS).write_bytes(pickle.dumps(Bomb(trace)))
+    else:
+        torch.save({"x": Bomb(trace)}, folder / WEIGHTS)
+    reseal(folder)
+    refused(folder, toy, "does not load")
+    assert not trace.exists()
+
+
+def test_a_packed_file_that_unpacks_to_too_much(folder, toy):
+    with zipfile.ZipFile(folder / WEIGHTS, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(artefact._MAX_BYTES + 1))
+    reseal(folder)
+    refused(folder, toy, "larger")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"template": "another.v1"},
+        {"format": 99},
+        {"shape": {"inputs": 4}},
+        {"shape": {"inputs": 4, "hidden": [3, 3], "inducing": 10**9, "validity": False}},
+        {"shape": {"inputs": 4, "hidden": [3, 5], "inducing": 24, "validity": False}},
+        {"encoding": {}},
+        {"surprise": 1},
+        {"sha256": "0" * 64},
+    ],
+    ids=str,
+)
+def test_a_card_that_does_not_fit(folder, change, toy):
+    card = json.loads((folder / CARD).read_text())
+    (folder / CARD).write_text(json.dumps(card | change))
+    refused(folder, toy)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00\xff"])
+def test_a_damaged_card(folder, text, toy):
+    (folder / CARD).write_bytes(text.encode("latin-1"))
+    refused(folder, toy, "damaged")
+
+
+def test_another_feature_layout(folder, toy):
+    with pytest.raises(ModelError, match="features"):
+        artefact.load(folder, TEMPLATE, [*toy.names[:-1], "vectorise"])
+    with pytest.raises(ModelError, match="order"):
+        artefact.load(folder, TEMPLATE, toy.names[::-1])
+
+
+def test_weights_that_are_not_finite(folder, toy):
+    state = torch.load(folder / WEIGHTS, weights_only=True)
+    state["layers.0.q_mean"][0, 0] = float("nan")
+    torch.save(state, folder / WEIGHTS)
+    reseal(folder)
+    refused(folder, toy, "finite")
+
+
+def test_a_folder_that_is_none(tmp_path, toy):
+    with pytest.raises(ModelError, match="folder of an artefact"):
+        artefact.load(tmp_path / "none", TEMPLATE, toy.names)
+
+
+def test_find_takes_the_one_for_the_task_with_most_records(tmp_path, pretrained):
+    for name, group, records in (("a", "conv", 10), ("b", "conv", 30), ("c", "dense", 99)):
+        card = Card(group=group, target="llvm", template=TEMPLATE, records=records)
+        artefact.save(tmp_path / name, pretrained.scorer, card)
+    assert artefact.find(tmp_path, "conv", "llvm", TEMPLATE) == tmp_path / "b"
+    assert artefact.find(tmp_path, "conv", "cuda", TEMPLATE) is None
+    assert artefact.find(tmp_path / "nowhere", "conv", "llvm", TEMPLATE) is None
+
+
+def test_the_card_says_what_the_model_is(tmp_path, pretrained):
+    space = config_space(Dense(n=1, k=64, m=64), "cuda")
+    artefact.save(tmp_path, pretrained.scorer, Card.of([space], pretrained, ["cpu x", "cpu x"]))
+    card = artefact.read_card(tmp_path)
+    assert (card.group, card.target, card.template) == ("dense", "cuda", space.template)
+    assert (card.records, card.tasks, card.device) == (240, 3, ["cpu x"])
+    assert card.held_out["spearman"] == pretrained.held_out.spearman
+    assert set(card.versions) == {"raydgp", "torch", "gpytorch"}
+    assert card.encoding["names"] == list(pretrained.scorer.encoding.names)
+
+
+def test_find_leaves_out_what_saw_the_workload(tmp_path, pretrained):
+    spaces = [config_space(Dense(n=1, k=k, m=64), "cuda") for k in (64, 128)]
+    for space in spaces:
+        artefact.save(tmp_path / str(space.workload.k), pretrained.scorer, Card.of([space], pretrained, []))
+    of_first = spaces[0].workload
+    found = artefact.find(tmp_path, "dense", "cuda", spaces[0].template, without=of_first)
+    assert found == tmp_path / "128"

@@ -1,0 +1,72 @@
+"""Bad input at the command line: exit code 2, one line that names the remedy, nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RAYDGP = [sys.executable, "-m", "raydgp"]
+
+
+def raydgp(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*RAYDGP, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+BAD = {
+    "no model": (["tune"], "'model' is missing"),
+    "unknown model": (["tune", "--model", "resnet19"], "did you mean 'resnet18'"),
+    "unknown task": (["tune", "--model", "resnet18", "--tasks", "rb1-conv9"], "did you mean 'rb1-conv1'"),
+    "no tasks": (["tune", "--model", "resnet18", "--tasks", ""], "name at least one"),
+    "unknown strategy": (["tune", "--model", "resnet18", "--strategy", "autotwm"], "did you mean 'autotvm'"),
+    "unknown target": (["tune", "--model", "resnet18", "--target", "rocm"], "'target'"),
+    "negative trials": (["tune", "--model", "resnet18", "--trials", "-3"], "'trials'"),
+    "no number": (["tune", "--model", "resnet18", "--trials", "many"], "many"),
+    "unknown option": (["tune", "--modle", "resnet18"], "--modl"),
+    "unknown command": (["tuen"], "tuen"),
+    "no such file": (["tune", "--config", "absent.yaml"], "absent.yaml"),
+    "no run": (["report", "absent"], "absent"),
+    "no run to sync": (["sync", "absent"], "absent"),
+    "dead MLflow": (["tune", "--model", "resnet18", "--mlflow-uri", "http://127.0.0.1:9"], "mlflow.enabled"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "names"), BAD.values(), ids=BAD)
+def test_bad_input_is_one_line(arguments: list[str], names: str, tmp_path: Path) -> None:
+    answer = raydgp(*arguments, cwd=tmp_path)
+    assert answer.returncode == 2
+    assert answer.stdout == ""
+    assert answer.stderr.startswith("raydgp: ")
+    assert answer.stderr.count("\n") == 1
+    assert names in answer.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("model: [resnet18", "line 1"),
+        ("- resnet18", "mapping"),
+        ("model: resnet18\nmeasure: {numbre: 3}\n", "did you mean 'number'"),
+        ("model: resnet18\noptions: {plan: 64}\n", "plan"),
+        ("model: resnet18\ntrials: 0\n", "'trials'"),
+    ],
+)
+def test_a_bad_file_is_named_with_the_key(text: str, names: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    answer = raydgp("tune", "--config", "bad.yaml", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert answer.stderr.count("\n") == 1
+    assert names in answer.stderr
+
+
+def test_the_doctor_finds_what_the_main_job_needs(tmp_path: Path) -> None:
+    answer = raydgp("doctor", "--json", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    findings = {finding["what"]: finding for finding in json.loads(answer.stdout)}
+    assert findings["TVM"]["state"] == "ok"
+    assert "GFLOPS" in findings["TVM"]["detail"]
+    assert all(finding["remedy"] for finding in findings.values() if finding["state"] != "ok")

@@ -1,0 +1,95 @@
+"""The rules of the house, read off the source: who imports whom, which room a heavy library has, how long a module is.
+
+An import inside of a function counts like any other.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "raydgp"
+MODULES = sorted(ROOT.rglob("*.py"))
+PACKAGES = [
+    "errors",
+    "settings",
+    "workloads",
+    "space",
+    "records",
+    "surrogates",
+    "search",
+    "kernels",
+    "measure",
+    "cluster",
+]
+ORDER = [*PACKAGES, "tracking", "deploy", "study", "doctor", "display", "tune", "cli"]
+ROOMS = {
+    "tvm": {"kernels", "deploy"},
+    "torch": {"surrogates", "deploy"},
+    "gpytorch": {"surrogates", "deploy"},
+    "xgboost": {"surrogates", "deploy"},
+    "ray": {"cluster"},
+    "mlflow": {"tracking"},
+}
+MAX_LINES = 300
+
+
+def room(path: Path) -> str:
+    """The package a module belongs to, its own name at the top; empty for raydgp itself."""
+    first = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    return "" if first in ("__init__", "__main__") else first
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Full names of what a module imports, relative imports resolved."""
+    package = ["raydgp", *path.relative_to(ROOT).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def ids(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_every_room_has_its_place_in_the_order() -> None:
+    assert {room(path) for path in MODULES} - {""} <= set(ORDER)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_imports_go_down_only(path: Path) -> None:
+    here = room(path)
+    if not here:
+        return  # raydgp/__init__.py shows the public names of all rooms
+    for name in imported(path):
+        if not name.startswith("raydgp."):
+            continue  # `import raydgp` itself is for its version
+        there = name.split(".")[1]
+        assert there in ORDER, f"{name}: import from the room itself, not from raydgp"
+        assert ORDER.index(there) <= ORDER.index(here), f"{here} is below {there}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_heavy_libraries_stay_in_their_rooms(path: Path) -> None:
+    for name in imported(path):
+        library = name.split(".")[0]
+        assert room(path) in ROOMS.get(library, {room(path)}), f"{library} belongs into {ROOMS[library]}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_modules_are_short_and_say_what_they_are(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_LINES
+    assert ast.get_docstring(ast.parse(path.read_text())) or not path.read_text()
+
+
+def test_importing_raydgp_loads_no_heavy_library() -> None:
+    script = f"import sys, raydgp; print(*(set(sys.modules) & set({list(ROOMS)!r})))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
