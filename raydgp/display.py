@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console, Group
@@ -16,6 +16,9 @@ from rich.table import Table
 
 from raydgp.doctor import Finding
 from raydgp.study.summary import RunSummary, TaskSummary
+
+if TYPE_CHECKING:
+    from raydgp.study.pretraining import Made  # loads torch
 
 _PLAIN_INTERVAL_S = 15.0  # a log file gets a line this often, a terminal is drawn anew
 
@@ -126,6 +129,20 @@ def comparison_table(summary: pd.DataFrame, baseline: str) -> Table:
         counts = [_with_interval(row, f"measurements_{share}") for share in (95, 99, 100)]
         ratios = [f"{row[key]:.2f}x" for key in ("ratio_99", "worst_ratio_99")]
         table.add_row(row["strategy"], *counts, _with_interval(row, "seconds_99"), *ratios)
+    return table
+
+
+def artefact_table(made: Sequence[Made]) -> Table:
+    """Pre-trained surrogates, a row each."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("artefact")
+    for title in ("tasks", "measurements", "held out by", "Spearman", "NDCG@100"):
+        table.add_column(title, justify="right")
+    for artefact in made:
+        held = artefact.card.held_out
+        figures = [f"{held[key]:.2f}" if held.get(key) is not None else "-" for key in ("spearman", "ndcg")]
+        counts = [str(artefact.card.tasks), str(artefact.card.records)]
+        table.add_row(artefact.folder.name, *counts, str(held.get("by", "-")), *figures)
     return table
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -13,6 +13,9 @@ from raydgp.errors import InputError, nearest
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+M = TypeVar("M", bound=_Model)
 
 
 class MeasureSettings(_Model):
@@ -53,6 +56,7 @@ class TuneSettings(_Model):
     seed: int = Field(0, ge=0)
     run: str | None = Field(None, pattern=r"^[\w.-]+$", description="name of the run's folder")
     runs_dir: Path = Path("runs")
+    models_dir: Path = Field(Path("models"), description="pre-trained models of `raydgp pretrain`, for dgp and dgp+")
     measure: MeasureSettings = MeasureSettings()
     ray: RaySettings = RaySettings()
     mlflow: TrackingSettings = TrackingSettings()
@@ -72,11 +76,27 @@ class TuneSettings(_Model):
         return self.runs_dir / self.run_name
 
 
-def load(path: Path | None, overrides: dict[str, Any]) -> TuneSettings:
+class CompareSettings(_Model):
+    """One comparison of `raydgp compare`."""
+
+    strategies: dict[str, dict[str, Any]] = Field(
+        {"random": {}, "autotvm": {}}, description="name in the table -> options; `strategy` among them if not the name"
+    )
+    baseline: str = Field("autotvm", description="strategy of the ratios")
+    seeds: int = Field(10, ge=1)
+    trials: int = Field(1000, ge=1, description="measurements that a search may take")
+    batch: int = Field(8, ge=1, description="measurements between two learnings")
+    workers: int = Field(1, ge=1, description="searches at a time; 1 where the seconds are to be trusted")
+    epochs: int = Field(3000, ge=1, description="of the pre-trainings, at most")
+    models_dir: Path = Field(Path("models-left-out"), description="where the models that leave a task out are kept")
+
+
+def load(path: Path | None, overrides: dict[str, Any], kind: type[M]) -> M:
     """Reads a YAML file (none: the defaults) and lays the overrides whose value is not None over it.
 
     Args:
         overrides: nested as in the file.
+        kind: of the settings.
 
     Raises:
         InputError: no such file, broken YAML, unknown key, wrong type or value; names the file, the key, the remedy.
@@ -95,9 +115,9 @@ def load(path: Path | None, overrides: dict[str, Any]) -> TuneSettings:
         if not isinstance(data, dict):
             raise InputError(f"{source}: must be a mapping of settings such as `model: resnet18`")
     try:
-        return TuneSettings.model_validate(_merged(data, overrides))
+        return kind.model_validate(_merged(data, overrides))
     except ValidationError as error:
-        raise InputError(f"{source}: {_explain(error)}") from None
+        raise InputError(f"{source}: {_explain(error, kind)}") from None
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -111,21 +131,21 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return out
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, kind: type[_Model]) -> str:
     """The first fault in one line: the key, what is wrong, and the nearest key where it is unknown."""
     faults = error.errors()
     fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])  # a misspelt key also misses
     path = [str(part) for part in fault["loc"]]
     key = ".".join(path)
     if fault["type"] == "extra_forbidden":
-        return f"unknown key {key!r}{nearest(path[-1], _keys(path[:-1]))}"
+        return f"unknown key {key!r}{nearest(path[-1], _keys(path[:-1], kind))}"
     if fault["type"] == "missing":
         return f"key {key!r} is missing; give it in the file or on the command line"
     return f"key {key!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}, not {fault['input']!r}"
 
 
-def _keys(path: list[str]) -> list[str]:
-    model: Any = TuneSettings
+def _keys(path: list[str], kind: type[_Model]) -> list[str]:
+    model: Any = kind
     for part in path:
         model = model.model_fields[part].annotation
     return list(model.model_fields)

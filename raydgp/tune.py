@@ -72,10 +72,13 @@ def plan(settings: TuneSettings) -> list[zoo.Task]:
         tasks = [by_name[name] for name in dict.fromkeys(settings.tasks)]
     if not tasks:
         raise InputError("tasks: name at least one, or leave the key out to tune all of them")
-    search.create(
-        settings.strategy, config_space(tasks[0].workload, settings.target), settings.seed, **settings.options
-    )
+    _strategy(settings, tasks[0])
     return tasks
+
+
+def _strategy(settings: TuneSettings, task: zoo.Task) -> search.Strategy:
+    options = search.with_models(settings.strategy, settings.options, settings.models_dir)
+    return search.create(settings.strategy, config_space(task.workload, settings.target), settings.seed, **options)
 
 
 def read(run_dir: Path) -> Outcome:
@@ -137,6 +140,9 @@ def _measure(
 
     run_dir = settings.run_dir
     console.print(f"{settings.run_name}: {len(tasks)} layers, {settings.trials} configurations each; starting Ray ...")
+    for start in dict.fromkeys(_strategy(settings, task).start for task in tasks):
+        if start:
+            console.print(f"{settings.strategy} of {start}", soft_wrap=True)
     with _stoppable(run_dir), Cluster(settings, run_dir / JOURNAL_NAME) as cluster:
         manifest = _manifest(settings, tasks, cluster)
         manifest.save(run_dir)

@@ -15,7 +15,7 @@ def refused(tmp_path: Path) -> Any:
         path = tmp_path / "tune.yaml"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         with pytest.raises(InputError) as error:
-            load(path, overrides)
+            load(path, overrides, TuneSettings)
         assert str(error.value).startswith(str(path))
         assert "\n" not in str(error.value)
         return str(error.value)
@@ -26,24 +26,26 @@ def refused(tmp_path: Path) -> Any:
 def test_a_file_with_overrides_over_it(tmp_path: Path) -> None:
     path = tmp_path / "tune.yaml"
     path.write_text("model: alexnet\ntrials: 8\nmeasure: {number: 7, repeat: 5}\n")
-    settings = load(path, {"trials": 16, "seed": None, "measure": {"repeat": 2}, "mlflow": {"enabled": None}})
+    settings = load(
+        path, {"trials": 16, "seed": None, "measure": {"repeat": 2}, "mlflow": {"enabled": None}}, TuneSettings
+    )
     assert (settings.model, settings.trials, settings.seed) == ("alexnet", 16, 0)
     assert (settings.measure.number, settings.measure.repeat) == (7, 2)
     assert settings.mlflow.enabled
 
 
 def test_no_file_means_the_defaults() -> None:
-    assert load(None, {"model": "vgg16"}) == TuneSettings(model="vgg16")
+    assert load(None, {"model": "vgg16"}, TuneSettings) == TuneSettings(model="vgg16")
 
 
 def test_settings_survive_json() -> None:
-    settings = load(None, {"model": "vgg16", "ray": {"runners": 2}})
+    settings = load(None, {"model": "vgg16", "ray": {"runners": 2}}, TuneSettings)
     assert TuneSettings.model_validate(settings.model_dump(mode="json")) == settings
 
 
 def test_the_same_settings_have_the_same_folder() -> None:
-    assert load(None, {"model": "vgg16"}).run_dir == Path("runs/vgg16-llvm-autotvm-seed0")
-    assert load(None, {"model": "vgg16", "run": "mine", "runs_dir": "/x"}).run_dir == Path("/x/mine")
+    assert load(None, {"model": "vgg16"}, TuneSettings).run_dir == Path("runs/vgg16-llvm-autotvm-seed0")
+    assert load(None, {"model": "vgg16", "run": "mine", "runs_dir": "/x"}, TuneSettings).run_dir == Path("/x/mine")
 
 
 @pytest.mark.parametrize(
@@ -112,24 +114,24 @@ def test_a_section_that_is_not_one_is_named_even_under_overrides(refused: Any) -
 def test_an_empty_section_says_nothing(tmp_path: Path) -> None:
     path = tmp_path / "tune.yaml"
     path.write_text("model: a\nmeasure:\n  # repeat: 5\nseed:\n")
-    assert load(path, {}) == TuneSettings(model="a")
-    assert load(path, {"measure": {"repeat": 2}}).measure.repeat == 2
+    assert load(path, {}, TuneSettings) == TuneSettings(model="a")
+    assert load(path, {"measure": {"repeat": 2}}, TuneSettings).measure.repeat == 2
 
 
 def test_an_override_is_checked_like_the_file(refused: Any) -> None:
     assert "key 'trials'" in refused("model: a", trials=-5)
     with pytest.raises(InputError, match="command line: key 'trials'"):
-        load(None, {"model": "a", "trials": -5})
+        load(None, {"model": "a", "trials": -5}, TuneSettings)
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.yaml: No such file.* --config"):
-        load(tmp_path / "none.yaml", {})
+        load(tmp_path / "none.yaml", {}, TuneSettings)
     with pytest.raises(InputError, match="Is a directory"):
-        load(tmp_path, {})
+        load(tmp_path, {}, TuneSettings)
 
 
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "tune.yaml"
     path.write_text("# nothing\n")
-    assert load(path, {"model": "a"}) == TuneSettings(model="a")
+    assert load(path, {"model": "a"}, TuneSettings) == TuneSettings(model="a")

@@ -12,7 +12,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from raydgp import errors
+from raydgp import errors, search
 from raydgp.cluster.baselines import Baselines, measure_baselines
 from raydgp.cluster.lane import one_line
 from raydgp.cluster.layer import LayerJob, LayerOutcome, tune_layer
@@ -165,7 +165,7 @@ class Cluster:
             context=context,
             trials=settings.trials,
             batch=settings.batch,
-            options=settings.options,
+            options=search.with_models(settings.strategy, settings.options, settings.models_dir),
             known=known(records, space.hash),
         )
 

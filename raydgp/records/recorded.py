@@ -21,6 +21,18 @@ from raydgp.workloads import from_dict
 _KEY = b"raydgp"
 
 
+def is_recorded(path: Path) -> bool:
+    """Whether a Parquet file is a recorded space by its description.
+
+    Raises:
+        InputError: it is no Parquet file.
+    """
+    try:
+        return _KEY in (pq.read_schema(path).metadata or {})
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: not a Parquet file ({error})") from None
+
+
 @dataclass(frozen=True, eq=False)
 class RecordedSpace:
     """Every statically valid configuration of a space with what was measured of it.
@@ -30,7 +42,7 @@ class RecordedSpace:
         space: the space, usually thinned.
         indices: int64[n], ascending.
         status: Status of each, as text, [n].
-        times_s: float64[n, repeats], NaN where it did not run.
+        times_s: float64[n, repeats], NaN where it did not run and for repeats that others have more of.
         build_s, run_s: float64[n], what building and running it took.
         device, versions: where and with what it was measured.
     """
@@ -70,7 +82,7 @@ class RecordedSpace:
         """Median latency: float64[n], infinite where it did not run correctly."""
         ok = self.status == Status.OK
         out = np.full(len(self.indices), np.inf)
-        out[ok] = np.median(self.times_s[ok], axis=1)
+        out[ok] = np.nanmedian(self.times_s[ok], axis=1)  # some have more repeats than others
         return out
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from raydgp.errors import InputError, nearest
@@ -16,11 +18,12 @@ from raydgp.search.dgp_plus import DgpPlus
 from raydgp.search.droplet import Droplet
 from raydgp.search.genetic import Genetic
 from raydgp.search.loop import Search
+from raydgp.search.pretrained import Pretrained
 from raydgp.search.remembering import Remembering
 from raydgp.search.simple import Grid, Random
 from raydgp.space import ConfigSpace
 
-__all__ = ["Search", "Strategy", "create", "names"]
+__all__ = ["Search", "Strategy", "create", "names", "starts_from_model", "with_models"]
 
 _CLASSES: tuple[type[Remembering], ...] = (Random, Grid, Genetic, AutoTVM, Bted, Bao, Chameleon, Droplet, Dgp, DgpPlus)
 _STRATEGIES = {cls.name: cls for cls in _CLASSES}
@@ -48,3 +51,18 @@ def create(name: str, space: ConfigSpace, seed: int = 0, **options: Any) -> Stra
         raise InputError(f"unknown strategy {name!r}{nearest(name, _STRATEGIES)}")
     strategy = _STRATEGIES[name]
     return strategy(space, seed, **_options.checked(strategy, options))
+
+
+def starts_from_model(name: str) -> bool:
+    """Whether a strategy uses a pre-trained model where it has one."""
+    return issubclass(_STRATEGIES.get(name, Remembering), Pretrained)
+
+
+def with_models(name: str, options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The options, with a folder of pre-trained models for a strategy that starts from one and was given none.
+
+    Without such a folder it starts cold.
+    """
+    if starts_from_model(name) and "artefact" not in options and folder.is_dir():
+        return {**options, "artefact": folder.resolve()}
+    return dict(options)

@@ -35,6 +35,11 @@ class Strategy(ABC):
         self.space = space
         self.rng = np.random.default_rng(seed)
 
+    @property
+    def start(self) -> str:
+        """What it starts from, in a few words for those who watch; empty where that is nothing."""
+        return ""
+
     @abstractmethod
     def ask(self, n: int) -> Indices:
         """Up to n configurations to measure next: int64[<= n]."""

@@ -104,13 +104,14 @@ class Chameleon(Remembering):
         """One episode from each start; a statically invalid configuration is worth 0, what a failure counts."""
         digits = self.space.digits(starts)
         alive = np.ones(len(starts), bool)
+        movable = self.space.radix > 1  # knobs of one option, as in a thinned space, never change
         best.add(starts, score(starts), self.fresh)
         log: list[tuple[NDArray[Any], ...]] = []
         while alive.any() and len(log) < self.steps:
             states = digits / self.space.radix
             actions = self.agent.act(states, self.rng)
             moved = np.clip(digits + actions - 1, 0, self.space.radix - 1)
-            still = (moved == digits).mean(axis=1) >= self.settled
+            still = (moved == digits)[:, movable].sum(axis=1) >= self.settled * movable.sum()
             digits = np.where(alive[:, None], moved, digits)
             rewards = np.zeros(len(starts))
             indices = self.space.from_digits(digits)

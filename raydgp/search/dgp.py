@@ -32,7 +32,8 @@ class Dgp(Pretrained):
         temperature: of its first iteration, in deviations of the scores of where it starts; falls linearly to 0.
         epochs, rate, batch: of the tuning.
         form: of the tuning's prior, `A` on the parameters or `B` on the posterior; see `surrogates.transfer`.
-        strengths: of the prior in form A, chosen from by rank correlation on a held-out fifth.
+        strengths: of the prior in form A, chosen from by rank correlation on a held-out fifth of the tuning set; later
+            rounds keep the choice.
         selection_epochs: of each training that chooses; at most `epochs`.
         artefact, unseen, cold_start, device, threads: see `Pretrained`.
     """
@@ -78,7 +79,7 @@ class Dgp(Pretrained):
         self.form, self.strengths, self.selection_epochs = form, strengths, selection_epochs
         self.plan = np.zeros(0, np.int64)  # what is left of it
         self.rounds = 0  # plans made
-        self.strength: float | None = None  # lambda of the last tuning
+        self.strength: float | None = None  # lambda, once it is chosen
 
     def _propose(self, n: int) -> Indices:
         self.plan = self.plan[self.unvisited(self.plan)]
@@ -121,7 +122,7 @@ class Dgp(Pretrained):
                 return fitted(names, features, labels, valid, Shape(), training, seed, self.device)[0]
             transfer = Transfer(
                 form=self.form,
-                strengths=self.strengths,
+                strengths=self.strengths if self.strength is None else (self.strength,),
                 training=training,
                 selection_epochs=self.selection_epochs,
             )

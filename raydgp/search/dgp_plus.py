@@ -33,6 +33,7 @@ class DgpPlus(Pretrained):
     """
 
     name = "dgp+"
+    context = True
     kept: ClassVar[tuple[str, ...]] = ("shortlisted", "plan", "started", "hopeless", "judged")
     presets: ClassVar = {"small": {"pool": 10_000, "cold_start": 16}}
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from raydgp.search import ted
@@ -29,6 +30,8 @@ class Pretrained(Remembering):
         device: where the model computes, `cpu` or `cuda`.
         threads: of torch.
     """
+
+    context: ClassVar[bool] = False  # whether its model sees more than the knobs
 
     def __init__(
         self,
@@ -57,8 +60,14 @@ class Pretrained(Remembering):
             return None
         from raydgp.surrogates.artefact import find  # torch takes seconds to load, and other strategies need none
 
-        own = self.space.workload if self.unseen else None
-        return find(self.artefact, self.space.workload.group, self.space.target, self.space.template, own)
+        return find(self.artefact, self.space, self.context, self.unseen)
+
+    @property
+    def start(self) -> str:
+        group = self.space.workload.group
+        if self.artefact is None:
+            return f"{group}: cold, no pre-trained model is given (raydgp pretrain makes them)"
+        return f"{group}: {self.source}" if self.source else f"{group}: cold, {self.artefact} has no model of it"
 
     @cached_property
     def _scorer(self) -> Scorer | None:
@@ -66,7 +75,14 @@ class Pretrained(Remembering):
             return None
         from raydgp.surrogates.artefact import load
 
-        return load(self.source, self.space.template, self.space.feature_names, self.device)[0]
+        names, _ = self._features(np.zeros(1, np.int64))
+        return load(self.source, self.space.template, names, self.device)[0]
+
+    def _features(self, indices: Indices) -> tuple[list[str], NDArray[np.float32]]:
+        """What the model sees: int64[n] -> names [d], float32[n, d]."""
+        from raydgp.surrogates.pretrain import seen_by_model
+
+        return seen_by_model(self.space, indices, self.context)
 
     def _computing(self) -> AbstractContextManager[None]:
         """Around what the model computes: torch with the strategy's number of threads."""

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from raydgp.errors import InputError
 from raydgp.space.base import ConfigSpace
+
+
+def fix(space: ConfigSpace, assignments: Sequence[str]) -> ConfigSpace:
+    """The sub-space in which knobs have one option each, given as `knob=option`, the option as it is printed.
+
+    Raises:
+        InputError: not of that form, or an unknown knob or option.
+    """
+    labels = {knob.name: {str(label): label for label in knob.labels} for knob in space.knobs}
+    kept: dict[str, list[Any]] = {}
+    for assignment in assignments:
+        name, _, option = assignment.partition("=")
+        if option not in labels.get(name, {}):
+            known = ", ".join(labels[name]) if name in labels else f"KNOB=OPTION with a knob of {', '.join(labels)}"
+            raise InputError(f"{space.template}: cannot fix {assignment!r}; choose from: {known}")
+        kept[name] = [labels[name][option]]
+    return space.restricted(kept)
 
 
 def thinned(space: ConfigSpace, valid: int) -> ConfigSpace:

@@ -6,34 +6,36 @@ import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from raydgp import search
 from raydgp.records.recorded import RecordedSpace
+from raydgp.settings import CompareSettings
+from raydgp.study.left_out import make_without
 from raydgp.study.trajectory import follow
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
 
 SHARES = (0.95, 0.99, 1.0)
 _RESAMPLES = 2000
 
 
 def compare(
-    paths: Sequence[Path],
-    strategies: Mapping[str, Mapping[str, Any]],
-    seeds: int,
-    trials: int,
-    batch: int,
-    workers: int,
-    progress: Callable[[], None],
+    paths: Sequence[Path], settings: CompareSettings, progress: Callable[[str, int, int], None]
 ) -> pd.DataFrame:
     """Runs every strategy on every recorded space with every seed.
 
+    A strategy that starts from a pre-trained model gets one that never saw the task, made of the other spaces; the
+    seconds do not count its making.
+
     Args:
-        strategies: name in the table -> options of `search.create`, `strategy` among them.
-        workers: processes that search at the same time; 1 when the seconds are to be trusted.
-        progress: called after every search.
+        progress: called with what is going on, how much of it is done, and of how much.
 
     Returns:
         A row a search: task, strategy, seed, and for each of `SHARES` measurements_<share> and seconds_<share>.
@@ -41,16 +43,25 @@ def compare(
     Raises:
         InputError: a file is not a recorded space, or a strategy or option is unknown.
     """
+    whole = RecordedSpace.load(paths[0]).space
+    models: dict[Path, Path | None] = dict.fromkeys(paths)
+    for name, options in settings.strategies.items():
+        search.create(options.get("strategy", name), whole, **_without_name(options))  # refuses what is misspelt
+    if any(search.starts_from_model(options.get("strategy", name)) for name, options in settings.strategies.items()):
+        teach = partial(make_without, paths=paths, root=settings.models_dir, epochs=settings.epochs)
+        for done, (path, folder) in enumerate(zip(paths, _map(teach, paths, settings.workers), strict=True), 1):
+            models[path] = folder
+            progress("models", done, len(paths))
     jobs = [
-        _Job(path, name, options, seed, trials, batch)
-        for seed in range(seeds)
+        _Job(path, name, options, seed, settings.trials, settings.batch, models[path])
+        for seed in range(settings.seeds)
         for path in paths
-        for name, options in strategies.items()
+        for name, options in settings.strategies.items()
     ]
     rows = []
-    for row in _run(jobs, workers):
+    for row in _map(_search, jobs, settings.workers):
         rows.append(row)
-        progress()
+        progress("searches", len(rows), len(jobs))
     return pd.DataFrame(rows)
 
 
@@ -85,21 +96,27 @@ class _Job:
     seed: int
     trials: int
     batch: int
+    models: Path | None
 
 
-def _run(jobs: Sequence[_Job], workers: int) -> Iterator[dict[str, Any]]:
+def _without_name(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if key != "strategy"}
+
+
+def _map(function: Callable[[_In], _Out], inputs: Sequence[_In], workers: int) -> Iterator[_Out]:
     if workers == 1:
-        yield from map(_search, jobs)
+        yield from map(function, inputs)
         return
     context = multiprocessing.get_context("spawn")  # strategies may hold threads, which a fork would break
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from pool.map(_search, jobs)
+        yield from pool.map(function, inputs)
 
 
 def _search(job: _Job) -> dict[str, Any]:
     recorded = RecordedSpace.load(job.path)
-    options = dict(job.options)
-    strategy = options.pop("strategy", job.name)
+    strategy, options = job.options.get("strategy", job.name), _without_name(job.options)
+    if job.models:
+        options = search.with_models(strategy, options, job.models)
     went = follow(recorded, strategy, options, job.seed, job.trials, job.batch)
     row: dict[str, Any] = {"task": recorded.name, "strategy": job.name, "seed": job.seed}
     for share in SHARES:

@@ -54,12 +54,14 @@ def follow(
         thinking_s += time.perf_counter() - began
         if not len(asked):
             break
-        for measured in measurer.measure(space, asked):
+        outcomes = measurer.measure(space, asked)
+        for measured in outcomes:
             best = max(best, measured.gflops(space.workload.flops))
             quality.append(best / top)
             seconds.append(thinking_s + measurer.charged_s)
-        gflops = recorded.gflops[recorded.position(asked)]
+        gflops = np.array([measured.gflops(space.workload.flops) for measured in outcomes])
+        samples = [[space.workload.flops / time_s / 1e9 for time_s in measured.times_s] for measured in outcomes]
         began = time.perf_counter()
-        loop.tell(asked, gflops, gflops > 0)
+        loop.tell(asked, gflops, gflops > 0, samples)
         thinking_s += time.perf_counter() - began
     return Trajectory(np.array(quality), np.array(seconds))

@@ -20,7 +20,6 @@ from raydgp.surrogates.deepgp import DeepGP
 from raydgp.surrogates.encoding import Encoding
 from raydgp.surrogates.pretrain import Pretrained
 from raydgp.surrogates.scorer import Scorer
-from raydgp.workloads import Workload
 
 CARD, WEIGHTS = "card.json", "weights.pt"
 _FORMAT = 1
@@ -34,9 +33,11 @@ class Card:
 
     Attributes:
         group, target, template: whose configurations it scores; see `Workload.group` and `ConfigSpace`.
+        context: whether its features include those of `space.context`; then it is of all groups, and group is empty.
         device: names of the devices that were measured.
         records, tasks: size of the history.
         workloads: its tasks, each as `Workload.to_dict()`.
+        space_hashes: of their spaces, in the same order.
         held_out: by, spearman, ndcg; see `pretrain.HeldOut`.
         versions: of raydgp, torch and gpytorch.
         encoding: `Encoding.to_dict()`; its names are the feature layout.
@@ -47,10 +48,12 @@ class Card:
     group: str
     target: str
     template: str
+    context: bool = False
     device: list[str] = field(default_factory=list)
     records: int = 0
     tasks: int = 0
     workloads: list[dict[str, Any]] = field(default_factory=list)
+    space_hashes: list[str] = field(default_factory=list)
     held_out: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     encoding: dict[str, Any] = field(default_factory=dict)
@@ -59,16 +62,18 @@ class Card:
     format: int = _FORMAT
 
     @classmethod
-    def of(cls, spaces: Sequence[ConfigSpace], made: Pretrained, device: Sequence[str]) -> Card:
-        """The card of a model pre-trained on measurements of these spaces, all of one group, target and template."""
+    def of(cls, spaces: Sequence[ConfigSpace], made: Pretrained, device: Sequence[str], context: bool = False) -> Card:
+        """The card of a model pre-trained on measurements of these spaces, all of one target and template."""
         return cls(
-            group=spaces[0].workload.group,
+            group="" if context else spaces[0].workload.group,
             target=spaces[0].target,
             template=spaces[0].template,
+            context=context,
             device=sorted(set(device)),
             records=made.records,
             tasks=made.tasks,
             workloads=[space.workload.to_dict() for space in spaces],
+            space_hashes=[space.hash for space in spaces],
             held_out=asdict(made.held_out),
             versions={name: version(name) for name in ("raydgp", "torch", "gpytorch")},
         )
@@ -149,19 +154,21 @@ def load(folder: Path, template: str, names: Sequence[str], device: str = "cpu")
     return Scorer(model.to(device), encoding), card
 
 
-def find(root: Path, group: str, target: str, template: str, without: Workload | None = None) -> Path | None:
-    """The artefact for a task: `root` itself, or of its folders the one with most records, then the last by name.
+def find(root: Path, space: ConfigSpace, context: bool = False, unseen: bool = False) -> Path | None:
+    """The artefact for a space: `root` itself, or of its folders the one with most records, then the last by name.
 
     Args:
-        without: artefacts whose history has this workload do not count, for comparisons that are to be honest.
+        context: whether a model of all groups, with context, is looked for, or one of the group.
+        unseen: artefacts whose history has this workload do not count, for comparisons that are to be honest.
     """
     if (root / CARD).exists():
         return root
+    wanted = ("" if context else space.workload.group, space.target, space.template, context)
     found = []
     for path in sorted(root.glob(f"*/{CARD}")):
         card = read_card(path.parent)
-        seen = without is not None and without.to_dict() in map(_tuples, card.workloads)
-        if (card.group, card.target, card.template) == (group, target, template) and not seen:
+        seen = unseen and space.workload.to_dict() in map(_tuples, card.workloads)
+        if (card.group, card.target, card.template, card.context) == wanted and not seen:
             found.append((card.records, path.parent))
     return max(found)[1] if found else None
 

@@ -12,6 +12,7 @@ from sklearn.metrics import ndcg_score
 
 from raydgp.errors import InputError
 from raydgp.space import ConfigSpace, Indices
+from raydgp.space.context import described
 from raydgp.surrogates.encoding import Rows, relative
 from raydgp.surrogates.scorer import Scorer, Shape, fitted
 from raydgp.surrogates.training import Trained, Training
@@ -22,13 +23,19 @@ _SHAPE, _TRAINING = Shape(), Training()  # the paper's
 _TASKS_TO_LEAVE_ONE_OUT = 3  # with fewer, a fifth of each task's points is left out instead
 
 
+def seen_by_model(space: ConfigSpace, indices: Indices, context: bool) -> tuple[list[str], Rows]:
+    """Names and values of the columns that a model sees, with or without context: [d], float32[n, d]."""
+    return described(space, indices) if context else (space.feature_names, space.features(indices))
+
+
 class Measured(NamedTuple):
-    """What is known of one task: int64[n], float64[n] (0 where it failed), bool[n]."""
+    """What one device measured of one task: int64[n], float64[n] (0 where it failed), bool[n]."""
 
     space: ConfigSpace
     indices: Indices
     gflops: NDArray[np.float64]
     valid: NDArray[np.bool_]
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,8 +57,11 @@ class History:
     task: NDArray[np.int64]
 
     @classmethod
-    def of(cls, tasks: Sequence[Measured]) -> History:
+    def of(cls, tasks: Sequence[Measured], context: bool = False) -> History:
         """From the measurements of several spaces of one template.
+
+        Args:
+            context: whether the features include what `space.context` adds to the knobs.
 
         Raises:
             InputError: none, or spaces of different templates or feature layouts.
@@ -59,9 +69,10 @@ class History:
         layouts = {(task.space.template, *task.space.feature_names) for task in tasks}
         if len(layouts) != 1:
             raise InputError(f"history: {len(layouts)} feature layouts among {len(tasks)} tasks; take one template's")
+        seen = [seen_by_model(task.space, task.indices, context) for task in tasks]
         return cls(
-            tasks[0].space.feature_names,
-            np.concatenate([task.space.features(task.indices) for task in tasks]),
+            seen[0][0],
+            np.concatenate([features for _, features in seen]),
             np.concatenate([task.gflops for task in tasks]),
             np.concatenate([task.valid for task in tasks]),
             np.repeat(np.arange(len(tasks)), [len(task.indices) for task in tasks]),

@@ -12,7 +12,6 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 from mlflow import MlflowClient
@@ -22,6 +21,7 @@ from raydgp.records import Follower, Record, RunManifest
 from raydgp.records.history import write_parquet
 from raydgp.records.manifest import JOURNAL_NAME, write_atomically
 from raydgp.tracking.convergence import Point, RunConvergence
+from raydgp.tracking.reach import artifact_location
 
 STATE_NAME = "mlflow.json"
 _POINTS_A_CALL = 100  # of up to nine metrics: log_batch takes 1000 of them
@@ -99,11 +99,7 @@ class Mirror:
         name = self._settings.experiment
         if experiment := self._client.get_experiment_by_name(name):
             return str(experiment.experiment_id)
-        location = None  # a server decides by itself; a database has its artifacts in a folder beside it
-        if uri.startswith("sqlite:///"):
-            folder = Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts"
-            location = (folder / quote(name, safe=" ")).as_uri()
-        return str(self._client.create_experiment(name, location))
+        return str(self._client.create_experiment(name, artifact_location(uri, name)))
 
     def _find_runs(self) -> dict[str, str]:
         """Run ids by the key of their part. A run that is found goes on, so it is marked as running again."""

@@ -1,11 +1,11 @@
-"""Whether a tracking URI can be used, asked before a run so that a misspelt one costs nothing."""
+"""Tracking URIs: whether one can be used, asked before a run so that a misspelt one costs nothing; where files go."""
 
 from __future__ import annotations
 
 import urllib.error
 import urllib.request
 from pathlib import Path
-from urllib.parse import urlparse
+from urllib.parse import quote, urlparse
 
 from raydgp.errors import InputError
 
@@ -34,3 +34,12 @@ def check(uri: str) -> None:
             raise InputError(f"MLflow database {uri}: there is no folder {folder}; make it or give another URI")
     elif not parts.scheme:
         raise InputError(f"MLflow URI {uri!r} names no scheme; write sqlite:///mlflow.db or http://HOST:PORT")
+
+
+def artifact_location(uri: str, experiment: str) -> str | None:
+    """Where an experiment keeps its files: a database has a folder beside it; None, a server decides by itself."""
+    if not uri.startswith("sqlite:///"):
+        return None
+    return (
+        Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts" / quote(experiment, safe=" ")
+    ).as_uri()

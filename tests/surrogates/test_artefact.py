@@ -125,17 +125,27 @@ def test_a_folder_that_is_none(tmp_path, toy):
         artefact.load(tmp_path / "none", TEMPLATE, toy.names)
 
 
+SPACES = [config_space(Dense(n=1, k=k, m=64), "cuda") for k in (64, 128)]
+
+
 def test_find_takes_the_one_for_the_task_with_most_records(tmp_path, pretrained):
-    for name, group, records in (("a", "conv", 10), ("b", "conv", 30), ("c", "dense", 99)):
-        card = Card(group=group, target="llvm", template=TEMPLATE, records=records)
+    template = SPACES[0].template
+    for name, group, context, records in (
+        ("a", "dense", False, 10),
+        ("b", "dense", False, 30),
+        ("c", "conv", False, 99),
+        ("d", "", True, 50),
+    ):
+        card = Card(group=group, target="cuda", template=template, context=context, records=records)
         artefact.save(tmp_path / name, pretrained.scorer, card)
-    assert artefact.find(tmp_path, "conv", "llvm", TEMPLATE) == tmp_path / "b"
-    assert artefact.find(tmp_path, "conv", "cuda", TEMPLATE) is None
-    assert artefact.find(tmp_path / "nowhere", "conv", "llvm", TEMPLATE) is None
+    assert artefact.find(tmp_path, SPACES[0]) == tmp_path / "b"
+    assert artefact.find(tmp_path, SPACES[0], context=True) == tmp_path / "d"
+    assert artefact.find(tmp_path, config_space(Dense(n=64, k=64, m=64), "cuda")) is None
+    assert artefact.find(tmp_path / "nowhere", SPACES[0]) is None
 
 
 def test_the_card_says_what_the_model_is(tmp_path, pretrained):
-    space = config_space(Dense(n=1, k=64, m=64), "cuda")
+    space = SPACES[0]
     artefact.save(tmp_path, pretrained.scorer, Card.of([space], pretrained, ["cpu x", "cpu x"]))
     card = artefact.read_card(tmp_path)
     assert (card.group, card.target, card.template) == ("dense", "cuda", space.template)
@@ -146,9 +156,6 @@ def test_the_card_says_what_the_model_is(tmp_path, pretrained):
 
 
 def test_find_leaves_out_what_saw_the_workload(tmp_path, pretrained):
-    spaces = [config_space(Dense(n=1, k=k, m=64), "cuda") for k in (64, 128)]
-    for space in spaces:
+    for space in SPACES:
         artefact.save(tmp_path / str(space.workload.k), pretrained.scorer, Card.of([space], pretrained, []))
-    of_first = spaces[0].workload
-    found = artefact.find(tmp_path, "dense", "cuda", spaces[0].template, without=of_first)
-    assert found == tmp_path / "128"
+    assert artefact.find(tmp_path, SPACES[0], unseen=True) == tmp_path / "128"

@@ -1,0 +1,11 @@
+"""What all commands share: where they print, and how machines ask for JSON."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+
+out = Console()
+progress = Console(stderr=True)  # so that stdout holds the result alone
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document for machines.")

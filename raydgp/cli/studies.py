@@ -1,0 +1,152 @@
+"""Commands on what was measured before: record spaces, compare strategies on them, pre-train surrogates."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import Progress
+
+from raydgp.cli.shared import as_json_option, out, progress
+from raydgp.errors import InputError
+
+_path = click.Path(path_type=Path)
+
+
+@click.group()
+def history() -> None:
+    """Recorded measurements: what strategies are compared on, and what surrogates learn from."""
+
+
+@history.command()
+@click.option("--model", required=True, help="Network of the task.")
+@click.option("--task", "task_name", required=True, help="The layer task whose space is measured.")
+@click.option("--valid", default=2000, show_default=True, help="Valid configurations of the thinned space, at most.")
+@click.option("--fix", "fixed", multiple=True, metavar="KNOB=OPTION", help="A knob that keeps only this option.")
+@click.option("--out", "path", required=True, type=_path, help="Parquet file to write.")
+def record(model: str, task_name: str, valid: int, fixed: tuple[str, ...], path: Path) -> None:
+    """Measures a whole thinned space of this machine's CPU; the same command again resumes."""
+    from raydgp.kernels.target import host_target
+    from raydgp.measure.local import LocalMeasurer
+    from raydgp.settings import MeasureSettings, TuneSettings
+    from raydgp.space import config_space
+    from raydgp.space.thinning import fix, thinned
+    from raydgp.study.recording import record as record_space
+    from raydgp.tune import plan
+
+    (task,) = plan(TuneSettings(model=model, tasks=[task_name]))
+    space = thinned(fix(config_space(task.workload, "llvm"), fixed), valid)
+    target, name = host_target("llvm"), f"{model}/{task_name}"
+    with LocalMeasurer(target, MeasureSettings()) as measurer, Progress(console=progress) as bar:
+        row = bar.add_task(name)
+        found = record_space(
+            name, space, target, measurer, path, lambda done, total: bar.update(row, completed=done, total=total)
+        )
+    out.print(f"{len(found.indices)} configurations, best {found.gflops.max():.1f} GFLOPS. Results: {path}")
+
+
+@click.command()
+@click.argument("recorded", nargs=-1, required=True, type=_path)
+@click.option("--config", type=_path, help="YAML file; the options below go over it.")
+@click.option("--strategies", help="Names, separated by commas; of the file's, or with their default options.")
+@click.option("--baseline", help="Strategy of the ratios; autotvm by default.")
+@click.option("--seeds", type=int, help="Searches of each strategy on each space; 10 by default.")
+@click.option("--trials", type=int, help="Measurements that a search may take; 1000 by default.")
+@click.option("--batch", type=int, help="Measurements between two learnings; 8 by default.")
+@click.option("--workers", type=int, help="Searches at a time; 1, the default, to trust the seconds.")
+@click.option("--out", "csv", type=_path, help="CSV file with a row for every search.")
+@as_json_option
+def compare(
+    recorded: tuple[Path, ...],
+    config: Path | None,
+    strategies: str | None,
+    csv: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Compares strategies on RECORDED spaces (Parquet files of `raydgp history record`)."""
+    from raydgp.display import comparison_table
+    from raydgp.settings import CompareSettings, load
+    from raydgp.study.compare import compare as compare_strategies
+    from raydgp.study.compare import summary
+
+    settings = load(config, given, CompareSettings)
+    if strategies is not None:
+        named = {name: settings.strategies.get(name, {}) for name in map(str.strip, strategies.split(","))}
+        settings = settings.model_copy(update={"strategies": named})
+    if settings.baseline not in settings.strategies:
+        raise InputError(f"baseline {settings.baseline!r} is not among the strategies; add it to them")
+    with Progress(console=progress) as bar:
+        row = bar.add_task("")
+        runs = compare_strategies(
+            recorded,
+            settings,
+            lambda what, done, total: bar.update(row, description=what, completed=done, total=total),
+        )
+    if csv:
+        runs.to_csv(csv, index=False)
+    table = summary(runs, settings.baseline)
+    if as_json:
+        click.echo(table.to_json(orient="records"))
+        return
+    out.print(comparison_table(table, settings.baseline))
+    where = csv or "this table; --out keeps every search"
+    out.print(f"{runs['task'].nunique()} tasks, {settings.seeds} seeds. Results: {where}", soft_wrap=True)
+
+
+@click.command()
+@click.argument("sources", nargs=-1, type=_path)
+@click.option("--experiment", multiple=True, help="MLflow experiment whose runs are learnt from, too.")
+@click.option("--out", "folder", default=Path("models"), show_default=True, type=_path, help="Folder of the artefacts.")
+@click.option("--mlflow-uri", default="sqlite:///mlflow.db", show_default=True, help="Where they are registered.")
+@click.option("--register/--no-register", default=True, show_default=True, help="Whether MLflow is told of them.")
+@click.option("--alias", default="champion", show_default=True, help="Of the registered version.")
+@click.option("--epochs", default=3000, show_default=True, help="Of the training, at most.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("--device", default="cpu", show_default=True, help="Where the models are trained, cpu or cuda.")
+@as_json_option
+def pretrain(
+    sources: tuple[Path, ...],
+    experiment: tuple[str, ...],
+    folder: Path,
+    mlflow_uri: str,
+    register: bool,
+    alias: str,
+    epochs: int,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Trains a deep GP for each group of tasks in SOURCES: runs, journals, Parquet files, or folders of them."""
+    from raydgp.display import artefact_table
+    from raydgp.study.pretraining import make, plans
+    from raydgp.study.sources import gather
+    from raydgp.surrogates.training import Training
+    from raydgp.tracking import registry
+
+    records = [record for name in experiment for record in registry.experiment_records(mlflow_uri, name)]
+    wanted = plans(gather(sources, records))
+    if not wanted:
+        raise InputError("no group of tasks has 50 measurements, some of them successful; measure more")
+    made = []
+    with Progress(console=progress) as bar:
+        row = bar.add_task("", total=len(wanted))
+        for plan in wanted:
+            bar.update(row, description=plan.name)
+            made.append(make(plan, folder, Training(epochs=epochs), seed, device))
+            bar.advance(row)
+    if register:
+        for artefact in made:
+            card = artefact.card
+            figures = {"records": card.records, "tasks": card.tasks, **card.held_out}
+            metrics = {key: float(value) for key, value in figures.items() if isinstance(value, int | float)}
+            tags = {"group": card.group, "target": card.target, "template": card.template}
+            registry.register(artefact.folder, metrics, tags, mlflow_uri, alias)
+    if as_json:
+        click.echo(json.dumps([{"folder": str(a.folder), "held_out": a.card.held_out} for a in made]))
+        return
+    out.print(artefact_table(made))
+    where = f", in MLflow as raydgp-<name>@{alias}" if register else ""
+    out.print(f"Results: {folder}{where}", soft_wrap=True)

@@ -1,0 +1,61 @@
+"""Surrogates in the model registry and records out of experiments, with a real MLflow on sqlite."""
+
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from raydgp.errors import InputError
+from raydgp.records import Context, Journal, Measurement, Phases, Record, RunManifest, Status
+from raydgp.tracking import sync
+from raydgp.tracking.registry import EXPERIMENT, experiment_records, register
+
+
+@pytest.fixture
+def uri(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'm.db'}"
+
+
+def test_the_newest_version_has_the_alias_and_the_files(tmp_path: Path, uri: str) -> None:
+    folder = tmp_path / "conv2d_3x3_s1x1-llvm.conv2d_nchwc.v1"
+    folder.mkdir()
+    (folder / "card.json").write_text("{}")
+    for spearman in (0.5, 0.6):
+        where = register(folder, {"spearman": spearman}, {"group": "conv2d_3x3_s1x1"}, uri, "champion")
+    name = f"raydgp-{folder.name}"
+    assert where == f"models:/{name}@champion"
+    client = MlflowClient(tracking_uri=uri)
+    version = client.get_model_version_by_alias(name, "champion")
+    assert int(version.version) == 2
+    assert version.tags["group"] == "conv2d_3x3_s1x1"
+    assert version.run_id
+    assert client.get_run(version.run_id).data.metrics == {"spearman": 0.6}
+    assert [file.path for file in client.list_artifacts(version.run_id, "surrogate")] == ["surrogate/card.json"]
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment
+    assert experiment.artifact_location == (tmp_path / "mlartifacts" / EXPERIMENT).as_uri()
+
+
+def test_records_of_a_tracked_run_come_back(tmp_path: Path, uri: str) -> None:
+    manifest = RunManifest(
+        settings={"model": "resnet18", "mlflow": {"uri": uri}},
+        tasks=[],
+        target={"kind": "llvm"},
+        device={},
+        versions={},
+        created_unix_s=1.7e9,
+        finished_unix_s=1.7e9 + 1,
+    )
+    manifest.save(tmp_path / "run")
+    workload = {"op": "dense", "n": 1, "k": 64, "m": 32}
+    context = Context(
+        task="fc", workload=workload, target={"kind": "llvm"}, space_hash="a" * 16, strategy="random", seed=0, run="run"
+    )
+    measured = Measurement(index=3, status=Status.OK, times_s=(1e-3,), phases=Phases(), device={"name": "cpu"})
+    records = [Record(context=context, trial=0, knobs={"tile": [4, 2]}, measurement=measured)]
+    with Journal(tmp_path / "run" / "journal.jsonl") as journal:
+        journal.append(records)
+    sync(tmp_path / "run")
+    assert experiment_records(uri, "resnet18-llvm") == records
+    with pytest.raises(InputError, match=r"has no experiment 'vgg16-llvm'; it has .*resnet18-llvm"):
+        experiment_records(uri, "vgg16-llvm")
