@@ -44,11 +44,11 @@ class Dgp(Pretrained):
         "small": {
             "pool": 10_000,
             "tuning_set": 24,
-            "final": 8,
+            "final": 16,
             "cold_start": 24,
             "explored": 10_000,
-            "epochs": 60,
-            "selection_epochs": 20,
+            "epochs": 30,
+            "selection_epochs": 10,
         }
     }
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from raydgp.search import ted
@@ -30,8 +29,6 @@ class Pretrained(Remembering):
         device: where the model computes, `cpu` or `cuda`.
         threads: of torch.
     """
-
-    context: ClassVar[bool] = False  # whether its model sees more than the knobs
 
     def __init__(
         self,
@@ -60,7 +57,7 @@ class Pretrained(Remembering):
             return None
         from raydgp.surrogates.artefact import find  # torch takes seconds to load, and other strategies need none
 
-        return find(self.artefact, self.space, self.context, self.unseen)
+        return find(self.artefact, self.space, unseen=self.unseen)
 
     @property
     def start(self) -> str:
@@ -75,14 +72,7 @@ class Pretrained(Remembering):
             return None
         from raydgp.surrogates.artefact import load
 
-        names, _ = self._features(np.zeros(1, np.int64))
-        return load(self.source, self.space.template, names, self.device)[0]
-
-    def _features(self, indices: Indices) -> tuple[list[str], NDArray[np.float32]]:
-        """What the model sees: int64[n] -> names [d], float32[n, d]."""
-        from raydgp.surrogates.pretrain import seen_by_model
-
-        return seen_by_model(self.space, indices, self.context)
+        return load(self.source, self.space.template, self.space.feature_names, self.device)[0]
 
     def _computing(self) -> AbstractContextManager[None]:
         """Around what the model computes: torch with the strategy's number of threads."""

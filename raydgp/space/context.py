@@ -45,7 +45,7 @@ def _shape(workload: object) -> dict[str, float]:
 def _llvm(workload: object, c: Columns) -> dict[str, _Vector]:
     if isinstance(workload, Dense):
         block, points, reduction = c["tile_m"].astype(float), c["tile_n"][:, 0].astype(float), workload.k
-        unrolled, tiles = c["tile_k"][:, 1], -(-workload.n // c["tile_n"][:, 0])
+        unrolled, tiles = c["tile_k"][:, 1], np.ceil(workload.n / points)
         return _registers(block, points, unrolled) | _shares(c, block[:, 0], tiles, c["order"][:, 0] == 0, reduction)
     if not isinstance(workload, Conv2d | DepthwiseConv2d):
         return {}
@@ -53,7 +53,7 @@ def _llvm(workload: object, c: Columns) -> dict[str, _Vector]:
     block = c["tile_co" if is_conv else "tile_c"].astype(float)
     rows, columns = c["tile_oh"][:, 0].astype(float), c["tile_ow"][:, 0].astype(float)
     kernel, channels = workload.kh * workload.kw, workload.ci if is_conv else 1
-    slices = c["tile_ci"][:, 0] if is_conv else np.ones(len(rows))
+    slices = c["tile_ci"][:, 0].astype(float) if is_conv else np.ones(len(rows))
     unrolled = np.array([1, workload.kw, kernel])[c["unroll_kernel"][:, 0]]
     if is_conv:
         unrolled = unrolled * c["tile_ci"][:, 3]

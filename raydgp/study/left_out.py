@@ -8,7 +8,7 @@ from pathlib import Path
 from raydgp.records.recorded import RecordedSpace
 from raydgp.study.pretraining import Plan, make, plans
 from raydgp.study.sources import gather
-from raydgp.surrogates.artefact import CARD, read_card
+from raydgp.surrogates.artefact import CARD, TREES_OF_ALL, read_card
 from raydgp.surrogates.training import Training
 
 
@@ -28,7 +28,7 @@ def make_without(path: Path, paths: Sequence[Path], root: Path, epochs: int) -> 
         if task.space.template == left_out.template and task.space.workload != left_out.workload
     ]
     for plan in plans(tasks):
-        wanted = plan.context or plan.tasks[0].space.workload.group == left_out.workload.group
+        wanted = plan.kind == TREES_OF_ALL or plan.tasks[0].space.workload.group == left_out.workload.group
         if wanted and not _made(plan, folder):
             make(plan, folder, Training(epochs=epochs), evaluate=False)
     return folder

@@ -1,4 +1,4 @@
-"""Pre-trains the deep GPs that measurements allow: one for each group of tasks, and one for all groups together."""
+"""Pre-trains what measurements allow: a deep GP for each group of tasks, and trees for all groups of a template."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from raydgp.surrogates import artefact
+from raydgp.surrogates import artefact, trees
+from raydgp.surrogates.artefact import DEEPGP, TREES_OF_ALL
 from raydgp.surrogates.pretrain import History, Measured, pretrain
 from raydgp.surrogates.scorer import Shape
 from raydgp.surrogates.training import Training
@@ -22,12 +23,12 @@ class Plan:
     Attributes:
         name: of its folder.
         tasks: what it learns from, of one target and template.
-        context: False, the paper's model of one group (`dgp`); True, ours of all groups of a template (`dgp+`).
+        kind: `deepgp`, the paper's model of one group, or `trees` of all groups of a template, for `dgp+`.
     """
 
     name: str
     tasks: Sequence[Measured]
-    context: bool
+    kind: str
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ def plans(tasks: Sequence[Measured]) -> list[Plan]:
     for task in tasks:
         groups[f"{task.space.workload.group}-{task.space.template}"].append(task)
         templates[task.space.template].append(task)
-    made = [Plan(name, part, False) for name, part in sorted(groups.items())]
-    made += [Plan(name, part, True) for name, part in sorted(templates.items())]
+    made = [Plan(name, part, DEEPGP) for name, part in sorted(groups.items())]
+    made += [Plan(name, part, TREES_OF_ALL) for name, part in sorted(templates.items())]
     return [plan for plan in made if _enough(plan.tasks)]
 
 
@@ -54,14 +55,17 @@ def make(plan: Plan, out: Path, training: Training, seed: int = 0, device: str =
     """Trains a model and writes it into its folder under `out`.
 
     Args:
-        device: where it is trained, `cpu` or `cuda`.
+        training: of a deep GP.
+        device: where a deep GP is trained, `cpu` or `cuda`.
         evaluate: whether held-out figures are computed, which doubles the time.
     """
-    history = History.of(plan.tasks, plan.context)
-    model = pretrain(history, Shape(), training, seed, device, evaluate)
+    folder, spaces = out / plan.name, [task.space for task in plan.tasks]
     devices = sorted({task.device for task in plan.tasks if task.device})
-    card = artefact.Card.of([task.space for task in plan.tasks], model, devices, plan.context)
-    return Made(out / plan.name, artefact.save(out / plan.name, model.scorer, card))
+    if plan.kind == TREES_OF_ALL:
+        grown = trees.grow(History.of(plan.tasks, context=True), seed, evaluate=evaluate)
+        return Made(folder, trees.save(folder, grown.trees, artefact.Card.of(spaces, grown, devices, plan.kind)))
+    model = pretrain(History.of(plan.tasks), Shape(), training, seed, device, evaluate)
+    return Made(folder, artefact.save(folder, model.scorer, artefact.Card.of(spaces, model, devices)))
 
 
 def _enough(tasks: Sequence[Measured]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -18,13 +18,25 @@ from raydgp.errors import ModelError
 from raydgp.space import ConfigSpace
 from raydgp.surrogates.deepgp import DeepGP
 from raydgp.surrogates.encoding import Encoding
-from raydgp.surrogates.pretrain import Pretrained
+from raydgp.surrogates.pretrain import HeldOut
 from raydgp.surrogates.scorer import Scorer
 
 CARD, WEIGHTS = "card.json", "weights.pt"
+DEEPGP, TREES_OF_ALL = "deepgp", "trees"
 _FORMAT = 1
 _MAX_BYTES = 64 * 2**20  # of the weights, unpacked; the paper's model has 2 MB
 _MAX_WIDTH = 1024
+
+
+class Made(Protocol):
+    """What a card tells of a training; see `pretrain.Pretrained` and `trees.Grown`."""
+
+    @property
+    def held_out(self) -> HeldOut: ...
+    @property
+    def records(self) -> int: ...
+    @property
+    def tasks(self) -> int: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +45,8 @@ class Card:
 
     Attributes:
         group, target, template: whose configurations it scores; see `Workload.group` and `ConfigSpace`.
-        context: whether its features include those of `space.context`; then it is of all groups, and group is empty.
+        kind: `deepgp`, the paper's model of one group; or `trees` of all groups (`surrogates.trees`), whose group is
+            empty.
         device: names of the devices that were measured.
         records, tasks: size of the history.
         workloads: its tasks, each as `Workload.to_dict()`.
@@ -48,7 +61,7 @@ class Card:
     group: str
     target: str
     template: str
-    context: bool = False
+    kind: str = DEEPGP
     device: list[str] = field(default_factory=list)
     records: int = 0
     tasks: int = 0
@@ -62,13 +75,13 @@ class Card:
     format: int = _FORMAT
 
     @classmethod
-    def of(cls, spaces: Sequence[ConfigSpace], made: Pretrained, device: Sequence[str], context: bool = False) -> Card:
+    def of(cls, spaces: Sequence[ConfigSpace], made: Made, device: Sequence[str], kind: str = DEEPGP) -> Card:
         """The card of a model pre-trained on measurements of these spaces, all of one target and template."""
         return cls(
-            group="" if context else spaces[0].workload.group,
+            group="" if kind == TREES_OF_ALL else spaces[0].workload.group,
             target=spaces[0].target,
             template=spaces[0].template,
-            context=context,
+            kind=kind,
             device=sorted(set(device)),
             records=made.records,
             tasks=made.tasks,
@@ -84,14 +97,13 @@ def save(folder: Path, scorer: Scorer, card: Card) -> Card:
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.detach().cpu().contiguous() for name, value in scorer.model.state_dict().items()}
     torch.save(weights, folder / WEIGHTS)
-    written = Card(
-        **{
-            **asdict(card),
-            "encoding": scorer.encoding.to_dict(),
-            "shape": scorer.model.shape,
-            "sha256": _sha256(folder / WEIGHTS),
-        }
-    )
+    return write_card(folder, WEIGHTS, card, scorer.encoding.to_dict(), scorer.model.shape)
+
+
+def write_card(folder: Path, weights: str, card: Card, encoding: dict[str, Any], shape: dict[str, Any]) -> Card:
+    """Writes the card beside the weights that it vouches for; gives it back as written."""
+    own = {"encoding": encoding, "shape": shape, "sha256": _sha256(folder / weights)}
+    written = Card(**{**asdict(card), **own})
     (folder / CARD).write_text(json.dumps(_finite(asdict(written)), indent=1) + "\n")
     return written
 
@@ -134,8 +146,7 @@ def load(folder: Path, template: str, names: Sequence[str], device: str = "cpu")
         raise ModelError(f"{folder}: made for other features ({odd}); pre-train for this space")
     path = folder / WEIGHTS
     try:
-        if _sha256(path) != card.sha256:
-            raise ModelError(f"{folder}: {WEIGHTS} is not the file its card was written for; pre-train again")
+        check_weights(folder, WEIGHTS, card)
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > _MAX_BYTES:
                 raise ModelError(f"{folder}: {WEIGHTS} is larger than {_MAX_BYTES >> 20} MiB; not an artefact of ours")
@@ -154,21 +165,36 @@ def load(folder: Path, template: str, names: Sequence[str], device: str = "cpu")
     return Scorer(model.to(device), encoding), card
 
 
-def find(root: Path, space: ConfigSpace, context: bool = False, unseen: bool = False) -> Path | None:
-    """The artefact for a space: `root` itself, or of its folders the one with most records, then the last by name.
+def check_weights(folder: Path, weights: str, card: Card) -> None:
+    """Whether the weights are those that the card was written for, of a plausible size.
+
+    Raises:
+        ModelError: they are not, or cannot be read.
+    """
+    try:
+        if (folder / weights).stat().st_size > _MAX_BYTES:
+            raise ModelError(f"{folder}: {weights} is larger than {_MAX_BYTES >> 20} MiB; not an artefact of ours")
+        if _sha256(folder / weights) != card.sha256:
+            raise ModelError(f"{folder}: {weights} is not the file its card was written for; pre-train again")
+    except OSError as error:
+        raise ModelError(f"{folder}: {weights}: {error.strerror or error}; pre-train again") from None
+
+
+def find(root: Path, space: ConfigSpace, kind: str = DEEPGP, unseen: bool = False) -> Path | None:
+    """The artefact for a space: `root` itself if it is one, or of its folders that with most records, then the last.
 
     Args:
-        context: whether a model of all groups, with context, is looked for, or one of the group.
+        kind: of the model, see `Card`.
         unseen: artefacts whose history has this workload do not count, for comparisons that are to be honest.
     """
     if (root / CARD).exists():
-        return root
-    wanted = ("" if context else space.workload.group, space.target, space.template, context)
+        return root if read_card(root).kind == kind else None
+    wanted = ("" if kind == TREES_OF_ALL else space.workload.group, space.target, space.template, kind)
     found = []
     for path in sorted(root.glob(f"*/{CARD}")):
         card = read_card(path.parent)
         seen = unseen and space.workload.to_dict() in map(_tuples, card.workloads)
-        if (card.group, card.target, card.template, card.context) == wanted and not seen:
+        if (card.group, card.target, card.template, card.kind) == wanted and not seen:
             found.append((card.records, path.parent))
     return max(found)[1] if found else None
 

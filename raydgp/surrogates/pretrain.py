@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,17 +138,24 @@ def pretrain(
     """
     if len(history) < 2 or not history.valid.any():
         raise InputError(f"history has {len(history)} measurements, {history.valid.sum()} of them ran; measure more")
-    held_out = _evaluated(history, shape, training, seed, device) if evaluate else HeldOut("none", np.nan, np.nan)
-    scorer, trained = _fitted(history, shape, training, seed, device)
-    return Pretrained(scorer, held_out, trained, len(history), len(np.unique(history.task)))
+
+    def fit(part: History) -> tuple[Scorer, Trained]:
+        names = tuple(part.names)
+        return fitted(names, part.features, part.labels(), part.valid, shape, training, seed, device)
+
+    figures = held_out(history, lambda part: fit(part)[0], seed) if evaluate else HeldOut("none", np.nan, np.nan)
+    scorer, trained = fit(history)
+    return Pretrained(scorer, figures, trained, len(history), len(np.unique(history.task)))
 
 
-def _fitted(history: History, shape: Shape, training: Training, seed: int, device: str) -> tuple[Scorer, Trained]:
-    names = tuple(history.names)
-    return fitted(names, history.features, history.labels(), history.valid, shape, training, seed, device)
+class Predictor(Protocol):
+    """Whatever scores raw features: float32[n, d] -> float64[n]."""
+
+    def predict(self, features: Rows, /) -> NDArray[np.float64]: ...
 
 
-def _evaluated(history: History, shape: Shape, training: Training, seed: int, device: str) -> HeldOut:
+def held_out(history: History, fit: Callable[[History], Predictor], seed: int) -> HeldOut:
+    """How a model that is fitted without a part of the history ranks that part."""
     rng = np.random.default_rng(seed)
     tasks = np.unique(history.task)
     if len(tasks) >= _TASKS_TO_LEAVE_ONE_OUT:
@@ -157,13 +164,12 @@ def _evaluated(history: History, shape: Shape, training: Training, seed: int, de
         by, out = "point", rng.random(len(history)) < 0.2
     if not out.any() or out.all() or not history.valid[~out].any():
         return HeldOut(by, np.nan, np.nan)
-    scorer, _ = _fitted(history.rows(~out), shape, training, seed, device)
-    return HeldOut(by, *ranking(scorer, history.rows(out)))
+    return HeldOut(by, *ranking(fit(history.rows(~out)), history.rows(out)))
 
 
-def ranking(scorer: Scorer, history: History) -> tuple[float, float]:
-    """Spearman's correlation and NDCG@100 of a scorer on measurements, the mean over their tasks."""
-    predicted, labels = scorer.predict(history.features), history.labels()
+def ranking(model: Predictor, history: History) -> tuple[float, float]:
+    """Spearman's correlation and NDCG@100 of a model on measurements, the mean over their tasks."""
+    predicted, labels = model.predict(history.features), history.labels()
     by_task = [np.flatnonzero(history.task == task) for task in np.unique(history.task)]
     by_task = [rows for rows in by_task if len(rows) > 1]
     correlations = [rank_correlation(predicted[rows], labels[rows]) for rows in by_task]

@@ -1,11 +1,10 @@
 """An exact Gaussian process for what a pre-trained model gets wrong on one task: milliseconds for hundreds of points.
 
-    y(x) = m(x) + a + b m(x) + g(h(x)) + r(x) + noise,   a ~ N(0, .3^2),  b ~ N(0, .5^2),  g, r ~ GP(0, s^2 RBF)
+    y(x) = m(x) + a + b m(x) + r(x) + noise,   a ~ N(0, .3^2),  b ~ N(0, .5^2),  r ~ GP(0, s^2 RBF)
 
-m is the pre-trained model's mean and h what its last layer sees: its level and contrast may be off on the new task (a,
-b), the last layer may have learnt another function of the right quantities (g), and r is what else differs. Without a
-pre-trained model this is a plain Gaussian process. Lengthscales, both s, and the noise are those of a grid that
-maximise the marginal likelihood.
+m is the pre-trained mean: its level and contrast may be off on the new task (a, b), and r is what else differs. With
+m = 0 this is a plain Gaussian process. Lengthscale, s, and the noise are those of a grid that maximise the marginal
+likelihood.
 """
 
 from __future__ import annotations
@@ -23,32 +22,28 @@ Matrix = NDArray[np.float64]
 
 _OFFSET, _SLOPE = 0.3, 0.5  # deviations of a and b
 _GRID = (
-    (0.5, 1.0, 2.0),  # lengthscale of g, in those of the last layer
-    (0.05, 0.15, 0.5),  # s of g
     (0.3, 0.6, 1.2),  # lengthscale of r, times the square root of the dimensions
     (0.03, 0.1, 0.3),  # s of r
     (0.01, 0.03, 0.1),  # deviation of the noise
 )
-_PRIOR = (1.0, 0.15, 0.6, 0.1, 0.03)  # while there is too little to choose by
+_PRIOR = (0.6, 0.1, 0.03)  # while there is too little to choose by
 _LEAST_TO_CHOOSE = 5
 
 
 class Points(NamedTuple):
-    """k configurations as a pre-trained model sees them.
+    """k configurations.
 
     Attributes:
         x: float64[k, d], encoded features.
-        h: float64[k, w], what the last layer sees, in its lengthscales; w = 0 without a pre-trained model.
-        mean: float64[k], predicted.
+        mean: float64[k], what the pre-trained model predicts.
     """
 
     x: Matrix
-    h: Matrix
     mean: Vector
 
     def rows(self, keep: slice | NDArray[np.generic]) -> Points:
         """Those of the configurations."""
-        return Points(self.x[keep], self.h[keep], self.mean[keep])
+        return Points(self.x[keep], self.mean[keep])
 
 
 class ResidualGP:
@@ -74,8 +69,8 @@ class ResidualGP:
 
     def variance(self, points: Points, explained: Matrix) -> Vector:
         """Posterior variance, noise excluded: [k]."""
-        _, of_g, _, of_r, _ = self.choice
-        prior = of_g**2 * bool(points.h.shape[1]) + of_r**2 + _OFFSET**2 + (_SLOPE * points.mean) ** 2
+        _, of_r, _ = self.choice
+        prior = of_r**2 + _OFFSET**2 + (_SLOPE * points.mean) ** 2
         return np.maximum(prior - np.square(explained).sum(axis=0), 1e-10)
 
     def covariance(self, points: Points, explained: Matrix, at: int) -> Vector:
@@ -98,19 +93,13 @@ class _Squares(NamedTuple):
     """Squared distances between two sets of points, and the products of their means."""
 
     x: Matrix
-    h: Matrix
     means: Matrix
 
     @classmethod
     def between(cls, left: Points, right: Points) -> _Squares:
-        return cls(
-            cdist(left.x, right.x, "sqeuclidean") / max(1, left.x.shape[1]),
-            cdist(left.h, right.h, "sqeuclidean") if left.h.shape[1] else np.full((1, 1), np.inf),
-            np.multiply.outer(left.mean, right.mean),
-        )
+        x = cdist(left.x, right.x, "sqeuclidean") / max(1, left.x.shape[1])
+        return cls(x, np.multiply.outer(left.mean, right.mean))
 
     def kernel(self, choice: tuple[float, ...]) -> Matrix:
-        length_g, of_g, length_r, of_r, _ = choice
-        g = of_g**2 * np.exp(-0.5 * self.h / length_g**2)
-        r = of_r**2 * np.exp(-0.5 * self.x / length_r**2)
-        return g + r + _OFFSET**2 + _SLOPE**2 * self.means
+        length, of_r, _ = choice
+        return of_r**2 * np.exp(-0.5 * self.x / length**2) + _OFFSET**2 + _SLOPE**2 * self.means

@@ -1,6 +1,8 @@
-"""dgp and dgp+ with an artefact; tests/contract has them without one."""
+"""dgp and dgp+ with artefacts; tests/contract has them without one."""
 
+import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,8 @@ from raydgp import Conv2d, config_space, search
 from raydgp.errors import InputError, ModelError
 from raydgp.search.acquisition import batch, expected_improvement
 from raydgp.search.options import known
-from raydgp.surrogates import artefact
-from raydgp.surrogates.pretrain import History, pretrain
+from raydgp.surrogates import artefact, trees
+from raydgp.surrogates.pretrain import History, Measured, pretrain
 from raydgp.surrogates.residual import Points, ResidualGP
 from raydgp.surrogates.scorer import Shape
 from raydgp.surrogates.training import Training
@@ -66,6 +68,19 @@ def artefacts(tmp_path_factory) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def with_trees(tmp_path_factory) -> Path:
+    """Trees of the same history, and of one that has the target."""
+    root = tmp_path_factory.mktemp("trees")
+    for name, workloads in (("others", SOURCES), ("all", [*SOURCES, TARGET.workload])):
+        rng, spaces = np.random.default_rng(0), [config_space(workload, "cuda") for workload in workloads]
+        rows = [space.sample_valid(300, rng) for space in spaces]
+        tasks = [Measured(s, i, gflops(s, i), np.ones(len(i), bool)) for s, i in zip(spaces, rows, strict=True)]
+        grown = trees.grow(History.of(tasks, context=True))
+        trees.save(root / name, grown.trees, artefact.Card.of(spaces, grown, ["x"], artefact.TREES_OF_ALL))
+    return root
+
+
 def make(name, path, seed=0, **options):
     fast = {key: value for key, value in FAST.items() if key == "preset" or key in known(type(cold(name)))}
     return search.create(name, TARGET, seed, artefact=path, **fast | options)
@@ -82,6 +97,35 @@ def drive(strategy, trials, batch=8):
         asked.append(picks.tolist())
         loop.tell(picks, gflops(TARGET, picks), np.ones(len(picks), bool))
     return loop.best[1], asked
+
+
+class TestWithTrees:
+    def test_takes_those_with_most_records_or_those_that_never_saw_the_layer(self, with_trees):
+        assert str(with_trees / "all") in make("dgp+", with_trees).start
+        assert str(with_trees / "others") in make("dgp+", with_trees, unseen=True).start
+
+    def test_starts_among_the_best_and_beats_random_search(self, with_trees):
+        first = make("dgp+", with_trees, unseen=True).ask(16)
+        anything = TARGET.sample_valid(2000, np.random.default_rng(0))
+        assert np.median(gflops(TARGET, first)) > np.quantile(gflops(TARGET, anything), 0.97)
+        informed = drive(make("dgp+", with_trees, unseen=True), 40)[0]
+        assert informed > np.median([drive(search.create("random", TARGET, seed), 320)[0] for seed in range(3)])
+
+    def test_ranks_a_layer_that_it_never_saw(self, with_trees):
+        card = artefact.read_card(with_trees / "others")
+        assert (card.kind, card.group, card.held_out["by"]) == ("trees", "", "task")
+        assert card.held_out["spearman"] > 0.7
+
+    def test_damaged_trees_are_refused(self, with_trees, tmp_path):
+        copied = shutil.copytree(with_trees / "others", tmp_path / "trees")
+        (copied / trees.TREES).write_bytes((copied / trees.TREES).read_bytes()[:-100])
+        with pytest.raises(ModelError, match="not the file its card was written for"):
+            make("dgp+", tmp_path).ask(4)
+        card = json.loads((copied / "card.json").read_text())
+        card["sha256"] = hashlib.sha256((copied / trees.TREES).read_bytes()).hexdigest()
+        (copied / "card.json").write_text(json.dumps(card))
+        with pytest.raises(ModelError, match="does not load"):
+            make("dgp+", tmp_path).ask(4)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -103,7 +147,7 @@ class TestWithAnArtefact:
 
     def test_needs_a_fraction_of_random_searchs_measurements(self, name, artefacts):
         informed = np.median([drive(make(name, artefacts, seed), 40)[0] for seed in range(3)])
-        random = np.median([drive(search.create("random", TARGET, seed), 320)[0] for seed in range(3)])
+        random = np.median([drive(search.create("random", TARGET, seed), 80)[0] for seed in range(3)])
         assert informed > random
 
     def test_a_restored_search_goes_on_as_the_saved_one(self, name, artefacts):
@@ -171,29 +215,27 @@ def test_expected_improvement_equals_its_integral():
     np.testing.assert_allclose(expected_improvement(mean, variance, 1.0), np.maximum(draws - 1, 0).mean(0), atol=2e-3)
 
 
-def points(n, seed, h=2):
+def points(n, seed):
     rng = np.random.default_rng(seed)
-    return Points(rng.standard_normal((n, 3)), rng.standard_normal((n, h)), rng.random(n))
+    return Points(rng.standard_normal((n, 3)), rng.random(n))
 
 
 def test_a_batch_is_spread_out():
     x = np.repeat(np.linspace(0, 5, 6)[:, None], 5, axis=0) + 1e-3 * np.tile(np.arange(5), 6)[:, None]
-    candidates = Points(x, x, np.zeros(30))
+    candidates = Points(x, np.zeros(30))
     rows, first = batch(ResidualGP(candidates.rows(slice(0)), np.zeros(0)), candidates, np.ones(30), None, 6)
     assert len(set(np.round(x[rows, 0]))) == 6
     assert first > 0
 
 
-@pytest.mark.parametrize("h", [0, 2])
-def test_the_residual_gp_equals_the_textbook_posterior(h):
-    told, new = points(30, 0, h), points(7, 1, h)
+def test_the_residual_gp_equals_the_textbook_posterior():
+    told, new = points(30, 0), points(7, 1)
     y = np.random.default_rng(2).random(30)
     model = ResidualGP(told, y)
-    length_g, of_g, length_r, of_r, noise = model.choice
+    length, of_r, noise = model.choice
     both = Points(*(np.concatenate(pair) for pair in zip(told, new, strict=True)))
-    squares = lambda v: ((v[:, None] - v) ** 2).sum(-1)  # noqa: E731
-    prior = of_r**2 * np.exp(-0.5 * squares(both.x) / (3 * length_r**2)) + 0.09 + 0.25 * np.outer(both.mean, both.mean)
-    prior += of_g**2 * np.exp(-0.5 * squares(both.h) / length_g**2) if h else 0.0
+    squares = ((both.x[:, None] - both.x) ** 2).sum(-1)
+    prior = of_r**2 * np.exp(-0.5 * squares / (3 * length**2)) + 0.09 + 0.25 * np.outer(both.mean, both.mean)
     gain = np.linalg.solve(prior[:30, :30] + noise**2 * np.eye(30), prior[:30, 30:]).T
     mean, explained = model.posterior(new)
     np.testing.assert_allclose(mean, new.mean + gain @ (y - told.mean), atol=1e-8)

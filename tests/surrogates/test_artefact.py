@@ -130,16 +130,17 @@ SPACES = [config_space(Dense(n=1, k=k, m=64), "cuda") for k in (64, 128)]
 
 def test_find_takes_the_one_for_the_task_with_most_records(tmp_path, pretrained):
     template = SPACES[0].template
-    for name, group, context, records in (
-        ("a", "dense", False, 10),
-        ("b", "dense", False, 30),
-        ("c", "conv", False, 99),
-        ("d", "", True, 50),
+    for name, group, kind, records in (
+        ("a", "dense", "deepgp", 10),
+        ("b", "dense", "deepgp", 30),
+        ("c", "conv", "deepgp", 99),
+        ("d", "", "trees", 50),
     ):
-        card = Card(group=group, target="cuda", template=template, context=context, records=records)
+        card = Card(group=group, target="cuda", template=template, kind=kind, records=records)
         artefact.save(tmp_path / name, pretrained.scorer, card)
-    assert artefact.find(tmp_path, SPACES[0]) == tmp_path / "b"
-    assert artefact.find(tmp_path, SPACES[0], context=True) == tmp_path / "d"
+    assert artefact.find(tmp_path, SPACES[0]) == tmp_path / "b" == artefact.find(tmp_path / "b", SPACES[0])
+    assert artefact.find(tmp_path, SPACES[0], "trees") == tmp_path / "d"
+    assert artefact.find(tmp_path / "b", SPACES[0], "trees") is None
     assert artefact.find(tmp_path, config_space(Dense(n=64, k=64, m=64), "cuda")) is None
     assert artefact.find(tmp_path / "nowhere", SPACES[0]) is None
 
