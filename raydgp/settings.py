@@ -87,7 +87,7 @@ class CompareSettings(_Model):
     trials: int = Field(1000, ge=1, description="measurements that a search may take")
     batch: int = Field(8, ge=1, description="measurements between two learnings")
     workers: int = Field(1, ge=1, description="searches at a time; 1 where the seconds are to be trusted")
-    epochs: int = Field(3000, ge=1, description="of the pre-trainings, at most")
+    epochs: int = Field(60, ge=1, description="of the pre-trainings at most; the paper allows 3000")
     models_dir: Path = Field(Path("models-left-out"), description="where the models that leave a task out are kept")
 
 

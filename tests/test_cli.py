@@ -30,6 +30,13 @@ BAD = {
     "no such file": (["tune", "--config", "absent.yaml"], "absent.yaml"),
     "no run": (["report", "absent"], "absent"),
     "no run to sync": (["sync", "absent"], "absent"),
+    "nothing to learn from": (["pretrain", "absent"], "absent: no such file or folder"),
+    "nothing to compare on": (["compare", "absent.parquet"], "absent.parquet: not a recorded space"),
+    "baseline left out": (["compare", "x.parquet", "--strategies", "random"], "add it to them"),
+    "a knob that is none": (
+        ["history", "record", "--model", "resnet18", "--task", "rb3-sc", "--fix", "tile=1", "--out", "x.parquet"],
+        "cannot fix 'tile=1'",
+    ),
     "dead MLflow": (["tune", "--model", "resnet18", "--mlflow-uri", "http://127.0.0.1:9"], "mlflow.enabled"),
 }
 
@@ -70,3 +77,26 @@ def test_the_doctor_finds_what_the_main_job_needs(tmp_path: Path) -> None:
     assert findings["TVM"]["state"] == "ok"
     assert "GFLOPS" in findings["TVM"]["detail"]
     assert all(finding["remedy"] for finding in findings.values() if finding["state"] != "ok")
+
+
+def test_pretrain_compares_and_registers_what_was_recorded(tmp_path: Path) -> None:
+    """On two layers of the recorded spaces that lie in the project."""
+    recorded = Path(__file__).parents[1] / "history" / "znver4"
+    files = [str(recorded / f"mobilenet_v1-sp-{n}-dp1.parquet") for n in (3, 5)]
+    answer = raydgp("pretrain", *files, "--epochs", "1", "--json", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    made = [Path(entry["folder"]) for entry in json.loads(answer.stdout)]
+    assert [folder.name for folder in made] == [
+        "depthwise_conv2d_3x3_s1x1-llvm.depthwise_conv2d_nchwc.v1",
+        "llvm.depthwise_conv2d_nchwc.v1",
+    ]
+    assert {file.name for file in (tmp_path / made[0]).iterdir()} == {"card.json", "weights.pt"}
+    card = json.loads((tmp_path / made[1] / "card.json").read_text())
+    assert (card["kind"], card["tasks"], card["device"]) == ("trees", 2, ["AMD EPYC"])
+    assert (tmp_path / "mlflow.db").exists()
+
+    options = ["--strategies", "random,dgp+", "--baseline", "random", "--seeds", "1", "--trials", "24"]
+    (tmp_path / "quick.yaml").write_text("epochs: 1\n")
+    answer = raydgp("compare", *files, "--config", "quick.yaml", *options, "--json", cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    assert [row["strategy"] for row in json.loads(answer.stdout)] == ["random", "dgp+"]

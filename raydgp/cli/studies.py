@@ -69,8 +69,8 @@ def compare(
     """Compares strategies on RECORDED spaces (Parquet files of `raydgp history record`)."""
     from raydgp.display import comparison_table
     from raydgp.settings import CompareSettings, load
+    from raydgp.study.compare import check, summary
     from raydgp.study.compare import compare as compare_strategies
-    from raydgp.study.compare import summary
 
     settings = load(config, given, CompareSettings)
     if strategies is not None:
@@ -78,6 +78,7 @@ def compare(
         settings = settings.model_copy(update={"strategies": named})
     if settings.baseline not in settings.strategies:
         raise InputError(f"baseline {settings.baseline!r} is not among the strategies; add it to them")
+    check(recorded, settings)
     with Progress(console=progress) as bar:
         row = bar.add_task("")
         runs = compare_strategies(
@@ -103,7 +104,7 @@ def compare(
 @click.option("--mlflow-uri", default="sqlite:///mlflow.db", show_default=True, help="Where they are registered.")
 @click.option("--register/--no-register", default=True, show_default=True, help="Whether MLflow is told of them.")
 @click.option("--alias", default="champion", show_default=True, help="Of the registered version.")
-@click.option("--epochs", default=3000, show_default=True, help="Of the training, at most.")
+@click.option("--epochs", default=100, show_default=True, help="Of each training at most; the paper allows 3000.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True, help="Where the models are trained, cpu or cuda.")
 @as_json_option

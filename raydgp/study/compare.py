@@ -26,6 +26,17 @@ SHARES = (0.95, 0.99, 1.0)
 _RESAMPLES = 2000
 
 
+def check(paths: Sequence[Path], settings: CompareSettings) -> None:
+    """Whether a comparison can begin.
+
+    Raises:
+        InputError: a file is not a recorded space, or a strategy or option is unknown.
+    """
+    spaces = [RecordedSpace.load(path).space for path in paths]
+    for name, options in settings.strategies.items():
+        search.create(options.get("strategy", name), spaces[0], **_without_name(options))
+
+
 def compare(
     paths: Sequence[Path], settings: CompareSettings, progress: Callable[[str, int, int], None]
 ) -> pd.DataFrame:
@@ -41,12 +52,10 @@ def compare(
         A row a search: task, strategy, seed, and for each of `SHARES` measurements_<share> and seconds_<share>.
 
     Raises:
-        InputError: a file is not a recorded space, or a strategy or option is unknown.
+        InputError: as `check`.
     """
-    whole = RecordedSpace.load(paths[0]).space
+    check(paths, settings)
     models: dict[Path, Path | None] = dict.fromkeys(paths)
-    for name, options in settings.strategies.items():
-        search.create(options.get("strategy", name), whole, **_without_name(options))  # refuses what is misspelt
     if any(search.starts_from_model(options.get("strategy", name)) for name, options in settings.strategies.items()):
         teach = partial(make_without, paths=paths, root=settings.models_dir, epochs=settings.epochs)
         for done, (path, folder) in enumerate(zip(paths, _map(teach, paths, settings.workers), strict=True), 1):
@@ -82,7 +91,7 @@ def summary(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
                 row[f"{column}_low"], row[f"{column}_high"] = _interval(group, column)
         own = _by_task(group, "measurements_99")
         with np.errstate(invalid="ignore"):
-            ratio = (own / base).to_numpy()
+            ratio = (own / base).fillna(1.0).to_numpy()  # neither got there: no difference
         row["ratio_99"], row["worst_ratio_99"] = float(np.median(ratio)), float(ratio.max())
         rows.append(row)
     return pd.DataFrame(rows)

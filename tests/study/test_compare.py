@@ -48,6 +48,12 @@ def test_ratios_are_taken_task_by_task():
     assert table.loc["ours", "measurements_99_low"] <= 20 <= table.loc["ours", "measurements_99_high"]
 
 
+def test_what_neither_reaches_makes_no_difference():
+    table = summary(runs(autotvm=[10, np.inf, np.inf], ours=[5, np.inf, 8]), "autotvm").set_index("strategy")
+    assert (table.loc["ours", "ratio_99"], table.loc["ours", "worst_ratio_99"]) == (0.5, 1.0)
+    assert table.loc["autotvm", "measurements_99"] == np.inf
+
+
 def test_all_strategies_on_all_spaces_with_all_seeds(made):
     settings = CompareSettings(strategies={"random": {}, "mine": {"strategy": "genetic", "population": 8}}, seeds=2)
     seen = []
