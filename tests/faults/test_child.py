@@ -215,15 +215,15 @@ def test_runs_leak_no_files_nor_memory_maps(supervisor, sound):
 
 def test_faults_leak_no_files_and_close_leaves_nothing(sound, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    crash = hostile("abort();")
-    before = psutil.Process().num_fds()
-    with Supervisor(threads=1) as supervisor:
-        for _ in range(2):
+    crash, held = hostile("abort();"), []
+    for _ in range(4):
+        with Supervisor(threads=1) as supervisor:
             assert supervisor.run(SPACE, SPACE.default, crash, SETTINGS).status is Status.RUN_ERROR
-        supervisor.run(SPACE, SPACE.default, sound, SETTINGS)
-        mine = {child.pid for child in psutil.Process().children()}
-    supervisor.close()
-    assert psutil.Process().num_fds() <= before
+            assert supervisor.run(SPACE, SPACE.default, sound, SETTINGS).status is Status.OK
+            mine = {child.pid for child in psutil.Process().children()}
+        supervisor.close()
+        held.append(psutil.Process().num_fds())
+    assert held[-1] - held[0] < 3  # of three lives; what other tests left in this process comes and goes by one or two
     assert list(tmp_path.iterdir()) == []
     assert len([pid for pid in mine if not gone(pid)]) <= 2  # those of the module's own supervisor
 
