@@ -135,7 +135,7 @@ def comparison_table(summary: pd.DataFrame, baseline: str) -> Table:
 def artefact_table(made: Sequence[Made]) -> Table:
     """Pre-trained surrogates, a row each."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("artefact")
+    table.add_column("artefact", overflow="fold")
     for title in ("tasks", "measurements", "held out by", "Spearman", "NDCG@100"):
         table.add_column(title, justify="right")
     for artefact in made:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from raydgp.errors import InputError
 from raydgp.records import Record
 from raydgp.records.history import read_parquet
 from raydgp.tracking.reach import artifact_location, check
+
+logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table that it makes
 
 EXPERIMENT = "raydgp-surrogates"
 _FOLDER = "surrogate"  # of the run's artefacts
