@@ -59,7 +59,8 @@ class LiveTable:
         elif time.monotonic() - self._last_line_s > _PLAIN_INTERVAL_S:
             self._last_line_s = time.monotonic()
             best = ", ".join(f"{t.name} {t.gflops(t.best):.0f}" for t in self._summary.tasks.values() if t.best)
-            self._console.print(f"{self._measured()}/{self._bar.tasks[0].total:.0f} measured; best GFLOPS: {best}")
+            so_far = f"; best GFLOPS: {best}" if best else ""
+            self._console.print(f"{self._measured()}/{self._bar.tasks[0].total:.0f} measured{so_far}", soft_wrap=True)
 
     def _measured(self) -> int:
         return sum(min(task.measured, self._trials) for task in self._summary.tasks.values())
@@ -69,9 +70,9 @@ class LiveTable:
 
 
 def layer_table(tasks: Sequence[TaskSummary], peak_gflops: float | None) -> Table:
-    """The final table: a row a layer."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("layer")
+    """The final table: a row a layer. It fits a terminal of 80 columns with the longest names of the networks."""
+    table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
+    table.add_column("layer", no_wrap=True)
     for title in ("untuned TVM", "default", "best GFLOPS", "over default", "of peak", "measured", "failed", "seconds"):
         table.add_column(title, justify="right")
     for task in tasks:

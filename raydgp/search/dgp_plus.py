@@ -29,11 +29,11 @@ class DgpPlus(Pretrained):
     """Measures the largest expected improvements under what history teaches, corrected by an exact GP for the task.
 
     What is expected before anything is measured comes from trees over all groups of the template, which see the knobs
-    and what they mean for the machine (`space.context`); without them from the deep GP of the task's group. Of layers
-    that neither had seen the trees ranked the configurations better, and the mean of both no better than the trees. The
-    correction is refitted to all outcomes before every ask; so small batches learn most. Candidates are a shortlist of
-    the best predictions over a large random pool (the whole space where it is small), fresh random ones, and steps away
-    from the best that was
+    and what they mean for the machine (`space.context`); without them from the deep GP of the task's group. On three of
+    four layers that neither had seen the trees ranked the configurations better, and searching by the mean of both was
+    better on two of the four. The correction is refitted to all outcomes before every ask; so small batches learn most.
+    Candidates are a shortlist of the best predictions over a large random pool (the whole space where it is small), fresh
+    random ones, and steps away from the best that was
     measured. A configuration's chance to run is a factor of its own: the deep GP's, if it has one, corrected by what
     failed. The search ends when no improvement is expected.
 

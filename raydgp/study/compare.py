@@ -40,7 +40,7 @@ def check(paths: Sequence[Path], settings: CompareSettings) -> None:
 def compare(
     paths: Sequence[Path], settings: CompareSettings, progress: Callable[[str, int, int], None]
 ) -> pd.DataFrame:
-    """Runs every strategy on every recorded space with every seed.
+    """Runs every strategy on every recorded space with every seed, once `check` has passed.
 
     A strategy that starts from a pre-trained model gets one that never saw the task, made of the other spaces; the
     seconds do not count its making.
@@ -50,11 +50,7 @@ def compare(
 
     Returns:
         A row a search: task, strategy, seed, and for each of `SHARES` measurements_<share> and seconds_<share>.
-
-    Raises:
-        InputError: as `check`.
     """
-    check(paths, settings)
     models: dict[Path, Path | None] = dict.fromkeys(paths)
     if any(search.starts_from_model(options.get("strategy", name)) for name, options in settings.strategies.items()):
         teach = partial(make_without, paths=paths, root=settings.models_dir, epochs=settings.epochs)
