@@ -35,7 +35,7 @@ class Dgp(Pretrained):
         strengths: of the prior in form A, chosen from by rank correlation on a held-out fifth of the tuning set; later
             rounds keep the choice.
         selection_epochs: of each training that chooses; at most `epochs`.
-        artefact, unseen, cold_start, device, threads: see `Pretrained`.
+        artefact, cold_start, device, threads: see `Pretrained`.
     """
 
     name = "dgp"

@@ -32,10 +32,9 @@ class DgpPlus(Pretrained):
     and what they mean for the machine (`space.context`); without them from the deep GP of the task's group. On three of
     four layers that neither had seen the trees ranked the configurations better, and searching by the mean of both was
     better on two of the four. The correction is refitted to all outcomes before every ask; so small batches learn most.
-    Candidates are a shortlist of the best predictions over a large random pool (the whole space where it is small), fresh
-    random ones, and steps away from the best that was
-    measured. A configuration's chance to run is a factor of its own: the deep GP's, if it has one, corrected by what
-    failed. The search ends when no improvement is expected.
+    Candidates are a shortlist of the best predictions over a large random pool (the whole space where it is small),
+    fresh random ones, and steps away from the best that was measured. A configuration's chance to run is a factor of
+    its own: the deep GP's, if it has one, corrected by what failed. The search ends when no improvement is expected.
 
     Args:
         pool: random configurations that the pre-trained model ranks once.
@@ -46,7 +45,7 @@ class DgpPlus(Pretrained):
             a way that no model expects, such steps find it.
         tolerance: expected improvement, as a share of the best, below which an ask counts as hopeless; 0 never ends.
         patience: hopeless asks in a row after which the search ends.
-        artefact, unseen, cold_start, device, threads: see `Pretrained`.
+        artefact, cold_start, device, threads: see `Pretrained`.
     """
 
     name = "dgp+"
@@ -150,7 +149,7 @@ class DgpPlus(Pretrained):
             return None
         from raydgp.surrogates.artefact import TREES_OF_ALL, find
 
-        return find(self.artefact, self.space, TREES_OF_ALL, self.unseen)
+        return find(self.artefact, self.space, TREES_OF_ALL)
 
     @cached_property
     def _trees(self) -> Trees | None:

@@ -24,7 +24,6 @@ class Pretrained(Remembering):
     Args:
         artefact: folder of an artefact, or of several, of which the right one is taken; without a fitting one the
             strategy starts cold.
-        unseen: of several, only those that never saw this workload: for comparisons.
         cold_start: configurations of the first plan without an artefact.
         device: where the model computes, `cpu` or `cuda`.
         threads: of torch.
@@ -36,14 +35,13 @@ class Pretrained(Remembering):
         seed: int = 0,
         *,
         artefact: Path | None = None,
-        unseen: bool = False,
         cold_start: PositiveInt = 64,
         device: str = "cpu",
         threads: PositiveInt = 1,
         **options: Any,
     ) -> None:
         super().__init__(space, seed, **options)
-        self.artefact, self.unseen, self.cold_start = artefact, unseen, cold_start
+        self.artefact, self.cold_start = artefact, cold_start
         self.device, self.threads = device, threads
 
     @cached_property
@@ -57,7 +55,7 @@ class Pretrained(Remembering):
             return None
         from raydgp.surrogates.artefact import find  # torch takes seconds to load, and other strategies need none
 
-        return find(self.artefact, self.space, unseen=self.unseen)
+        return find(self.artefact, self.space)
 
     @property
     def start(self) -> str:

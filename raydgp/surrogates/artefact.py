@@ -180,12 +180,11 @@ def check_weights(folder: Path, weights: str, card: Card) -> None:
         raise ModelError(f"{folder}: {weights}: {error.strerror or error}; pre-train again") from None
 
 
-def find(root: Path, space: ConfigSpace, kind: str = DEEPGP, unseen: bool = False) -> Path | None:
+def find(root: Path, space: ConfigSpace, kind: str = DEEPGP) -> Path | None:
     """The artefact for a space: `root` itself if it is one, or of its folders that with most records, then the last.
 
     Args:
         kind: of the model, see `Card`.
-        unseen: artefacts whose history has this workload do not count, for comparisons that are to be honest.
     """
     if (root / CARD).exists():
         return root if read_card(root).kind == kind else None
@@ -193,15 +192,9 @@ def find(root: Path, space: ConfigSpace, kind: str = DEEPGP, unseen: bool = Fals
     found = []
     for path in sorted(root.glob(f"*/{CARD}")):
         card = read_card(path.parent)
-        seen = unseen and space.workload.to_dict() in map(_tuples, card.workloads)
-        if (card.group, card.target, card.template, card.kind) == wanted and not seen:
+        if (card.group, card.target, card.template, card.kind) == wanted:
             found.append((card.records, path.parent))
     return max(found)[1] if found else None
-
-
-def _tuples(workload: dict[str, Any]) -> dict[str, Any]:
-    """JSON knows no tuples: what it made lists of, back again."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in workload.items()}
 
 
 def _sha256(path: Path) -> str:

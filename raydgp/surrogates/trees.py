@@ -1,7 +1,7 @@
 """Boosted trees over the history of all groups of a template: what `dgp+` expects before it has measured anything.
 
 Trees see the knobs and their context (`space.context`), grow in a second or two on 10^4 measurements, and on three of
-four layers left out they ranked the configurations better than the deep GP of the group did; the deep GP is the paper's.
+four layers left out they ranked the configurations better than the deep GP of the group did, which is the paper's.
 """
 
 from __future__ import annotations

@@ -154,9 +154,3 @@ def test_the_card_says_what_the_model_is(tmp_path, pretrained):
     assert card.held_out["spearman"] == pretrained.held_out.spearman
     assert set(card.versions) == {"raydgp", "torch", "gpytorch"}
     assert card.encoding["names"] == list(pretrained.scorer.encoding.names)
-
-
-def test_find_leaves_out_what_saw_the_workload(tmp_path, pretrained):
-    for space in SPACES:
-        artefact.save(tmp_path / str(space.workload.k), pretrained.scorer, Card.of([space], pretrained, []))
-    assert artefact.find(tmp_path, SPACES[0], unseen=True) == tmp_path / "128"
