@@ -53,3 +53,12 @@ class Fused(Workload):
 
     def to_dict(self) -> dict[str, Any]:
         return {**super().to_dict(), "anchor": self.anchor.to_dict(), "epilogue": list(self.epilogue)}
+
+    def __str__(self) -> str:
+        return " + ".join([str(self.anchor), *self.epilogue])
+
+    @property
+    def channels(self) -> int:
+        """Output channels, or outputs of a dense layer."""
+        anchor = self.anchor
+        return anchor.co if isinstance(anchor, Conv2d) else anchor.m if isinstance(anchor, Dense) else anchor.ci
