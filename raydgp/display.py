@@ -26,9 +26,8 @@ _PLAIN_INTERVAL_S = 15.0  # a log file gets a line this often, a terminal is dra
 class LiveTable:
     """Progress of a run: best GFLOPS by layer and the time left. On anything but a terminal, a line now and then."""
 
-    def __init__(self, console: Console, summary: RunSummary, trials: int, peak_gflops: float | None) -> None:
-        self._console, self._summary, self._trials, self._peak = console, summary, trials, peak_gflops
-        total = trials * len(summary.tasks)
+    def __init__(self, console: Console, summary: RunSummary, total: int | None, peak_gflops: float | None) -> None:
+        self._console, self._summary, self._total, self._peak = console, summary, total, peak_gflops
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -60,10 +59,12 @@ class LiveTable:
             self._last_line_s = time.monotonic()
             best = ", ".join(f"{t.name} {t.gflops(t.best):.0f}" for t in self._summary.tasks.values() if t.best)
             so_far = f"; best GFLOPS: {best}" if best else ""
-            self._console.print(f"{self._measured()}/{self._bar.tasks[0].total:.0f} measured{so_far}", soft_wrap=True)
+            of = f"/{self._total}" if self._total else ""
+            self._console.print(f"{self._measured()}{of} measured{so_far}", soft_wrap=True)
 
     def _measured(self) -> int:
-        return sum(min(task.measured, self._trials) for task in self._summary.tasks.values())
+        measured = sum(task.measured for task in self._summary.tasks.values())
+        return measured if self._total is None else min(measured, self._total)
 
     def _draw(self) -> Group:
         return Group(layer_table(list(self._summary.tasks.values()), self._peak), self._bar)

@@ -30,12 +30,14 @@ def _text(name: str, key: str, help: str, kind: Any = str) -> Callable[[Any], An
 
 
 @cli.command()
+@click.argument("whole", metavar="[MODEL]", required=False)
 @_text("config", "config", "YAML file; the options below go over it.", click.Path(path_type=Path))
-@_text("model", "model", "Network to tune: alexnet, resnet18, vgg16, mobilenet_v1, squeezenet_v1_1.")
+@_text("model", "model", "Layer table of the papers: alexnet, resnet18, vgg16, mobilenet_v1, squeezenet_v1_1.")
 @_text("tasks", "tasks", "Names of its layer tasks, separated by commas; all by default.")
 @_text("target", "target", "llvm (this machine's CPU, the default) or cuda.")
 @_text("strategy", "strategy", "How to search; autotvm by default.")
 @_text("trials", "trials", "Configurations measured for each task; 64 by default.", int)
+@_text("minutes", "minutes", "Time to tune, shared among the tasks by what they gain.", float)
 @_text("batch", "batch", "Configurations a Tune trial measures; 16 by default.", int)
 @_text("seed", "seed", "Seed of all random streams; 0 by default.", int)
 @_text("run", "run", "Name of the run; the same name resumes it.")
@@ -46,10 +48,18 @@ def _text(name: str, key: str, help: str, kind: Any = str) -> Callable[[Any], An
 @_text("ray-address", "ray_address", "A running Ray cluster; one is started here by default.")
 @_text("mlflow-uri", "mlflow_uri", "MLflow tracking URI; sqlite:///mlflow.db by default.")
 @as_json_option
-def tune(config: Path | None, as_json: bool, **given: Any) -> None:
-    """Measures and searches the layer tasks of a network; the same command again resumes."""
+def tune(whole: str | None, config: Path | None, as_json: bool, **given: Any) -> None:
+    """Measures and searches the layers of a model; the same command again resumes.
+
+    MODEL is a whole model: a .pt2 or .onnx file, package.module:function (returns an nn.Module and example inputs), or
+    one of the papers' networks by its name. Without it, --model names the papers' layer table of a network.
+    """
     from raydgp import tune as tuning
 
+    if whole and given["model"]:
+        raise InputError("give MODEL for a whole model or --model for a layer table, not both")
+    if whole:
+        given["model"] = whole if ":" in whole or Path(whole).suffix in (".pt2", ".onnx") else f"zoo:{whole}"
     tasks, ray_address, mlflow_uri = (given.pop(key) for key in ("tasks", "ray_address", "mlflow_uri"))
     overrides = {
         **given,

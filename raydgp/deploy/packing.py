@@ -26,7 +26,6 @@ from raydgp.workloads import Dense, Fused
 Array = NDArray[np.float32]
 Knobs = Callable[[Fused], dict[str, Any]]
 
-LAYER = "raydgp.layer"  # attribute of a layer's function: its workload's name in `Packed.layers`
 _BLOCKS = (32, 16, 8)  # of channels, the widest that fits: two registers of output side by side
 _UNARY = {"nn.relu", "clip", "sigmoid", "tanh", "nn.silu", "nn.gelu", "exp", "negative"}
 _BINARY = {"add", "subtract", "multiply", "divide", "maximum", "minimum"}
@@ -132,8 +131,8 @@ class _Packer:
         if workload not in self.functions:
             function = template.compute(workload, knobs)  # type: ignore[attr-defined]
             name = f"layer{len(self.functions)}"
-            opaque = function.with_attr({LAYER: name, "op_pattern": 8, "global_symbol": name})
-            self.functions[workload] = self.builder.add_func(opaque.without_attr("global_symbol"), name)
+            opaque = function.with_attr("op_pattern", 8)  # so that nothing is fused into it
+            self.functions[workload] = self.builder.add_func(opaque, name)
         called = self.functions[workload]
         self.calls[called.name_hint] = self.calls.get(called.name_hint, 0) + 1
         arguments = [data, self._parameter(weight), *arrays]
