@@ -33,6 +33,8 @@ ROOMS = {
     "xgboost": {"surrogates", "deploy"},
     "ray": {"cluster"},
     "mlflow": {"tracking"},
+    "onnx": {"deploy"},
+    "onnxruntime": {"deploy"},
 }
 MAX_LINES = 300
 
