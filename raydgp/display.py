@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from raydgp.doctor import Finding
 from raydgp.study.summary import RunSummary, TaskSummary
 
 if TYPE_CHECKING:
+    from raydgp.deploy.latency import Latency
     from raydgp.study.pretraining import Made  # loads torch
 
 _PLAIN_INTERVAL_S = 15.0  # a log file gets a line this often, a terminal is drawn anew
@@ -108,6 +109,26 @@ def print_report(console: Console, summary: RunSummary, peak_gflops: float | Non
         )
     if peak_gflops:
         console.print(f"Measured peak of this machine: {peak_gflops:.0f} GFLOPS (fp32 multiply-adds, all threads).")
+
+
+def latency_table(latencies: Mapping[str, Latency | str]) -> Table:
+    """Ways to run a model, the fastest first, with the ratio to ours."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("way")
+    for title in ("median ms", "95 % interval", "mean", "p95", "variance", "runs", "error", "over raydgp"):
+        table.add_column(title, justify="right")
+    ours = latencies["raydgp"]
+    fastest_first = sorted(latencies.items(), key=lambda way: math.inf if isinstance(way[1], str) else way[1].median_ms)
+    for name, latency in fastest_first:
+        if isinstance(latency, str):
+            table.add_row(name, "-", latency)
+            continue
+        ratio = latency.median_ms / ours.median_ms if not isinstance(ours, str) else math.nan
+        interval = f"{latency.median_low_ms:.2f}-{latency.median_high_ms:.2f}"
+        figures = [f"{value:.2f}" for value in (latency.mean_ms, latency.p95_ms, latency.variance_ms2)]
+        counts = [str(latency.runs), f"{latency.error:.0e}", f"{ratio:.2f}x"]
+        table.add_row(name, f"{latency.median_ms:.2f}", interval, *figures, *counts)
+    return table
 
 
 def findings_table(findings: Sequence[Finding]) -> Table:

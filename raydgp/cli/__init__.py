@@ -13,7 +13,8 @@ import click
 
 from raydgp import doctor as doctor_checks
 from raydgp import settings as settings_module
-from raydgp.cli.shared import as_json_option, out, progress
+from raydgp.cli.deploying import deploy
+from raydgp.cli.shared import as_json_option, out, progress, run_dir_of
 from raydgp.cli.studies import compare, history, pretrain
 from raydgp.display import findings_table, print_report
 from raydgp.errors import InputError, RaydgpError
@@ -85,7 +86,7 @@ def report(run: Path, as_json: bool) -> None:
     """Shows what RUN (a folder, or a name under `runs`) has found, from its journal."""
     from raydgp import tune as tuning
 
-    outcome = tuning.read(_run_dir(run))
+    outcome = tuning.read(run_dir_of(run))
     if as_json:
         click.echo(json.dumps(outcome.to_dict()))
         return
@@ -101,7 +102,7 @@ def sync(run: Path) -> None:
     """Sends to MLflow what its server has not got of RUN; twice does no harm."""
     from raydgp import tracking
 
-    where = tracking.sync(_run_dir(run))
+    where = tracking.sync(run_dir_of(run))
     out.print(f"Results: {where}", soft_wrap=True)
 
 
@@ -118,13 +119,8 @@ def doctor(as_json: bool) -> None:
         raise SystemExit(1)
 
 
-for command in (pretrain, history, compare):
+for command in (pretrain, history, compare, deploy):
     cli.add_command(command)
-
-
-def _run_dir(run: Path) -> Path:
-    """A folder as it is, a bare name as a run under `runs`."""
-    return run if run.is_dir() or run.parent != Path() else Path("runs") / run
 
 
 def main() -> None:

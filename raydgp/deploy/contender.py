@@ -81,6 +81,7 @@ def _torch(way: str, source: str, threads: int) -> Way:
 
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)
+    module: Any
     module, inputs = load_torch(source)
     expected = tuple(a.numpy() for a in _leaves(module(*inputs)))
     if way == "torch channels_last":

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -104,8 +103,3 @@ def measure(
                     times[name] += answer["times_s"]
                     on_calls(name, calls)
     return {name: Latency.of(times[name], errors[name]) if name in children else out[name] for name in ways}
-
-
-def ranked(latencies: Mapping[str, Latency | str]) -> list[tuple[str, Any]]:
-    """Fastest first, what has no latency last."""
-    return sorted(latencies.items(), key=lambda item: item[1].median_ms if isinstance(item[1], Latency) else np.inf)
