@@ -131,7 +131,9 @@ class _Packer:
         if workload not in self.functions:
             function = template.compute(workload, knobs)  # type: ignore[attr-defined]
             name = f"layer{len(self.functions)}"
-            opaque = function.with_attr("op_pattern", 8)  # so that nothing is fused into it
+            opaque = function.without_attr("global_symbol").with_attr(
+                "op_pattern", 8
+            )  # so that nothing is fused into it
             self.functions[workload] = self.builder.add_func(opaque, name)
         called = self.functions[workload]
         self.calls[called.name_hint] = self.calls.get(called.name_hint, 0) + 1
