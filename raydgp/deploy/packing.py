@@ -171,7 +171,11 @@ class _Packer:
         """A residual in the output's layout."""
         value = self.values[var]
         if isinstance(workload.anchor, Dense):
-            return self.builder.emit(relax.op.reshape(self._plain(value), out_shape))
+            n, m = workload.anchor.n, workload.channels
+            rows = self.builder.emit(relax.op.reshape(self._plain(value), (n, m)))
+            if missing := out_shape[1] * out_shape[2] - m:
+                rows = self.builder.emit(relax.op.nn.pad(rows, [0, 0, 0, missing]))
+            return self.builder.emit(relax.op.reshape(rows, out_shape))
         return self._blocked(value, out_shape[-1])
 
     def _rows(self, out: relax.Expr, workload: Fused, shape: tuple[int, ...]) -> relax.Expr:
