@@ -120,27 +120,27 @@ def _evaluating(module: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[torch
 
 
 @contextlib.contextmanager
-def _refusal(message: str) -> Iterator[None]:
+def _refusal(source: object, failure: str) -> Iterator[None]:
     """Makes of whatever a framework raises the one line that says what is wrong with the input."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except InputError as error:
-        raise InputError(f"{message}: {error}") from error
+        raise InputError(f"{source}: {error}") from error
     except Exception as error:
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-        raise InputError(f"{message}: {type(error).__name__}{f': {said}' if said else ''}") from error
+        raise InputError(f"{source}: {failure}: {type(error).__name__}{f': {said}' if said else ''}") from error
 
 
 def _imported(
     name: str, translate: Callable[[], tvm.IRModule], inputs: list[Array], run: Callable[[], Any]
 ) -> Imported:
     """Translates before it runs the model: what TVM has no operator for is never executed."""
-    with _refusal(f"{name}: TVM cannot import the model"):
+    with _refusal(name, "TVM cannot import the model"):
         raw = translate()
         module = relax.transform.DecomposeOpsForInference()(fold_batch_norms(raw))
-    with _refusal(f"{name}: the model does not run on its example inputs"):
+    with _refusal(name, "the model does not run on its example inputs"):
         expected = tuple(np.asarray(output) for output in run())
     return Imported(name, module, tuple(inputs), expected, _digest(raw))
 
@@ -160,7 +160,7 @@ def _digest(module: tvm.IRModule) -> str:
 
 def _from_torch(name: str, module: torch.nn.Module, inputs: tuple[Any, ...]) -> Imported:
     module.eval()
-    with _refusal(f"{name}: torch.export cannot capture the model"), torch.no_grad():
+    with _refusal(name, "torch.export cannot capture the model"), torch.no_grad():
         program = torch.export.export(module, inputs)
     return _from_program(name, program, lambda: module(*inputs))
 
@@ -186,13 +186,13 @@ def _call_entry(source: str) -> tuple[torch.nn.Module, tuple[Any, ...]]:
     name, _, function = source.partition(":")
     sys.path.insert(0, "")  # the current directory, also for what the function imports
     try:
-        with _refusal(f"{source}: cannot import {name!r}"):
+        with _refusal(source, f"cannot import {name!r}"):
             module = importlib.import_module(name)
         entry = getattr(module, function, None)
         if not callable(entry):
             names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
             raise InputError(f"{source}: {name!r} has no function {function!r}{nearest(function, names)}")
-        with _refusal(f"{source}: the function failed"):
+        with _refusal(source, "the function failed"):
             result = entry()
     finally:
         sys.path.remove("")
@@ -212,7 +212,7 @@ def _from_pt2(path: Path) -> Imported:
 def _program_of(path: Path) -> ExportedProgram:
     """The program of an archive that holds nothing but data, with example inputs."""
     data = path.read_bytes()  # once, so that what is loaded is what was checked
-    with _refusal(f"{path}: no file that torch.export.save of torch {torch.__version__} wrote"):
+    with _refusal(path, f"broken or old, write it again with torch.export.save of torch {torch.__version__}"):
         _check_archive(PT2ArchiveReader(io.BytesIO(data)))
         program = load_pt2(io.BytesIO(data)).exported_programs["model"]
     if program.example_inputs is None:
@@ -229,7 +229,11 @@ def _check_archive(archive: PT2ArchiveReader) -> None:
         for name, entry in config.items():
             if entry["use_pickle"] is not False:
                 raise InputError(f"{name!r} is pickled: save plain, dense tensors only")
-    torch.load(io.BytesIO(archive.read_bytes("data/sample_inputs/model.pt")), weights_only=True)
+    examples = io.BytesIO(archive.read_bytes("data/sample_inputs/model.pt"))
+    try:
+        torch.load(examples, weights_only=True)
+    except Exception as error:  # its own words recommend the unsafe load
+        raise InputError("example inputs are not plain tensors: export the program again with such") from error
     program = json.loads(archive.read_string("models/model.json"))
     if program["range_constraints"] or program["guards_code"]:
         raise InputError(f"has dynamic dimensions: {_STATIC}")
@@ -252,7 +256,7 @@ def _check_part(part: dict[str, Any]) -> None:
     if "expr_str" in part or "as_expr" in part:
         raise InputError(f"has dynamic dimensions: {_STATIC}")
     if "target" in part and "inputs" in part and not _OPERATORS.fullmatch(str(part["target"])):
-        raise InputError(f"calls {part['target']!r}, which is no ATen operator")
+        raise InputError(f"calls {part['target']!r}, which is no ATen operator: build the model of those")
     names = [part.get("name"), *(part.get("forward_arg_names") or [])]
     if "children_spec" in part:
         if part["type"] not in (None, "builtins.tuple", "builtins.list", "builtins.dict"):
@@ -260,11 +264,11 @@ def _check_part(part: dict[str, Any]) -> None:
         names += json.loads(part["context"] or "null") or []
     for name in names:
         if name and not (isinstance(name, str) and name.isidentifier()):
-            raise InputError(f"{name!r} is no name")
+            raise InputError(f"{name!r} is no name: save the program again with torch.export.save")
 
 
 def _from_onnx(path: Path) -> Imported:
-    with _refusal(f"{path}: no ONNX model"):
+    with _refusal(path, "broken, export it again"):
         onnx.checker.check_model(str(path))
         model = onnx.load(path)
     weights = {tensor.name for tensor in model.graph.initializer}
