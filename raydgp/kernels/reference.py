@@ -47,7 +47,7 @@ def output_shape(workload: Workload) -> tuple[int, ...]:
 
 
 def reference(workload: Workload, inputs: tuple[Array, ...]) -> Array:
-    """The operator's output in its logical layout, float32, by matrix products of float32, or a kernel's without a schedule."""
+    """The operator's output in its logical layout, by matrix products of float32; a kernel without a schedule."""
     if isinstance(workload, Kernel):
         return run_plain(workload, inputs)
     data, weight = inputs

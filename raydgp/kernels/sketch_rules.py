@@ -51,7 +51,7 @@ def memory_bound(sch: Schedule, cores: int) -> list[Schedule]:
         *producers, out = _blocks(sch)
         worked = [block for block in producers if not _among(sch, block, copies)]
         for block in reversed(worked):
-            _attach(sch, block, out)
+            _attach(sch, block, out, _among(sch, block, partial))
         for block in (*worked, out):
             _give_lanes(sch, block, tiled=_among(sch, block, partial))
         for block in reversed(copies):  # these cost next to nothing to repeat: their place is an open decision
@@ -90,9 +90,13 @@ def _sum_in_lanes(sch: Schedule, block: SBlockRV) -> SBlockRV | None:
     return sch.rfactor(inner, len(node.writes[0].region)) if int(sch.get(inner).extent) > 1 else None
 
 
-def _attach(sch: Schedule, block: SBlockRV, out: SBlockRV) -> None:
-    """Computes a block within the innermost loop of the output that repeats none of it, and leaves the lanes inside."""
-    inside = 0 if _is_summed(_lane(sch.get(block))) else 1
+def _attach(sch: Schedule, block: SBlockRV, out: SBlockRV, partial: bool) -> None:
+    """Computes a block within the innermost loop of the output that repeats none of it, and leaves the lanes inside.
+
+    Args:
+        partial: whether it is one of `_sum_in_lanes`, whose lanes are no loop of the output's.
+    """
+    inside = 0 if partial or _is_summed(_lane(sch.get(block))) else 1
     loops = sch.get_loops(out)
     for loop in reversed(loops[: len(loops) - inside]):
         trial = sch.copy()

@@ -1,4 +1,4 @@
-"""Template of an imported model's kernels: one of a kernel's own schedules, replayed with the decisions of the knobs."""
+"""Template of an imported model's kernels: one of a kernel's own schedules, with the decisions of the knobs."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ Trace = list[Any]
 
 
 def kernel_space(workload: Kernel) -> ConfigSpace:
-    """Knobs: which `sketch`, where there are several, and one for each decision that is open in any of them.
+    """Knobs: `sketch`, where there are several or nothing is open, and one for each decision that is open in any.
 
     Decisions of one name with the same options are one knob of all sketches. A configuration is valid if the knobs
     that its sketch does not have are at their first option: so no schedule is there twice.
@@ -35,7 +35,8 @@ def kernel_space(workload: Kernel) -> ConfigSpace:
         InputError: the sketches cannot be read, or have too many configurations to number.
     """
     sketches = _read(workload)
-    knobs = {"sketch": choice("sketch", range(len(sketches)))} if len(sketches) > 1 else {}
+    several = len(sketches) > 1
+    knobs = {"sketch": choice("sketch", range(len(sketches)))} if several or not sketches[0]["knobs"] else {}
     for sketch in sketches:
         knobs |= {name: _knob(name, decision) for name, decision in sketch["knobs"].items()}
     first = sketches[0]
@@ -51,7 +52,7 @@ def kernel_space(workload: Kernel) -> ConfigSpace:
             good &= np.isin(chosen, having) | (columns[name] == knob.values[0]).all(axis=1)
         return good
 
-    return ConfigSpace(workload, "llvm", TEMPLATE, list(knobs.values()), default, check if len(sketches) > 1 else None)
+    return ConfigSpace(workload, "llvm", TEMPLATE, list(knobs.values()), default, check if several else None)
 
 
 def decided(workload: Kernel, knobs: Mapping[str, Any]) -> Trace:
