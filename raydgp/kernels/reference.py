@@ -6,14 +6,17 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused, GroupConv2d, Workload
+from raydgp.kernels.kernel_code import random_arrays, run_plain
+from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused, GroupConv2d, Kernel, Workload
 
 Array = NDArray[np.float32]
 
 
 def random_inputs(workload: Workload, seed: int) -> tuple[Array, ...]:
-    """Standard normal arrays in their logical layouts (see the workload's docstring)."""
+    """Standard normal arrays in their logical layouts (see the workload's docstring), or a kernel's arrays."""
     rng = np.random.default_rng(seed)
+    if isinstance(workload, Kernel):
+        return random_arrays(workload, rng)
     return tuple(rng.standard_normal(shape, np.float32) for shape in input_shapes(workload))
 
 
@@ -50,7 +53,9 @@ def output_shape(workload: Workload) -> tuple[int, ...]:
 
 
 def reference(workload: Workload, inputs: tuple[Array, ...]) -> Array:
-    """The operator's output in its logical layout, float32, by matrix products of float32."""
+    """The operator's output in its logical layout, by matrix products of float32; a kernel without a schedule."""
+    if isinstance(workload, Kernel):
+        return run_plain(workload, inputs)
     data, weight, *extra = inputs
     match workload:
         case Fused(anchor=anchor):
