@@ -23,7 +23,7 @@ from raydgp.cluster.station import Station
 from raydgp.errors import RaydgpError, RunnersLost
 from raydgp.kernels.builder import Built
 from raydgp.kernels.supervisor import Result
-from raydgp.records import Measurement, Phases, Status
+from raydgp.records import Measurement, Phases, Resources, Status
 from raydgp.settings import MeasureSettings
 from raydgp.space import config_space
 from raydgp.workloads import from_dict
@@ -127,12 +127,13 @@ class RunnerPool:
             call = Call(workload, index, library, avoid)
             try:
                 result, runner = await self._run(call)
-                return _measurement(index, result, runner, build_s, began)
+                return _measurement(index, result, runner, build_s, began, built.resources)
             except Lost as lost:
                 losses, avoid = losses + lost.blamed, call.avoid
                 if losses == 2:
                     error = f"two runners were lost in its run: {lost}"
-                    return _measurement(index, Result(status=Status.RUNNER_LOST, error=error), about, build_s, began)
+                    lost_twice = Result(status=Status.RUNNER_LOST, error=error)
+                    return _measurement(index, lost_twice, about, build_s, began, built.resources)
 
     async def enter(self, node_id: str) -> None:
         """Waits until a node's processors are free of runs and keeps them so until `leave`: for what searches think."""
@@ -266,7 +267,14 @@ class RunnerPool:
             self._ready.popleft().outcome.set_exception(self._lost)
 
 
-def _measurement(index: int, result: Result, about: dict[str, Any], build_s: float, began_s: float) -> dict[str, Any]:
+def _measurement(
+    index: int,
+    result: Result,
+    about: dict[str, Any],
+    build_s: float,
+    began_s: float,
+    resources: tuple[Resources, ...] = (),
+) -> dict[str, Any]:
     queue_s = max(0.0, time.monotonic() - began_s - build_s - result.run_s)
     return Measurement(
         index=index,
@@ -277,4 +285,5 @@ def _measurement(index: int, result: Result, about: dict[str, Any], build_s: flo
         device=about["device"],
         versions=about["versions"],
         time_unix_s=time.time(),
+        resources=resources,
     ).to_dict()

@@ -20,12 +20,13 @@ from raydgp.cluster.recorder import Recorder
 from raydgp.cluster.station import Station
 from raydgp.kernels.builder import Built
 from raydgp.kernels.supervisor import Result
-from raydgp.records import Measurement, Status
+from raydgp.records import Measurement, Resources, Status
 from raydgp.settings import MeasureSettings
 from raydgp.space import ConfigSpace, config_space
 from raydgp.workloads import Conv2d, Workload
 
 WORKLOAD = Conv2d(n=1, ci=16, h=14, w=14, co=16, kh=3, kw=3, padding=(1, 1))
+USED = Resources(kernel="main_kernel", registers=64, spill_bytes=0, shared_bytes=4096)
 
 
 def seconds(index: int) -> float:
@@ -59,7 +60,9 @@ def station(
     def built(space: ConfigSpace, index: int, target: dict[str, Any], timeout_s: float) -> Built:
         began = time.monotonic()
         build(index)
-        return Built(status=Status.OK, library=str(index).encode(), build_s=time.monotonic() - began)
+        resources = (USED,) if target["kind"] == "cuda" else ()
+        build_s = time.monotonic() - began
+        return Built(status=Status.OK, library=str(index).encode(), build_s=build_s, resources=resources)
 
     def bench(kind: str, settings: MeasureSettings) -> FakeBench:
         opened()

@@ -58,7 +58,8 @@ def test_on_gpus_builds_go_on_during_runs_and_every_runner_is_reached(log: fakes
     actor = fakes.pool(station, kind="cuda")
     indices = fakes.valid_indices(120, "cuda")
     for batch in range(10):  # runners are admitted as they start
-        fakes.measure(actor, indices[12 * batch : 12 * batch + 12])
+        found = fakes.measure(actor, indices[12 * batch : 12 * batch + 12])
+        assert {measured.resources for measured in found} == {(fakes.USED,)}
         runs = intervals(log, "run")
         if max(sum(a <= start < b for a, b in runs) for start, _ in runs) == 3:
             break
