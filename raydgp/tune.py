@@ -200,7 +200,7 @@ def _manifest(settings: TuneSettings, tasks: Sequence[zoo.Task], cluster: Cluste
     peak_gflops = baselines.peak_gflops if baselines else kept.peak_gflops if kept else None
     entries = []
     for task in tasks:
-        space = config_space(task.workload, settings.target)
+        space = config_space(task.workload, cluster.target)
         seconds = untuned_s.get(task.name) or (baselines.untuned_s.get(task.workload) if baselines else None)
         entries.append(
             TaskEntry(

@@ -69,7 +69,7 @@ class _LayerSearcher(RaydgpSearcher):
 
     def __init__(self, job: LayerJob, pool: ActorHandle) -> None:
         context = job.context
-        space = config_space(from_dict(context.workload), context.target["kind"])
+        space = config_space(from_dict(context.workload), context.target)
         super().__init__(space, context.strategy, job.trials, job.batch, context.seed, job.options, job.known)
         self.fault: tuple[str, str] | None = None
         self._pool, self._node_id = pool, ray.get_runtime_context().get_node_id()

@@ -115,7 +115,7 @@ class RunnerPool:
         """
         about = await self.describe()
         began = time.monotonic()
-        if not config_space(from_dict(workload), self._settings.kind).valid(np.array([index]))[0]:
+        if not config_space(from_dict(workload), about["target"]).valid(np.array([index]))[0]:
             refused = Result(status=Status.INVALID, error=f"statically invalid on {self._settings.kind}")
             return _measurement(index, refused, about, 0.0, began)
         build_s, losses, avoid = 0.0, 0, None
