@@ -196,8 +196,8 @@ class RunnerPool:
             if self._about is None:
                 self._about = lane.about
                 self._admitted.set()
-            if lane.about["target"] != self._about["target"]:
-                lane.close("its target is not that of the first runner")
+            if _kind(lane.about) != _kind(self._about):
+                lane.close("its device is not of the first runner's kind")
         self._dispatch()
 
     async def _look_around(self) -> None:
@@ -267,6 +267,11 @@ class RunnerPool:
             self._ready.popleft().outcome.set_exception(self._lost)
 
 
+def _kind(about: dict[str, Any]) -> tuple[Any, ...]:
+    """What runners must share: the target, and the GPU's name, for GPUs of one architecture differ in speed."""
+    return about["target"], about["device"]["name"] if about["target"]["kind"] == "cuda" else ""
+
+
 def _measurement(
     index: int,
     result: Result,
@@ -286,4 +291,5 @@ def _measurement(
         versions=about["versions"],
         time_unix_s=time.time(),
         resources=resources,
+        conditions=result.conditions,
     ).to_dict()

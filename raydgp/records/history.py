@@ -82,6 +82,7 @@ def _row(record: Record) -> dict[str, Any]:
         "device": _json(measured.device),
         "versions": _json(measured.versions),
         "resources": json.dumps([asdict(used) for used in measured.resources]),
+        "conditions": _json(measured.conditions),
     }
 
 
@@ -90,7 +91,7 @@ def _record(row: Mapping[Any, Any]) -> Record:
     context |= {key: json.loads(row[key]) for key in ("workload", "target")}
     measured = {key: row[key] for key in ("index", "status", "times_s", "error", "time_unix_s")}
     measured |= {key: json.loads(row[key]) for key in ("device", "versions")}
-    measured["resources"] = json.loads(row.get("resources", "[]"))  # older files have none
+    measured |= {key: json.loads(row[key]) for key in ("resources", "conditions") if key in row}  # not in older files
     measured["phases"] = {field.name: row[field.name] for field in fields(Phases)}
     knobs = json.loads(row["knobs"])
     return Record.from_dict({"context": context, "trial": row["trial"], "knobs": knobs, "measurement": measured})

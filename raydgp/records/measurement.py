@@ -10,7 +10,7 @@ from typing import Any
 
 from raydgp.errors import InputError
 
-_OPTIONAL = ("resources",)
+_OPTIONAL = ("resources", "conditions")
 
 
 class Status(StrEnum):
@@ -68,6 +68,7 @@ class Measurement:
         versions: of raydgp, tvm, and what else shapes the kernel.
         time_unix_s: when it ended.
         resources: of each CUDA kernel that was built, in the order of their launch; empty for a CPU.
+        conditions: clocks, temperature and power of a GPU at the end of the run, where they could be read.
     """
 
     index: int
@@ -79,6 +80,7 @@ class Measurement:
     versions: dict[str, str] = field(default_factory=dict)
     time_unix_s: float = 0.0
     resources: tuple[Resources, ...] = ()
+    conditions: dict[str, float] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

@@ -49,12 +49,13 @@ def test_parquet_keeps_everything(tmp_path: Path, make_record: Make) -> None:
     assert read_parquet(tmp_path / "records.parquet") == records
     write_parquet(records[:1], tmp_path / "failed.parquet")
     assert read_parquet(tmp_path / "failed.parquet") == records[:1]
-    write_parquet(gpu := [make_record(3, resources=RESOURCES), make_record(4)], tmp_path / "gpu.parquet")
+    gpu = [make_record(3, resources=RESOURCES, conditions={"sm_mhz": 1980.0}), make_record(4)]
+    write_parquet(gpu, tmp_path / "gpu.parquet")
     assert read_parquet(tmp_path / "gpu.parquet") == gpu
     write_parquet([], tmp_path / "none.parquet")
     assert read_parquet(tmp_path / "none.parquet") == []
 
 
 def test_parquet_of_before_resources_were_kept_is_read(tmp_path: Path, make_record: Make) -> None:
-    to_frame(records := [make_record(1)]).drop(columns="resources").to_parquet(tmp_path / "old.parquet")
+    to_frame(records := [make_record(1)]).drop(columns=["resources", "conditions"]).to_parquet(tmp_path / "old.parquet")
     assert read_parquet(tmp_path / "old.parquet") == records

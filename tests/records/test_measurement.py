@@ -42,12 +42,12 @@ def test_a_failure_never_wins_even_with_times(status: Status) -> None:
 def test_dictionary_round_trip() -> None:
     measured = ok(0.1, 1 / 3)
     assert Measurement.from_dict(measured.to_dict()) == measured
-    assert "resources" not in measured.to_dict()
+    assert not {"resources", "conditions"} & measured.to_dict().keys()
 
 
-def test_resources_survive_json() -> None:
+def test_what_only_gpus_have_survives_json() -> None:
     used = Resources(kernel="main_kernel", registers=64, spill_bytes=32, shared_bytes=4096)
-    measured = replace(ok(0.1), resources=(used,))
+    measured = replace(ok(0.1), resources=(used,), conditions={"sm_mhz": 1980.0, "temperature_c": 45.0})
     assert Measurement.from_dict(json.loads(json.dumps(measured.to_dict()))) == measured
 
 
