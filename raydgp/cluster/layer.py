@@ -75,7 +75,7 @@ class _LayerSearcher(RaydgpSearcher):
 
     def __init__(self, job: LayerJob, pool: ActorHandle) -> None:
         context = job.context
-        space = config_space(from_dict(context.workload), context.target["kind"])
+        space = config_space(from_dict(context.workload), context.target)
         budget = (job.trials, job.batch)
         super().__init__(space, context.strategy, *budget, context.seed, job.options, job.known, job.points)
         if job.state:

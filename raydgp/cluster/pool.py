@@ -23,7 +23,7 @@ from raydgp.cluster.station import Station
 from raydgp.errors import RaydgpError, RunnersLost
 from raydgp.kernels.builder import Built
 from raydgp.kernels.supervisor import Result
-from raydgp.records import Measurement, Phases, Status
+from raydgp.records import Measurement, Phases, Resources, Status
 from raydgp.settings import MeasureSettings
 from raydgp.space import config_space
 from raydgp.workloads import from_dict
@@ -115,7 +115,7 @@ class RunnerPool:
         """
         about = await self.describe()
         began = time.monotonic()
-        if not config_space(from_dict(workload), self._settings.kind).valid(np.array([index]))[0]:
+        if not config_space(from_dict(workload), about["target"]).valid(np.array([index]))[0]:
             refused = Result(status=Status.INVALID, error=f"statically invalid on {self._settings.kind}")
             return _measurement(index, refused, about, 0.0, began)
         build_s, losses, avoid = 0.0, 0, None
@@ -127,12 +127,13 @@ class RunnerPool:
             call = Call(workload, index, library, avoid)
             try:
                 result, runner = await self._run(call)
-                return _measurement(index, result, runner, build_s, began)
+                return _measurement(index, result, runner, build_s, began, built.resources)
             except Lost as lost:
                 losses, avoid = losses + lost.blamed, call.avoid
                 if losses == 2:
                     error = f"two runners were lost in its run: {lost}"
-                    return _measurement(index, Result(status=Status.RUNNER_LOST, error=error), about, build_s, began)
+                    lost_twice = Result(status=Status.RUNNER_LOST, error=error)
+                    return _measurement(index, lost_twice, about, build_s, began, built.resources)
 
     async def enter(self, node_id: str) -> None:
         """Waits until a node's processors are free of runs and keeps them so until `leave`: for what searches think."""
@@ -195,8 +196,8 @@ class RunnerPool:
             if self._about is None:
                 self._about = lane.about
                 self._admitted.set()
-            if lane.about["target"] != self._about["target"]:
-                lane.close("its target is not that of the first runner")
+            if _kind(lane.about) != _kind(self._about):
+                lane.close("its device is not of the first runner's kind")
         self._dispatch()
 
     async def _look_around(self) -> None:
@@ -266,7 +267,19 @@ class RunnerPool:
             self._ready.popleft().outcome.set_exception(self._lost)
 
 
-def _measurement(index: int, result: Result, about: dict[str, Any], build_s: float, began_s: float) -> dict[str, Any]:
+def _kind(about: dict[str, Any]) -> tuple[Any, ...]:
+    """What runners must share: the target, and the GPU's name, for GPUs of one architecture differ in speed."""
+    return about["target"], about["device"]["name"] if about["target"]["kind"] == "cuda" else ""
+
+
+def _measurement(
+    index: int,
+    result: Result,
+    about: dict[str, Any],
+    build_s: float,
+    began_s: float,
+    resources: tuple[Resources, ...] = (),
+) -> dict[str, Any]:
     queue_s = max(0.0, time.monotonic() - began_s - build_s - result.run_s)
     return Measurement(
         index=index,
@@ -277,4 +290,6 @@ def _measurement(index: int, result: Result, about: dict[str, Any], build_s: flo
         device=about["device"],
         versions=about["versions"],
         time_unix_s=time.time(),
+        resources=resources,
+        conditions=result.conditions,
     ).to_dict()

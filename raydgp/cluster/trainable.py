@@ -35,7 +35,7 @@ class MeasureBatch(Trainable):
             context: whose measurements these are.
         """
         self._pool, self._recorder, self._context = pool, recorder, context
-        self._space = config_space(from_dict(context.workload), context.target["kind"])
+        self._space = config_space(from_dict(context.workload), context.target)
         self.config = config
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:

@@ -14,10 +14,10 @@ import tvm
 
 from raydgp.errors import RaydgpError
 from raydgp.kernels.cuda_build import cuda_library
-from raydgp.kernels.cuda_compiler import Resources
 from raydgp.kernels.registry import template_named
 from raydgp.kernels.serve import one_line
 from raydgp.kernels.target import to_tvm
+from raydgp.records import Resources
 from raydgp.space import ConfigSpace
 from raydgp.workloads import Workload
 

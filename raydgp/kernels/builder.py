@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from raydgp.kernels.cpus import thread_environment
 from raydgp.kernels.process import Child, ChildDied, ChildHung
-from raydgp.records import Status
+from raydgp.records import Resources, Status
 from raydgp.space import ConfigSpace
 
 
@@ -21,14 +21,14 @@ class Built:
         library: bytes of the shared library; empty unless ok.
         error: one line; empty when ok.
         build_s: seconds it took.
-        resources: of each CUDA kernel: its name, registers, spilled and shared bytes (see `cuda_compiler.Resources`).
+        resources: of each CUDA kernel.
     """
 
     status: Status
     library: bytes = b""
     error: str = ""
     build_s: float = 0.0
-    resources: tuple[dict[str, Any], ...] = ()
+    resources: tuple[Resources, ...] = ()
 
 
 class Builder:
@@ -62,7 +62,8 @@ class Builder:
         begin = time.monotonic()
         try:
             answer, library = self._child.call(request, b"", timeout_s)
-            error, resources = answer.get("error", ""), tuple(answer.get("resources", ()))
+            error = answer.get("error", "")
+            resources = tuple(Resources(**used) for used in answer.get("resources", ()))
             status = Status.BUILD_ERROR if error else Status.OK
         except (ChildHung, ChildDied) as failure:
             self.close()

@@ -14,7 +14,7 @@ from raydgp.workloads import from_dict
 
 def start() -> Handle:
     cpus = [int(cpu) for cpu in sys.argv[2].split(",")]
-    from raydgp.kernels import timing
+    from raydgp.kernels import nvml, timing
 
     def handle(request: dict[str, Any], library: bytes) -> Message:
         workload = from_dict(request["workload"])
@@ -27,7 +27,9 @@ def start() -> Handle:
         status, times_s, error = timing.measure(
             library, request["template"], workload, knobs, request["kind"], settings
         )
-        return {"status": status, "times_s": times_s, "error": error}, b""
+        # At once, while clocks are still those of the load; before the timing they would be those of an idle device.
+        now = nvml.conditions() if request["kind"] == "cuda" else {}
+        return {"status": status, "times_s": times_s, "error": error, "conditions": now}, b""
 
     return handle
 

@@ -19,8 +19,9 @@ import tvm
 import tvm_ffi
 
 from raydgp.errors import RaydgpError
-from raydgp.kernels.cuda_compiler import Resources, compile_source
+from raydgp.kernels.cuda_compiler import compile_source
 from raydgp.kernels.target import to_tvm
+from raydgp.records import Resources
 
 
 def cuda_source(module: tvm.IRModule, target: dict[str, Any]) -> str:

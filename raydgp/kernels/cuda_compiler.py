@@ -12,6 +12,7 @@ from pathlib import Path
 
 from raydgp.errors import InputError, RaydgpError
 from raydgp.kernels import cuda_nvrtc
+from raydgp.records import Resources
 
 # TVM's own prologue includes headers that no kernel of ours needs and that take four fifths of the time
 _PROLOGUE = "#define uint unsigned int\n#define uchar unsigned char\n#define ushort unsigned short\n"
@@ -21,23 +22,6 @@ _ENTRY = re.compile(
     r"(?P<stores>\d+) bytes spill stores, (?P<loads>\d+) bytes spill loads.*?"
     r"Used (?P<registers>\d+) registers(?:.*?(?P<shared>\d+) bytes smem)?",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resources:
-    """What one kernel uses, as the assembler says.
-
-    Attributes:
-        kernel: its name.
-        registers: of one thread.
-        spill_bytes: written to and read from memory by one thread because registers were too few.
-        shared_bytes: static shared memory of one block.
-    """
-
-    kernel: str
-    registers: int
-    spill_bytes: int
-    shared_bytes: int
 
 
 @dataclass(frozen=True)

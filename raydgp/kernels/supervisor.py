@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from raydgp.errors import InputError, RaydgpError
@@ -27,12 +27,14 @@ class Result:
         times_s: seconds a call, one entry a repeat; empty unless ok.
         error: one line; empty when ok.
         run_s: seconds it took here, from the library's bytes to this result.
+        conditions: of a GPU at the end of the run, see `raydgp.kernels.nvml`.
     """
 
     status: Status
     times_s: tuple[float, ...] = ()
     error: str = ""
     run_s: float = 0.0
+    conditions: dict[str, float] = field(default_factory=dict)
 
 
 class Supervisor:
@@ -97,8 +99,10 @@ class Supervisor:
         if self._spare:
             self._spare.resume()
         result = _checked(answer, time.monotonic() - begin)
-        if result.status is Status.WRONG_ANSWER:
-            self._replace()  # what computes nonsense may have written beyond its output
+        if result.status is not Status.OK:
+            # What computes nonsense may have written beyond its output, and after an illegal access on a GPU every
+            # later call of the process fails.
+            self._replace()
         return result
 
     def close(self) -> None:
@@ -108,7 +112,9 @@ class Supervisor:
             self._spare.kill()
 
     def _start(self) -> Child:
-        return Child("raydgp.kernels.child", [",".join(map(str, self.cpus))], thread_environment(self.threads))
+        # CUDA numbers GPUs by speed unless told to do it as NVML and nvidia-smi do
+        environment = {**thread_environment(self.threads), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        return Child("raydgp.kernels.child", [",".join(map(str, self.cpus))], environment)
 
     def _prepare(self, space: ConfigSpace) -> None:
         """A living child that is pinned and has the workload's reference, and a spare that holds still."""
@@ -142,4 +148,5 @@ def _checked(answer: dict[str, Any], run_s: float) -> Result:
     status, times_s = Status(answer["status"]), tuple(float(t) for t in answer["times_s"])
     if status is Status.OK and not (times_s and all(math.isfinite(t) and t > 0 for t in times_s)):
         return Result(status=Status.RUN_ERROR, error=f"the clock gave impossible times {times_s}", run_s=run_s)
-    return Result(status=status, times_s=times_s, error=answer["error"], run_s=run_s)
+    conditions = answer.get("conditions", {})
+    return Result(status=status, times_s=times_s, error=answer["error"], run_s=run_s, conditions=conditions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import shutil
@@ -17,6 +16,7 @@ from tvm.target import codegen
 import raydgp
 from raydgp.errors import InputError
 from raydgp.kernels.cpus import own_cores
+from raydgp.kernels.nvml import visible_gpu
 
 _CUDA_LIMITS = {"max_threads_per_block": 1024, "max_shared_memory_per_block": 49152, "thread_warp_size": 32}
 
@@ -75,14 +75,11 @@ def _first_gpu() -> dict[str, str]:
     """What `nvidia-smi` says of the first visible GPU: name, driver_version, compute_cap."""
     fields = ["name", "driver_version", "compute_cap"]
     remedy = "no NVIDIA GPU here; use target llvm, or run on a machine with a GPU and its driver"
-    if shutil.which("nvidia-smi") is None:
+    if shutil.which("nvidia-smi") is None or not visible_gpu():
         raise InputError(remedy)
-    command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader"]
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible:
-        command.append(f"--id={visible.split(',')[0]}")
+    command = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader", f"--id={visible_gpu()}"]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60)
     lines = answer.stdout.splitlines()
-    if answer.returncode or not lines or visible == "":
+    if answer.returncode or not lines:
         raise InputError(remedy)
     return dict(zip(fields, (part.strip() for part in lines[0].split(",")), strict=True))

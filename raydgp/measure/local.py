@@ -87,7 +87,8 @@ class LocalMeasurer(Measurer):
         queue_s = time.monotonic() - built_at_s
         result = self._supervisor.run(space, index, built.library, self._settings)
         phases = Phases(build_s=built.build_s, queue_s=queue_s, run_s=result.run_s)
-        return self._measurement(index, result.status, phases, result.times_s, result.error)
+        gained = {"resources": built.resources, "conditions": result.conditions}
+        return self._measurement(index, result.status, phases, result.times_s, result.error, **gained)
 
     def _measurement(
         self,
@@ -96,6 +97,7 @@ class LocalMeasurer(Measurer):
         phases: Phases | None = None,
         times_s: tuple[float, ...] = (),
         error: str = "",
+        **gained: Any,
     ) -> Measurement:
         return Measurement(
             index=index,
@@ -106,4 +108,5 @@ class LocalMeasurer(Measurer):
             device=self._device,
             versions=self._versions,
             time_unix_s=time.time(),
+            **gained,
         )

@@ -2,7 +2,7 @@
 
 from raydgp.records.journal import Follower, Journal, Quarantined, Scan, read, scan
 from raydgp.records.manifest import RunManifest, TaskEntry
-from raydgp.records.measurement import Context, Measurement, Phases, Record, Status
+from raydgp.records.measurement import Context, Measurement, Phases, Record, Resources, Status
 
 __all__ = [
     "Context",
@@ -12,6 +12,7 @@ __all__ = [
     "Phases",
     "Quarantined",
     "Record",
+    "Resources",
     "RunManifest",
     "Scan",
     "Status",

@@ -43,7 +43,7 @@ def known(records: Iterable[Record], space_hash: str) -> dict[int, Measurement]:
 
 
 def to_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """One row a record; what is nested (workload, target, knobs, device, versions) is JSON text, times_s a list.
+    """One row a record; what is nested (workload, target, knobs, ...) is JSON text, times_s a list.
 
     `median_s` is missing where the measurement is not ok.
     """
@@ -81,6 +81,8 @@ def _row(record: Record) -> dict[str, Any]:
         "knobs": json.dumps(record.knobs),
         "device": _json(measured.device),
         "versions": _json(measured.versions),
+        "resources": json.dumps([asdict(used) for used in measured.resources]),
+        "conditions": _json(measured.conditions),
     }
 
 
@@ -89,6 +91,7 @@ def _record(row: Mapping[Any, Any]) -> Record:
     context |= {key: json.loads(row[key]) for key in ("workload", "target")}
     measured = {key: row[key] for key in ("index", "status", "times_s", "error", "time_unix_s")}
     measured |= {key: json.loads(row[key]) for key in ("device", "versions")}
+    measured |= {key: json.loads(row[key]) for key in ("resources", "conditions") if key in row}  # not in older files
     measured["phases"] = {field.name: row[field.name] for field in fields(Phases)}
     knobs = json.loads(row["knobs"])
     return Record.from_dict({"context": context, "trial": row["trial"], "knobs": knobs, "measurement": measured})

@@ -10,6 +10,8 @@ from typing import Any
 
 from raydgp.errors import InputError
 
+_OPTIONAL = ("resources", "conditions")
+
 
 class Status(StrEnum):
     """How a measurement ended. A failure is a status, never a magic latency."""
@@ -36,6 +38,23 @@ class Phases:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What one CUDA kernel uses of the device, as the assembler says when it makes the cubin.
+
+    Attributes:
+        kernel: its name.
+        registers: of one thread.
+        spill_bytes: written to and read from memory by one thread because registers were too few.
+        shared_bytes: static shared memory of one block.
+    """
+
+    kernel: str
+    registers: int
+    spill_bytes: int
+    shared_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Measurement:
     """The outcome for one configuration.
 
@@ -48,6 +67,8 @@ class Measurement:
         device: where it ran: name, kind, cores or driver, threads.
         versions: of raydgp, tvm, and what else shapes the kernel.
         time_unix_s: when it ended.
+        resources: of each CUDA kernel that was built, in the order of their launch; empty for a CPU.
+        conditions: clocks, temperature and power of a GPU at the end of the run, where they could be read.
     """
 
     index: int
@@ -58,6 +79,8 @@ class Measurement:
     device: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     time_unix_s: float = 0.0
+    resources: tuple[Resources, ...] = ()
+    conditions: dict[str, float] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -79,8 +102,8 @@ class Measurement:
         return flops / self.median_s / 1e9 if self.ok else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, JSON-able."""
-        return asdict(self)
+        """All fields, JSON-able; those that only GPUs have are left out where they are empty."""
+        return {name: value for name, value in asdict(self).items() if value or name not in _OPTIONAL}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Measurement:
@@ -94,6 +117,7 @@ class Measurement:
             fields["status"] = Status(fields["status"])
             fields["times_s"] = tuple(float(t) for t in fields["times_s"])
             fields["phases"] = Phases(**fields["phases"])
+            fields["resources"] = tuple(Resources(**used) for used in fields.get("resources", ()))
             return cls(**fields)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"not a measurement: {error!r}") from None
@@ -138,7 +162,8 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, nested as they are, JSON-able."""
-        return asdict(self)
+        own = {"context": asdict(self.context), "trial": self.trial, "knobs": dict(self.knobs)}
+        return {**own, "measurement": self.measurement.to_dict()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Record:

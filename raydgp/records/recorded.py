@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raydgp.errors import InputError
-from raydgp.records.measurement import Measurement, Phases, Status
+from raydgp.records.measurement import Measurement, Phases, Resources, Status
 from raydgp.space import ConfigSpace, Indices, config_space
 from raydgp.workloads import from_dict
 
@@ -45,6 +45,7 @@ class RecordedSpace:
         times_s: float64[n, repeats], NaN where it did not run and for repeats that others have more of.
         build_s, run_s: float64[n], what building and running it took.
         device, versions: where and with what it was measured.
+        resources: what each one's CUDA kernels use; empty for a CPU, and for files of before it was kept.
     """
 
     name: str
@@ -56,6 +57,7 @@ class RecordedSpace:
     run_s: NDArray[np.float64]
     device: dict[str, Any]
     versions: dict[str, str]
+    resources: Sequence[tuple[Resources, ...]] = ()
 
     @classmethod
     def of(cls, name: str, space: ConfigSpace, measurements: Sequence[Measurement]) -> Self:
@@ -75,6 +77,7 @@ class RecordedSpace:
             np.array([m.phases.run_s for m in ordered]),
             ordered[0].device,
             ordered[0].versions,
+            [m.resources for m in ordered] if any(m.resources for m in ordered) else (),
         )
 
     @property
@@ -111,6 +114,7 @@ class RecordedSpace:
             phases=Phases(build_s=float(self.build_s[row]), run_s=float(self.run_s[row])),
             device=self.device,
             versions=self.versions,
+            resources=self.resources[row] if self.resources else (),
         )
 
     def save(self, path: Path) -> None:
@@ -127,6 +131,8 @@ class RecordedSpace:
         columns: dict[str, Any] = {"index": self.indices.astype(np.int32), "status": self.status.tolist()}
         columns |= {f"time_{k}_s": self.times_s[:, k].astype(np.float32) for k in range(self.times_s.shape[1])}
         columns |= {"build_s": self.build_s.astype(np.float32), "run_s": self.run_s.astype(np.float32)}
+        if self.resources:
+            columns["resources"] = [json.dumps([asdict(used) for used in each]) for each in self.resources]
         table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(description).encode()})
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, path, compression="zstd", compression_level=19)
@@ -158,6 +164,9 @@ class RecordedSpace:
             table["run_s"].to_numpy().astype(np.float64),
             said["device"],
             said["versions"],
+            [tuple(Resources(**used) for used in json.loads(each)) for each in table["resources"].to_pylist()]
+            if "resources" in table.column_names
+            else (),
         )
 
 

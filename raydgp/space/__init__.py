@@ -1,6 +1,8 @@
 """Configuration spaces of schedule templates, by target. numpy only."""
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 from raydgp.errors import InputError
 from raydgp.space import cuda, llvm, sketched
@@ -14,16 +16,24 @@ __all__ = ["Columns", "ConfigSpace", "Indices", "Knob", "choice", "config_space"
 _BY_TARGET = {"cuda": cuda.SPACES, "llvm": {**llvm.SPACES, Kernel: sketched.kernel_space}}
 
 
-@lru_cache(maxsize=256)
-def config_space(workload: Workload, target: str, algorithm: str = "direct") -> ConfigSpace:
+def config_space(workload: Workload, target: str | Mapping[str, Any], algorithm: str = "direct") -> ConfigSpace:
     """The configuration space of a workload on a kind of target.
 
     Args:
+        target: `cuda`, `llvm`, or a target's attributes, whose limits then say what is valid. They change neither the
+            configurations nor the space's hash, but may change the default.
         algorithm: `direct`, or for a convolution on `cuda` also `winograd`, which is a space of its own.
 
     Raises:
         InputError: unknown target, or a workload without a template there.
     """
+    if isinstance(target, str):
+        return _config_space(workload, target, algorithm, cuda.Limits())
+    return _config_space(workload, target["kind"], algorithm, cuda.Limits.of(target))
+
+
+@lru_cache(maxsize=256)
+def _config_space(workload: Workload, target: str, algorithm: str, limits: cuda.Limits) -> ConfigSpace:
     if target not in _BY_TARGET:
         raise InputError(f"unknown target {target!r}; known are {', '.join(_BY_TARGET)}")
     if algorithm == "direct":
@@ -32,4 +42,4 @@ def config_space(workload: Workload, target: str, algorithm: str = "direct") -> 
         build = cuda.VARIANTS.get((type(workload), algorithm)) if target == "cuda" else None
     if build is None:
         raise InputError(f"no schedule template for {workload.op} on {target} with algorithm {algorithm!r}")
-    return build(workload)
+    return build(workload, limits) if target == "cuda" else build(workload)

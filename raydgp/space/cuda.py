@@ -7,7 +7,8 @@ the 10^8 configurations of a space, TVM's own verifier (61 a second) is the orac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,14 +19,38 @@ from raydgp.space.base import Columns, ConfigSpace
 from raydgp.space.knobs import Knob, choice, split
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, GroupConv2d
 
-MAX_THREADS = 1024
-MAX_THREADS_Z = 64
-MAX_VTHREADS = 8  # CUDA code generation unrolls virtual threads; AutoTVM's and TVM's verifiers stop at 8
-MAX_SHARED_BYTES = 48 * 1024
+_MAX_VTHREADS = 8  # CUDA code generation unrolls virtual threads; AutoTVM's and TVM's verifiers stop at 8
 _FLOAT_BYTES = 4
 
 
-def conv2d(workload: Conv2d) -> ConfigSpace:
+@dataclass(frozen=True)
+class Limits:
+    """What a device lets a block have. The defaults are those of every NVIDIA GPU since 2012.
+
+    Attributes:
+        threads: of a block.
+        threads_z: of a block along threadIdx.z; no target says it, and CUDA has known no other.
+        shared_bytes: of shared memory of a block, static: what newer devices have beyond 48 KB is to be had as dynamic
+            memory only, which the papers' schedules do not use.
+    """
+
+    threads: int = 1024
+    threads_z: int = 64
+    shared_bytes: int = 48 * 1024
+
+    @classmethod
+    def of(cls, target: Mapping[str, Any]) -> Limits:
+        """Those that a target's attributes name, the defaults for the others."""
+        return cls(
+            threads=target.get("max_threads_per_block", cls.threads),
+            shared_bytes=min(target.get("max_shared_memory_per_block", cls.shared_bytes), cls.shared_bytes),
+        )
+
+
+_ANY = Limits()
+
+
+def conv2d(workload: Conv2d, limits: Limits = _ANY) -> ConfigSpace:
     """Direct convolution with shared copies of both inputs; 20 features, in the order of the paper's Table 1."""
     knobs = [
         split("tile_f", workload.co, 4),
@@ -42,12 +67,12 @@ def conv2d(workload: Conv2d) -> ConfigSpace:
         rows = (_tile(c["tile_y"]) - 1) * workload.stride[0] + (ry - 1) * workload.dilation[0] + 1
         columns = (_tile(c["tile_x"]) - 1) * workload.stride[1] + (rx - 1) * workload.dilation[1] + 1
         shared = rc * rows * columns + _tile(c["tile_f"]) * rc * ry * rx
-        return _launchable(c) & (shared * _FLOAT_BYTES <= MAX_SHARED_BYTES)
+        return _launchable(c, limits) & (shared * _FLOAT_BYTES <= limits.shared_bytes)
 
     return _space(workload, "cuda.conv2d_nchw.v1", knobs, check)
 
 
-def depthwise_conv2d(workload: DepthwiseConv2d) -> ConfigSpace:
+def depthwise_conv2d(workload: DepthwiseConv2d, limits: Limits = _ANY) -> ConfigSpace:
     """Depthwise convolution; 14 features."""
     knobs = [
         split("tile_f", workload.ci, 4),
@@ -60,12 +85,12 @@ def depthwise_conv2d(workload: DepthwiseConv2d) -> ConfigSpace:
         rows = (_tile(c["tile_y"]) - 1) * workload.stride[0] + (workload.kh - 1) * workload.dilation[0] + 1
         columns = (_tile(c["tile_x"]) - 1) * workload.stride[1] + (workload.kw - 1) * workload.dilation[1] + 1
         shared = _tile(c["tile_f"]) * (rows * columns + workload.kh * workload.kw)
-        return _launchable(c) & (shared * _FLOAT_BYTES <= MAX_SHARED_BYTES)
+        return _launchable(c, limits) & (shared * _FLOAT_BYTES <= limits.shared_bytes)
 
     return _space(workload, "cuda.depthwise_conv2d_nchw.v1", knobs, check)
 
 
-def dense(workload: Dense) -> ConfigSpace:
+def dense(workload: Dense, limits: Limits = _ANY) -> ConfigSpace:
     """Dense layer: below a batch of 32 a block an output, above it tiles with the pruning that AutoTVM intended.
 
     AutoTVM's own pruning never takes effect, because it also asks for a first factor of tile_k above 2, and first
@@ -73,7 +98,8 @@ def dense(workload: Dense) -> ConfigSpace:
     2 <= vthread <= 64, 8 <= thread <= 64 and a tile of 64 or 128, where the extents allow it.
     """
     if workload.n < 32:
-        return _space(workload, "cuda.dense_small_batch.v1", [split("tile_k", workload.k, 2)], _rfactor_threads)
+        tile_k = split("tile_k", workload.k, 2)
+        return _space(workload, "cuda.dense_small_batch.v1", [tile_k], lambda c: c["tile_k"][:, 1] <= limits.threads)
     knobs = [
         split("tile_x", workload.n, 4, keep=_intended),
         split("tile_y", workload.m, 4, keep=_intended),
@@ -85,12 +111,12 @@ def dense(workload: Dense) -> ConfigSpace:
         vthreads = np.maximum(c["tile_x"][:, 1], c["tile_y"][:, 1])
         depth = c["tile_k"][:, 1] * c["tile_k"][:, 2]
         shared = (_tile(c["tile_x"]) + _tile(c["tile_y"])) * depth * _FLOAT_BYTES
-        return (threads <= MAX_THREADS) & (vthreads <= MAX_VTHREADS) & (shared <= MAX_SHARED_BYTES)
+        return (threads <= limits.threads) & (vthreads <= _MAX_VTHREADS) & (shared <= limits.shared_bytes)
 
     return _space(workload, "cuda.dense_large_batch.v1", knobs, check)
 
 
-def group_conv2d(workload: GroupConv2d) -> ConfigSpace:
+def group_conv2d(workload: GroupConv2d, limits: Limits = _ANY) -> ConfigSpace:
     """Convolution in groups, several of which a block may compute in its virtual threads; 27 features."""
     ci, co = workload.ci // workload.groups, workload.co // workload.groups
     knobs = [
@@ -119,8 +145,8 @@ def group_conv2d(workload: GroupConv2d) -> ConfigSpace:
         # a copy spans from the first channel of the first group to the last one of the last group
         data = _tile(n) * ((groups - 1) * ci + rc) * rows * columns
         weight = ((groups - 1) * co + _tile(f)) * rc * ry * rx
-        fits = (data + weight) * _FLOAT_BYTES <= MAX_SHARED_BYTES
-        return fits & (threads <= MAX_THREADS) & (threads_z <= MAX_THREADS_Z) & (vthreads <= MAX_VTHREADS)
+        fits = (data + weight) * _FLOAT_BYTES <= limits.shared_bytes
+        return fits & (threads <= limits.threads) & (threads_z <= limits.threads_z) & (vthreads <= _MAX_VTHREADS)
 
     return _space(workload, "cuda.group_conv2d_nchw.v1", knobs, check)
 
@@ -130,7 +156,7 @@ def winograd_tile(workload: Conv2d) -> int:
     return 4 if workload.h % 8 == 0 else 2
 
 
-def winograd(workload: Conv2d) -> ConfigSpace:
+def winograd(workload: Conv2d, limits: Limits = _ANY) -> ConfigSpace:
     """Winograd convolution, the weight transformed beforehand: tiles of its alpha^2 matrix products; 16 features.
 
     Raises:
@@ -153,7 +179,7 @@ def winograd(workload: Conv2d) -> ConfigSpace:
         y, x = c["tile_y"], c["tile_x"]
         vthreads = np.maximum(y[:, 1], x[:, 1])
         shared = c["tile_rc"][:, 1] * (_tile(y) + _tile(x)) * _FLOAT_BYTES
-        return (y[:, 2] * x[:, 2] <= MAX_THREADS) & (vthreads <= MAX_VTHREADS) & (shared <= MAX_SHARED_BYTES)
+        return (y[:, 2] * x[:, 2] <= limits.threads) & (vthreads <= _MAX_VTHREADS) & (shared <= limits.shared_bytes)
 
     return _space(workload, "cuda.conv2d_nchw_winograd.v1", knobs, check)
 
@@ -176,15 +202,11 @@ def _tile(factors: NDArray[np.int64]) -> NDArray[np.int64]:
     return factors[:, 1] * factors[:, 2] * factors[:, 3]
 
 
-def _launchable(c: Columns) -> NDArray[np.bool_]:
+def _launchable(c: Columns, limits: Limits) -> NDArray[np.bool_]:
     f, y, x = c["tile_f"], c["tile_y"], c["tile_x"]
     threads = f[:, 2] * y[:, 2] * x[:, 2]
     vthreads = np.maximum(np.maximum(f[:, 1], y[:, 1]), x[:, 1])
-    return (threads <= MAX_THREADS) & (f[:, 2] <= MAX_THREADS_Z) & (vthreads <= MAX_VTHREADS)
-
-
-def _rfactor_threads(c: Columns) -> NDArray[np.bool_]:
-    return c["tile_k"][:, 1] <= MAX_THREADS
+    return (threads <= limits.threads) & (f[:, 2] <= limits.threads_z) & (vthreads <= _MAX_VTHREADS)
 
 
 def _intended(factors: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -20,12 +20,13 @@ from raydgp.cluster.recorder import Recorder
 from raydgp.cluster.station import Station
 from raydgp.kernels.builder import Built
 from raydgp.kernels.supervisor import Result
-from raydgp.records import Measurement, Status
+from raydgp.records import Measurement, Resources, Status
 from raydgp.settings import MeasureSettings
 from raydgp.space import ConfigSpace, config_space
 from raydgp.workloads import Conv2d, Workload
 
 WORKLOAD = Conv2d(n=1, ci=16, h=14, w=14, co=16, kh=3, kw=3, padding=(1, 1))
+USED = Resources(kernel="main_kernel", registers=64, spill_bytes=0, shared_bytes=4096)
 
 
 def seconds(index: int) -> float:
@@ -36,10 +37,10 @@ def seconds(index: int) -> float:
 class FakeBench:
     """Reports `seconds(index)`; before that, calls `act(index)`, in the runner's process."""
 
-    def __init__(self, kind: str, act: Callable[[int], None]) -> None:
+    def __init__(self, kind: str, act: Callable[[int], None], name: str) -> None:
         self._act = act
         self.target: dict[str, Any] = {"kind": kind, "name": "fake"}
-        self.device: dict[str, Any] = {"kind": "llvm", "name": "fake"}
+        self.device: dict[str, Any] = {"kind": kind, "name": name}
         self.versions = {"raydgp": "test"}
 
     def run(self, space: ConfigSpace, index: int, library: bytes) -> Result:
@@ -53,17 +54,24 @@ def station(
     run: Callable[[int], None] = lambda index: None,
     build: Callable[[int], None] = lambda index: None,
     opened: Callable[[], None] = lambda: None,
+    name: Callable[[], str] = lambda: "fake",
 ) -> Station:
-    """Builds, runs and starts of runners that do as the functions say: they may crash, hang or end their process."""
+    """Builds, runs and starts of runners that do as the functions say: they may crash, hang or end their process.
+
+    Args:
+        name: of the device, called in the runner's process.
+    """
 
     def built(space: ConfigSpace, index: int, target: dict[str, Any], timeout_s: float) -> Built:
         began = time.monotonic()
         build(index)
-        return Built(status=Status.OK, library=str(index).encode(), build_s=time.monotonic() - began)
+        resources = (USED,) if target["kind"] == "cuda" else ()
+        build_s = time.monotonic() - began
+        return Built(status=Status.OK, library=str(index).encode(), build_s=build_s, resources=resources)
 
     def bench(kind: str, settings: MeasureSettings) -> FakeBench:
         opened()
-        return FakeBench(kind, run)
+        return FakeBench(kind, run, name())
 
     return Station(built, bench)
 
@@ -120,6 +128,17 @@ class Interval:
         self._log.add(self._name, index, start, time.monotonic())
 
 
+class Visible:
+    """Logs which GPUs the process of each call may see."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def __call__(self, index: int) -> None:
+        time.sleep(0.05)
+        self._log.add(os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
 class Fault:
     """Does something bad for the given configurations the first `times` times that each comes; logs every call."""
 
@@ -160,6 +179,11 @@ class Meeting:
             while {int(word) for (word,) in self._log.read()} < self._indices:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
+
+
+def mixed() -> str:
+    """The name of a GPU on a node where the first one is of another kind than the others."""
+    return "A100" if os.environ["CUDA_VISIBLE_DEVICES"] == "0" else "H100"
 
 
 def crash() -> None:

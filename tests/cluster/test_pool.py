@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import fakes
 import numpy as np
 import pytest
 import ray
 
-from raydgp.records import Status
+from raydgp.records import Measurement, Status
 from raydgp.settings import MeasureSettings
 from raydgp.space import config_space
 
@@ -58,13 +59,42 @@ def test_on_gpus_builds_go_on_during_runs_and_every_runner_is_reached(log: fakes
     actor = fakes.pool(station, kind="cuda")
     indices = fakes.valid_indices(120, "cuda")
     for batch in range(10):  # runners are admitted as they start
-        fakes.measure(actor, indices[12 * batch : 12 * batch + 12])
+        found = fakes.measure(actor, indices[12 * batch : 12 * batch + 12])
+        assert {measured.resources for measured in found} == {(fakes.USED,)}
         runs = intervals(log, "run")
         if max(sum(a <= start < b for a, b in runs) for start, _ in runs) == 3:
             break
     else:
         raise AssertionError("never did three runners run at a time")
     assert overlaps(runs, intervals(log, "build"))
+    ray.kill(actor)
+
+
+def until(actor: Any, reached: Callable[[], bool]) -> list[Measurement]:
+    """Measures until the condition holds: runners are admitted one by one as they start."""
+    found = []
+    for batch in range(20):
+        found += fakes.measure(actor, fakes.valid_indices(240, "cuda")[12 * batch : 12 * batch + 12])
+        if reached():
+            return found
+    raise AssertionError("not reached")
+
+
+def test_every_runner_has_a_gpu_of_its_own(log: fakes.Log) -> None:
+    actor = fakes.pool(fakes.station(run=fakes.Visible(log)), kind="cuda")
+    until(actor, lambda: len({pid for pid, _ in log.read()}) == 3)
+    assert sorted(gpu for _, gpu in {tuple(line) for line in log.read()}) == ["0", "1", "2"]
+    ray.kill(actor)
+
+
+def test_gpus_of_another_kind_than_the_first_runners_are_left_alone(log: fakes.Log, tmp_path: Path) -> None:
+    (tmp_path / "starts").mkdir()
+    starts = fakes.Log(tmp_path / "starts")
+    station = fakes.station(run=fakes.Visible(log), name=fakes.mixed, opened=fakes.Breaks(starts, after=99))
+    actor = fakes.pool(station, kind="cuda")
+    until(actor, lambda: len(starts.read()) == 3)
+    found = fakes.measure(actor, fakes.valid_indices(264, "cuda")[240:])
+    assert len({m.device["name"] for m in found}) == 1
     ray.kill(actor)
 
 

@@ -12,9 +12,11 @@ from raydgp.errors import InputError, RaydgpError
 from raydgp.kernels import cuda_compiler
 from raydgp.kernels.build import BuildError, compile_kernel
 from raydgp.kernels.build import build as build_one
+from raydgp.kernels.builder import Builder
 from raydgp.kernels.cuda_build import cuda_source, with_cubin
-from raydgp.kernels.cuda_compiler import CudaCompileError, Resources, compile_source, resources
+from raydgp.kernels.cuda_compiler import CudaCompileError, compile_source, resources
 from raydgp.kernels.registry import template_for
+from raydgp.records import Resources, Status
 
 CONV = Conv2d(n=1, ci=16, h=8, w=8, co=32, kh=3, kw=3, padding=(1, 1))
 KERNEL = 'extern "C" __global__ void f(float* a) { __shared__ float s[32]; s[threadIdx.x] = a[threadIdx.x]; '
@@ -86,6 +88,15 @@ def test_resources_of_every_kernel_are_read_from_the_log():
         Resources(kernel="main_kernel", registers=64, spill_bytes=32, shared_bytes=4096),
         Resources(kernel="main_kernel_1", registers=32, spill_bytes=0, shared_bytes=0),
     )
+
+
+def test_a_builder_hands_them_on():
+    compiler_or_skip("sm_90")
+    space = config_space(CONV, "cuda")
+    with Builder() as builder:
+        built = builder.build(space, space.default, target(), timeout_s=60)
+    assert built.status is Status.OK, built.error
+    assert built.resources == compile_kernel(space.template, CONV, space.decode(space.default), target()).resources
 
 
 @pytest.mark.parametrize("compiler", ["nvrtc", "nvcc"])

@@ -27,6 +27,20 @@ def test_a_built_configuration_is_timed_with_all_of_its_repeats(space, library):
     assert 0 < min(result.times_s) <= max(result.times_s) < result.run_s
 
 
+def test_cold_calls_are_timed_one_by_one(space, library):
+    with Supervisor() as supervisor:
+        result = supervisor.run(space, space.default, library, MeasureSettings(repeat=5, cold_cache=True))
+    assert (result.status, len(result.times_s), result.conditions) == (Status.OK, 5, {})
+
+
+def test_a_child_whose_run_failed_in_any_way_is_replaced(space, library):
+    with Supervisor() as supervisor:
+        before = supervisor._child.process.pid
+        assert supervisor.run(space, space.default, b"no library", SETTINGS).status is Status.RUN_ERROR
+        assert supervisor._child.process.pid != before
+        assert supervisor.run(space, space.default, library, SETTINGS).status is Status.OK
+
+
 def test_each_thread_has_a_processor_of_its_own(space, library):
     with Supervisor() as supervisor:
         supervisor.run(space, space.default, library, SETTINGS)

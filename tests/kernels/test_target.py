@@ -65,6 +65,16 @@ def test_without_a_working_gpu_the_error_names_the_remedy(nvidia_smi, text):
         targets.host_target("cuda")
 
 
+def test_the_gpu_is_the_one_that_this_process_may_see(nvidia_smi, monkeypatch):
+    nvidia_smi('case "$*" in *--id=3) echo "A100, 570.86.15, 8.0";; *) exit 9;; esac')
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
+    assert targets.host_target("cuda")["arch"] == "sm_80"
+    targets._first_gpu.cache_clear()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(InputError, match="use target llvm"):
+        targets.host_target("cuda")
+
+
 def test_without_a_driver_the_error_names_the_remedy(nvidia_smi, tmp_path):
     nvidia_smi("true")
     (tmp_path / "nvidia-smi").unlink()

@@ -31,6 +31,8 @@ def make_record() -> Callable[..., Record]:
             device=fields.pop("device", {"name": "cpu", "threads": 2}),
             versions={"tvm": "0.27"},
             time_unix_s=1.6e9 + index * 0.1,
+            resources=fields.pop("resources", ()),
+            conditions=fields.pop("conditions", {}),
         )
         assert not fields
         return Record(context=context, trial=trial, knobs={"tile_x": [4, 2], "unroll": 1}, measurement=measured)

@@ -1,10 +1,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from raydgp.records import Record, Status
+from raydgp.records import Record, Resources, Status
 from raydgp.records.history import first, known, read_parquet, to_frame, write_parquet
 
 Make = Callable[..., Record]
+
+RESOURCES = (
+    Resources(kernel="main_kernel", registers=64, spill_bytes=32, shared_bytes=4096),
+    Resources(kernel="main_kernel_1", registers=32, spill_bytes=0, shared_bytes=0),
+)
 
 
 def test_the_first_of_one_identity_counts(make_record: Make) -> None:
@@ -44,5 +49,13 @@ def test_parquet_keeps_everything(tmp_path: Path, make_record: Make) -> None:
     assert read_parquet(tmp_path / "records.parquet") == records
     write_parquet(records[:1], tmp_path / "failed.parquet")
     assert read_parquet(tmp_path / "failed.parquet") == records[:1]
+    gpu = [make_record(3, resources=RESOURCES, conditions={"sm_mhz": 1980.0}), make_record(4)]
+    write_parquet(gpu, tmp_path / "gpu.parquet")
+    assert read_parquet(tmp_path / "gpu.parquet") == gpu
     write_parquet([], tmp_path / "none.parquet")
     assert read_parquet(tmp_path / "none.parquet") == []
+
+
+def test_parquet_of_before_resources_were_kept_is_read(tmp_path: Path, make_record: Make) -> None:
+    to_frame(records := [make_record(1)]).drop(columns=["resources", "conditions"]).to_parquet(tmp_path / "old.parquet")
+    assert read_parquet(tmp_path / "old.parquet") == records

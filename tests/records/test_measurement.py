@@ -1,9 +1,11 @@
+import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from raydgp.errors import InputError
-from raydgp.records import Measurement, Status
+from raydgp.records import Measurement, Resources, Status
 
 
 def ok(*times_s: float) -> Measurement:
@@ -40,6 +42,13 @@ def test_a_failure_never_wins_even_with_times(status: Status) -> None:
 def test_dictionary_round_trip() -> None:
     measured = ok(0.1, 1 / 3)
     assert Measurement.from_dict(measured.to_dict()) == measured
+    assert not {"resources", "conditions"} & measured.to_dict().keys()
+
+
+def test_what_only_gpus_have_survives_json() -> None:
+    used = Resources(kernel="main_kernel", registers=64, spill_bytes=32, shared_bytes=4096)
+    measured = replace(ok(0.1), resources=(used,), conditions={"sm_mhz": 1980.0, "temperature_c": 45.0})
+    assert Measurement.from_dict(json.loads(json.dumps(measured.to_dict()))) == measured
 
 
 @pytest.mark.parametrize(

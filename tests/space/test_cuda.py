@@ -143,3 +143,32 @@ def test_groups_divide_both_channels_and_their_space_has_all_knobs() -> None:
     assert from_dict(workload.to_dict()) == workload
     with pytest.raises(InputError, match="groups=5 must divide"):
         GroupConv2d(n=1, ci=12, h=8, w=6, co=18, kh=3, kw=3, groups=5)
+
+
+LIMITED = [
+    (CONV, "direct"),
+    (DEPTHWISE, "direct"),
+    (GroupConv2d(n=2, ci=12, h=8, w=6, co=18, kh=3, kw=3, groups=3, padding=(1, 1)), "direct"),
+    (Dense(n=1, k=2048, m=1000), "direct"),
+    (Dense(n=64, k=1024, m=1024), "direct"),
+    (Conv2d(n=1, ci=64, h=56, w=56, co=64, kh=3, kw=3, padding=(1, 1)), "winograd"),
+]
+
+
+@pytest.mark.parametrize(("workload", "algorithm"), LIMITED, ids=str)
+def test_a_targets_own_limits_are_kept_in_the_same_space(workload: Workload, algorithm: str) -> None:
+    common = config_space(workload, "cuda", algorithm)
+    small = {"kind": "cuda", "max_threads_per_block": 256, "max_shared_memory_per_block": 16 * 1024}
+    limited = config_space(workload, small, algorithm)
+    assert limited.hash == common.hash
+    indices = common.sample(3000, np.random.default_rng(0))
+    before, now = common.valid(indices), limited.valid(indices)
+    assert not (now & ~before).any()
+    assert 0 < now.sum() < before.sum()
+    assert limited.valid([limited.default]).all()
+
+
+def test_a_target_that_names_no_limit_or_more_shared_memory_than_a_static_array_may_have_has_the_common_ones() -> None:
+    common, rich = config_space(CONV, "cuda"), {"kind": "cuda", "max_shared_memory_per_block": 227 * 1024}
+    assert config_space(CONV, {"kind": "cuda", "arch": "sm_90"}) is common
+    assert config_space(CONV, rich) is common

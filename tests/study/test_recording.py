@@ -5,7 +5,7 @@ import pytest
 
 from raydgp.errors import InputError
 from raydgp.measure.replay import ReplayMeasurer
-from raydgp.records import Status
+from raydgp.records import Measurement, Resources, Status
 from raydgp.records.recorded import RecordedSpace, is_recorded
 from raydgp.space import config_space
 from raydgp.space.thinning import fix, thinned
@@ -46,6 +46,15 @@ def test_a_recording_that_was_stopped_goes_on(made, tmp_path):
     assert sorted(first.measured + second.measured) == sorted(whole.measured)
     np.testing.assert_array_equal(resumed.times_s, at_once.times_s)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["a.parquet", "b.parquet"]
+
+
+def test_resources_are_kept(made, tmp_path):
+    used = (Resources(kernel="main_kernel", registers=64, spill_bytes=0, shared_bytes=4096),)
+    indices = made.spaces[0].indices
+    measured = [Measurement(index=int(i), status=Status.OK, times_s=(1e-3,), resources=used) for i in indices]
+    RecordedSpace.of("net/conv", made.spaces[0].space, measured).save(tmp_path / "a.parquet")
+    assert RecordedSpace.load(tmp_path / "a.parquet").measurement(3).resources == used
+    assert RecordedSpace.load(made.paths[0]).measurement(3).resources == ()
 
 
 def test_failures_are_kept(made, tmp_path):
