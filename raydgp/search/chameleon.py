@@ -95,10 +95,20 @@ class Chameleon(Remembering):
         return representatives(self.space, candidates, self.fresh, self.knee, self.cluster_step, self.rng)
 
     def _scores_of(self, model: BoostedTrees) -> Score:
-        """The cost model; of a small space every score at once, since walks ask for few at a time, again and again."""
+        """The cost model's score, 0 where a configuration is statically invalid, what a failure counts.
+
+        Of a small space every score at once, since walks ask for few at a time, again and again.
+        """
+
+        def score(indices: Indices) -> NDArray[np.float64]:
+            scores, valid = np.zeros(len(indices)), self.space.valid(indices)
+            if valid.any():
+                scores[valid] = model.predict(self.space.features(indices[valid]))
+            return scores
+
         if self.space.size > _TABULATED:
-            return lambda indices: model.predict(self.space.features(indices))
-        table = model.predict(self.space.features(np.arange(self.space.size)))
+            return score
+        table = score(np.arange(self.space.size))
         return lambda indices: table[indices]
 
     def _explored(self, score: Score) -> Indices:
@@ -110,7 +120,7 @@ class Chameleon(Remembering):
         return best.ranked()
 
     def _walked(self, starts: Indices, score: Score, best: Best) -> Episodes:
-        """One episode from each start; a statically invalid configuration is worth 0, what a failure counts."""
+        """One episode from each start."""
         digits = self.space.digits(starts)
         alive = np.ones(len(starts), bool)
         movable = self.space.radix > 1  # knobs of one option, as in a thinned space, never change
@@ -124,11 +134,9 @@ class Chameleon(Remembering):
             digits = np.where(alive[:, None], moved, digits)
             rewards = np.zeros(len(starts))
             indices = self.space.from_digits(digits)
-            valid = alive & self.space.valid(indices)
-            if valid.any():
-                rewards[valid] = score(indices[valid])
-                met.append(indices[valid])
-                scores.append(rewards[valid])
+            rewards[alive] = score(indices[alive])
+            met.append(indices[alive])
+            scores.append(rewards[alive])
             log.append((states, actions, rewards, alive))
             alive = alive & ~still
         best.add(np.concatenate(met), np.concatenate(scores), self.fresh)
