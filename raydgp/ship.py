@@ -14,6 +14,7 @@ from raydgp import tune
 from raydgp.deploy import folder as folders
 from raydgp.deploy.contender import TORCH
 from raydgp.deploy.importing import load
+from raydgp.deploy.interchange import export
 from raydgp.deploy.latency import Latency, measure
 from raydgp.deploy.lowering import compile_model, lower
 from raydgp.errors import InputError
@@ -61,10 +62,16 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
         raise InputError(f"unknown rival {unknown[0]!r}; known are {', '.join(RIVALS)}")
     found = {task.workload: task for task in outcome.summary.tasks.values()}
 
-    def knobs(workload: Workload) -> dict[str, Any]:
-        space = config_space(workload, settings.target)
+    def index(workload: Workload) -> int:
         best = found[workload].best if workload in found else None
-        return space.decode(best.index if best else space.default)
+        return best.index if best else config_space(workload, settings.target).default
+
+    def seconds(workload: Workload) -> float | None:
+        best = found[workload].best
+        return best.median_s if best else None
+
+    def knobs(workload: Workload) -> dict[str, Any]:
+        return config_space(workload, settings.target).decode(index(workload))
 
     console.print(f"{settings.model}: importing and compiling ...")
     model, target = load(settings.model), outcome.manifest.target
@@ -77,9 +84,10 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
         template = template_for(config_space(workload, settings.target))
         return template.schedule(workload, knobs(workload), target)["main"]
 
+    out = out or Path("deployed") / run_dir.resolve().name
+    export(out, lowered, target, index, seconds)
     executable = compile_model(lowered, target, scheduled)
     manifest = _manifest(outcome.manifest, model.digest, [found[task.workload] for task in lowered.tasks])
-    out = out or Path("deployed") / run_dir.resolve().name
     folders.write(out, executable, lowered.parameters, model.inputs, model.expected, manifest)
     ways = {"raydgp": ("raydgp", str(out))}
     for rival in rivals:
