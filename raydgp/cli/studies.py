@@ -62,6 +62,7 @@ def import_(files: tuple[Path, ...], device: str, path: Path, as_json: bool) -> 
     told = {str(file): [f"{len(found.records)} records", *left_out(found)] for file, found in scans.items()}
     if not records:
         raise InputError(f"no record of a space that we have: {told}; give other files")
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_parquet(records, path)
     if as_json:
         click.echo(json.dumps({"records": len(records), "files": told, "out": str(path)}))

@@ -29,6 +29,7 @@ MODULE, EXAMPLE, WORKLOADS, RECORDS = (
 ORIGIN = "raydgp.configuration"  # annotation of a function's root block, which lowering drops
 UNMEASURED_S = 1e9  # TVM takes no record without a time: any other one of the kernel is better than this
 
+_NORMALISE = "tvm.s_tir.meta_schedule.normalize_mod"  # MetaSchedule's own, by which it looks functions up
 _EXAMPLE = '''"""Compiles the model of this folder with the schedules of its MetaSchedule database, by TVM alone."""
 import os
 from pathlib import Path
@@ -77,7 +78,7 @@ def export(
         (folder / name).unlink(missing_ok=True)  # TVM would add to it
     database, normalised = JSONDatabase(work_dir=str(folder)), tvm.get_global_func(_NORMALISE)
     for task in lowered.tasks:
-        module = normalised(lowered.module[task.name])  # as it looks it up
+        module = normalised(lowered.module[task.name])
         schedule = _schedule(task.workload, index_of(task.workload), module, target)
         seconds = seconds_of(task.workload) or UNMEASURED_S
         entry, arguments = database.commit_workload(module), ArgInfo.from_entry_func(module)
@@ -85,9 +86,6 @@ def export(
     write_atomically(folder / MODULE, tvm.ir.save_json(lowered.module))
     names = {"module": MODULE, "parameters": PARAMETERS, "sample": SAMPLE, "threads": target["num-cores"]}
     write_atomically(folder / EXAMPLE, _EXAMPLE.format(target=target, **names))
-
-
-_NORMALISE = "tvm.s_tir.meta_schedule.normalize_mod"
 
 
 def _schedule(workload: Workload, index: int, module: tvm.IRModule, target: dict[str, Any]) -> Schedule:

@@ -92,7 +92,8 @@ def test_failures_are_statuses(tmp_path):
     ok, *failed = [record.measurement for record in scan(written(tmp_path / "log", *lines), "V100").records]
     assert ok.times_s == (1e9,)
     assert not any(measured.times_s or measured.ok for measured in failed)
-    assert [str(m.status).split("_")[0] for m in failed] == "invalid build build run wrong build run run".split()
+    kinds = ["invalid", "build", "build", "run", "wrong", "build", "run", "run"]
+    assert [str(measured.status).split("_")[0] for measured in failed] == kinds
 
 
 def with_changes(**changes):
@@ -143,8 +144,8 @@ def test_what_is_imported_can_be_learnt_from(tmp_path):
     lines = []
     for template in ("conv2d_nchw.cuda", "conv2d_nchw_winograd.cuda"):
         space = config_space(CONV, "cuda", TEMPLATES[template][1])
-        for index in space.sample(3, np.random.default_rng(0)).tolist():
-            lines.append(line(template, CONV, index, space.decode(index)))
+        indices = space.sample(3, np.random.default_rng(0)).tolist()
+        lines += [line(template, CONV, index, space.decode(index)) for index in indices]
     write_parquet(scan(written(tmp_path / "log", *lines), "V100").records, tmp_path / "records.parquet")
     tasks = gather([tmp_path / "records.parquet"])
     assert {task.space.template for task in tasks} == {"cuda.conv2d_nchw.v1", "cuda.conv2d_nchw_winograd.v1"}
