@@ -55,7 +55,7 @@ def next_slices(layers: Mapping[str, Progress], slice_: int, at_a_time: int, lef
         return {}
     least = _WORTH * max(gains.values(), default=0.0)
     ranked = sorted((name for name in layers if gains[name] > 0 and gains[name] >= least), key=lambda n: -gains[n])
-    slices = {}
+    slices: dict[str, float] = {}
     for name in ranked[:at_a_time]:
         slices[name] = min(slice_, layers[name].left, math.inf if left is None else left - sum(slices.values()))
     return {name: int(size) for name, size in slices.items() if size > 0}
