@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from raydgp.deploy.latency import Latency, measure
 from raydgp.deploy.lowering import compile_model, lower
 from raydgp.errors import InputError
 from raydgp.kernels.registry import template_for
-from raydgp.records import RunManifest
+from raydgp.records import Measurement, RunManifest
+from raydgp.settings import TuneSettings
 from raydgp.space import config_space
 from raydgp.study.summary import TaskSummary
+from raydgp.tracking import registry
 from raydgp.workloads import Workload
 
 RIVALS = ("torch", "onnxruntime", "untuned")
@@ -35,11 +38,13 @@ class Shipped:
         folder: where it is.
         manifest: what its manifest says.
         latencies: by way to run the model; a line on what went wrong where there is none.
+        notes: where else it is.
     """
 
     folder: Path
     manifest: dict[str, Any]
     latencies: dict[str, Latency | str]
+    notes: list[str] = field(default_factory=list)
 
 
 def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, console: Console) -> Shipped:
@@ -61,48 +66,77 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
     if unknown:
         raise InputError(f"unknown rival {unknown[0]!r}; known are {', '.join(RIVALS)}")
     found = {task.workload: task for task in outcome.summary.tasks.values()}
-
-    def index(workload: Workload) -> int:
-        best = found[workload].best if workload in found else None
-        return best.index if best else config_space(workload, settings.target).default
-
-    def seconds(workload: Workload) -> float | None:
-        best = found[workload].best
-        return best.median_s if best else None
-
-    def knobs(workload: Workload) -> dict[str, Any]:
-        return config_space(workload, settings.target).decode(index(workload))
-
     console.print(f"{settings.model}: importing and compiling ...")
     model, target = load(settings.model), outcome.manifest.target
-    lowered = lower(model.module, target, knobs)
-    strange = [task for task in lowered.tasks if task.workload not in found]
-    if strange:
-        raise InputError(f"{settings.model} is not what {run_dir} tuned: {strange[0].workload} is new; tune it again")
-
-    def scheduled(workload: Workload) -> Any:
-        template = template_for(config_space(workload, settings.target))
-        return template.schedule(workload, knobs(workload), target)["main"]
-
     out = out or Path("deployed") / run_dir.resolve().name
-    export(out, lowered, target, index, seconds)
-    executable = compile_model(lowered, target, scheduled)
-    manifest = _manifest(outcome.manifest, model.digest, [found[task.workload] for task in lowered.tasks])
-    folders.write(out, executable, lowered.parameters, model.inputs, model.expected, manifest)
-    ways = {"raydgp": ("raydgp", str(out))}
-    for rival in rivals:
-        names = TORCH if rival == "torch" else (rival,)
-        ways |= {name: (name, settings.model) for name in names}
-    with Progress(console=console, transient=True) as progress:
-        bars = {name: progress.add_task(name, total=None) for name in ways}
-        latencies = measure(ways, runs, manifest["threads"], lambda name, calls: progress.advance(bars[name], calls))
+
+    def write(folder: Path, chosen: Mapping[Workload, Measurement]) -> dict[str, Any]:
+        """Compiles with configurations by workload, the default's for others, and writes the folder."""
+
+        def index(workload: Workload) -> int:
+            return chosen[workload].index if workload in chosen else config_space(workload, target).default
+
+        def seconds(workload: Workload) -> float | None:
+            return chosen[workload].median_s if workload in chosen else None
+
+        def knobs(workload: Workload) -> dict[str, Any]:
+            return config_space(workload, target).decode(index(workload))
+
+        def scheduled(workload: Workload) -> Any:
+            template = template_for(config_space(workload, target))
+            return template.schedule(workload, knobs(workload), target)["main"]
+
+        lowered = lower(model.module, target, knobs)
+        strange = [task.workload for task in lowered.tasks if task.workload not in found]
+        if strange:
+            raise InputError(f"{settings.model} is not what {run_dir} tuned: {strange[0]} is new; tune it again")
+        export(folder, lowered, target, index, seconds)
+        executable = compile_model(lowered, target, scheduled)
+        manifest = _manifest(outcome.manifest, model.digest, [found[task.workload] for task in lowered.tasks])
+        folders.write(folder, executable, lowered.parameters, model.inputs, model.expected, manifest)
+        return manifest
+
+    with tempfile.TemporaryDirectory(prefix="raydgp-defaults-") as before:
+        write(Path(before), {})
+        manifest = write(out, {workload: task.best for workload, task in found.items() if task.best})
+        ways = {"raydgp": ("raydgp", str(out)), "defaults": ("raydgp", before)}
+        for rival in rivals:
+            names = TORCH if rival == "torch" else (rival,)
+            ways |= {name: (name, settings.model) for name in names}
+        with Progress(console=console, transient=True) as bars:
+            bar = {name: bars.add_task(name, total=runs) for name in ways}
+            latencies = measure(ways, runs, manifest["threads"], lambda name, calls: bars.advance(bar[name], calls))
     ours = latencies["raydgp"]
     if not isinstance(ours, Latency):
         raise InputError(f"{out} was written but does not run: {ours}")
     rest = {name: latency.to_dict() if isinstance(latency, Latency) else latency for name, latency in latencies.items()}
-    manifest |= {"latency": rest.pop("raydgp"), "rivals": rest}
+    manifest |= {"latency": rest.pop("raydgp"), "others": rest}
     folders.write_manifest(out, manifest)
-    return Shipped(out, manifest, latencies)
+    shipped = Shipped(out, manifest, latencies)
+    if settings.mlflow.enabled:
+        shipped.notes.append(f"MLflow: {_register(shipped, settings)}")
+    return shipped
+
+
+def _register(shipped: Shipped, settings: TuneSettings) -> str:
+    """The deployed folder as the newest version of the model in MLflow, latencies before and after as metrics."""
+    measured = {name: way for name, way in shipped.latencies.items() if isinstance(way, Latency)}
+    metrics = {f"{name.replace(' ', '_')}_median_ms": way.median_ms for name, way in measured.items()}
+    tags = {"model": settings.model, "digest": shipped.manifest["digest"], "device": shipped.manifest["device"]["name"]}
+    layers = [
+        {key: row[key] for key in ("task", "layer", "count", "default_gflops", "best_gflops", "best_latency_us")}
+        for row in shipped.manifest["layers"]
+    ]
+    return registry.register(
+        shipped.folder,
+        f"raydgp-{settings.model_name}-{settings.target}",
+        metrics,
+        tags,
+        settings.mlflow.uri,
+        "champion",
+        experiment=settings.experiment,
+        table=layers,
+    )
 
 
 def _manifest(run: RunManifest, digest: str, tasks: Sequence[TaskSummary]) -> dict[str, Any]:

@@ -31,3 +31,5 @@ def deploy(run: Path, folder: Path | None, compare: str, runs: int, as_json: boo
         return
     out.print(latency_table(shipped.latencies))
     out.print(f"Results: {shipped.folder}  (try it: python {shipped.folder}/example.py)", soft_wrap=True)
+    for note in shipped.notes:
+        out.print(note, soft_wrap=True)

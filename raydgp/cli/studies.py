@@ -176,7 +176,7 @@ def pretrain(
             figures = {"records": card.records, "tasks": card.tasks, **card.held_out}
             metrics = {key: float(value) for key, value in figures.items() if isinstance(value, int | float)}
             tags = {"group": card.group, "target": card.target, "template": card.template}
-            registry.register(artefact.folder, metrics, tags, mlflow_uri, alias)
+            registry.register(artefact.folder, f"raydgp-{artefact.folder.name}", metrics, tags, mlflow_uri, alias)
     if as_json:
         click.echo(json.dumps([{"folder": str(a.folder), "held_out": a.card.held_out} for a in made]))
         return

@@ -67,7 +67,7 @@ class LayerOutcome:
     measured: int
     failed: int
     fault: tuple[str, str] | None
-    state: dict[str, Any]
+    state: dict[str, Any] = field(compare=False, repr=False)
 
 
 class _LayerSearcher(RaydgpSearcher):

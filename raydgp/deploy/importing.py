@@ -1,10 +1,7 @@
 """A user's model in: a network by name, a `.pt2` or `.onnx` file, or a Python function, as one Relax module.
 
-A file is data. `torch.export.load` of torch 2.13 is not made for that: it unpickles custom objects, and example inputs
-and weights that a safe load refuses; loads compiled libraries out of the archive; evaluates symbolic shapes and guards;
-writes names into generated Python. So an archive is read here first, by the same reader, and refused unless it holds
-nothing of the kind: plain tensors, static shapes, ATen operators, names that are identifiers. What remains is trust in
-the parsers of torch, onnx and TVM, written in C++. `module:function` runs the user's own code, as the user wishes.
+Files are data: `raydgp.deploy.archive` says what that takes. `module:function` runs the user's own code, as the user
+wishes.
 """
 
 from __future__ import annotations
@@ -13,11 +10,8 @@ import contextlib
 import hashlib
 import importlib
 import io
-import json
-import re
 import sys
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -30,12 +24,12 @@ import torch
 import tvm
 from onnx.reference import ReferenceEvaluator
 from torch.export import ExportedProgram
-from torch.export.pt2_archive._package import PT2ArchiveReader, load_pt2
 from torch.utils._pytree import tree_leaves
 from tvm import relax
 from tvm.relax.frontend.onnx import from_onnx
 from tvm.relax.frontend.torch import from_exported_program
 
+from raydgp.deploy.archive import read_program, refusal
 from raydgp.deploy.folding import fold_batch_norms
 from raydgp.deploy.networks import NETWORKS, network, transformer_block
 from raydgp.errors import InputError, nearest
@@ -46,12 +40,6 @@ MODELS: dict[str, Callable[[], tuple[torch.nn.Module, tuple[Any, ...]]]] = {
     **{name: partial(network, name) for name in NETWORKS},
     "transformer_block": transformer_block,
 }
-_RECORDS = re.compile(
-    r"data/weights/(weight_\d+|model_weights_config\.json)|data/constants/(tensor_\d+|model_constants_config\.json)"
-    r"|models/model\.json|data/sample_inputs/model\.pt|archive_format|archive_version|byteorder|\.data/\w+"
-)
-_OPERATORS = re.compile(r"torch\.ops\.aten\.\w+\.\w+|_operator\.getitem")
-_STATIC = "export it with fixed shapes, without dynamic_shapes"
 
 
 @dataclass(frozen=True)
@@ -108,7 +96,7 @@ def load_torch(source: str) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
         return _evaluating(*MODELS[name]())
     path = Path(source)
     if path.suffix == ".pt2":
-        args, kwargs = (program := _program_of(path)).example_inputs
+        args, kwargs = (program := read_program(path)).example_inputs
         return program.module(), (*args, *kwargs.values())
     if path.suffix == ".onnx":
         raise InputError(f"{source}: torch does not run ONNX files")
@@ -119,28 +107,14 @@ def _evaluating(module: torch.nn.Module, inputs: tuple[Any, ...]) -> tuple[torch
     return module.eval(), inputs
 
 
-@contextlib.contextmanager
-def _refusal(source: object, failure: str) -> Iterator[None]:
-    """Makes of whatever a framework raises the one line that says what is wrong with the input."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
-    except Exception as error:
-        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-        raise InputError(f"{source}: {failure}: {type(error).__name__}{f': {said}' if said else ''}") from error
-
-
 def _imported(
     name: str, translate: Callable[[], tvm.IRModule], inputs: list[Array], run: Callable[[], Any]
 ) -> Imported:
     """Translates before it runs the model: what TVM has no operator for is never executed."""
-    with _refusal(name, "TVM cannot import the model"):
+    with refusal(name, "TVM cannot import the model"):
         raw = translate()
         module = relax.transform.DecomposeOpsForInference()(fold_batch_norms(raw))
-    with _refusal(name, "the model does not run on its example inputs"):
+    with refusal(name, "the model does not run on its example inputs"):
         expected = tuple(np.asarray(output) for output in run())
     return Imported(name, module, tuple(inputs), expected, _digest(raw))
 
@@ -160,7 +134,7 @@ def _digest(module: tvm.IRModule) -> str:
 
 def _from_torch(name: str, module: torch.nn.Module, inputs: tuple[Any, ...]) -> Imported:
     module.eval()
-    with _refusal(name, "torch.export cannot capture the model"), torch.no_grad():
+    with refusal(name, "torch.export cannot capture the model"), torch.no_grad():
         program = torch.export.export(module, inputs)
     return _from_program(name, program, lambda: module(*inputs))
 
@@ -186,13 +160,13 @@ def _call_entry(source: str) -> tuple[torch.nn.Module, tuple[Any, ...]]:
     name, _, function = source.partition(":")
     sys.path.insert(0, "")  # the current directory, also for what the function imports
     try:
-        with _refusal(source, f"cannot import {name!r}"):
+        with refusal(source, f"cannot import {name!r}"):
             module = importlib.import_module(name)
         entry = getattr(module, function, None)
         if not callable(entry):
             names = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
             raise InputError(f"{source}: {name!r} has no function {function!r}{nearest(function, names)}")
-        with _refusal(source, "the function failed"):
+        with refusal(source, "the function failed"):
             result = entry()
     finally:
         sys.path.remove("")
@@ -204,71 +178,13 @@ def _call_entry(source: str) -> tuple[torch.nn.Module, tuple[Any, ...]]:
 
 
 def _from_pt2(path: Path) -> Imported:
-    program = _program_of(path)
+    program = read_program(path)
     args, kwargs = program.example_inputs
     return _from_program(path.stem, program, lambda: program.module()(*args, **kwargs))
 
 
-def _program_of(path: Path) -> ExportedProgram:
-    """The program of an archive that holds nothing but data, with example inputs."""
-    data = path.read_bytes()  # once, so that what is loaded is what was checked
-    with _refusal(path, f"broken or old, write it again with torch.export.save of torch {torch.__version__}"):
-        _check_archive(PT2ArchiveReader(io.BytesIO(data)))
-        program = load_pt2(io.BytesIO(data)).exported_programs["model"]
-    if program.example_inputs is None:
-        raise InputError(f"{path}: has no example inputs: export it again with torch.export.export(model, inputs)")
-    return program
-
-
-def _check_archive(archive: PT2ArchiveReader) -> None:
-    for name in archive.get_file_names():
-        if not _RECORDS.fullmatch(name):
-            raise InputError(f"{name!r} is not weights and graph: save the program without extras")
-    for kind in ("weights", "constants"):
-        config = json.loads(archive.read_string(f"data/{kind}/model_{kind}_config.json"))["config"]
-        for name, entry in config.items():
-            if entry["use_pickle"] is not False:
-                raise InputError(f"{name!r} is pickled: save plain, dense tensors only")
-    examples = io.BytesIO(archive.read_bytes("data/sample_inputs/model.pt"))
-    try:
-        torch.load(examples, weights_only=True)
-    except Exception as error:  # its own words recommend the unsafe load
-        raise InputError("example inputs are not plain tensors: export the program again with such") from error
-    program = json.loads(archive.read_string("models/model.json"))
-    if program["range_constraints"] or program["guards_code"]:
-        raise InputError(f"has dynamic dimensions: {_STATIC}")
-    for part in _dicts(program["graph_module"]):
-        _check_part(part)
-
-
-def _dicts(tree: Any) -> Iterator[dict[str, Any]]:
-    """All dictionaries of a JSON document, and of the tree specifications that it holds as strings."""
-    if isinstance(tree, dict):
-        yield tree
-        for key, value in tree.items():
-            yield from _dicts(json.loads(value) if key in ("in_spec", "out_spec") and value else value)
-    elif isinstance(tree, list):
-        for value in tree:
-            yield from _dicts(value)
-
-
-def _check_part(part: dict[str, Any]) -> None:
-    if "expr_str" in part or "as_expr" in part:
-        raise InputError(f"has dynamic dimensions: {_STATIC}")
-    if "target" in part and "inputs" in part and not _OPERATORS.fullmatch(str(part["target"])):
-        raise InputError(f"calls {part['target']!r}, which is no ATen operator: build the model of those")
-    names = [part.get("name"), *(part.get("forward_arg_names") or [])]
-    if "children_spec" in part:
-        if part["type"] not in (None, "builtins.tuple", "builtins.list", "builtins.dict"):
-            raise InputError(f"takes or returns a {part['type']}: use tensors, tuples, lists or dicts")
-        names += json.loads(part["context"] or "null") or []
-    for name in names:
-        if name and not (isinstance(name, str) and name.isidentifier()):
-            raise InputError(f"{name!r} is no name: save the program again with torch.export.save")
-
-
 def _from_onnx(path: Path) -> Imported:
-    with _refusal(path, "broken, export it again"):
+    with refusal(path, "broken, export it again"):
         onnx.checker.check_model(str(path))
         model = onnx.load(path)
     weights = {tensor.name for tensor in model.graph.initializer}

@@ -65,6 +65,7 @@ def export(
     """Writes the model without schedules, a database with one record for each kernel, and an example of their use.
 
     A record's trace says in an annotation which configuration it is, so that `databases.scan` knows it again.
+    Kernels that have no space have no record: TVM warns of them and runs them as they are, as we do.
 
     Args:
         folder: of the deployed model, which has the parameters and the sample; its database is written anew.

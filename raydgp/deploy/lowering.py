@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import tvm
 from tvm import relax
+from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from raydgp.deploy.packing import Array, Knobs, pack
+from raydgp.errors import InputError
 from raydgp.kernels.sketching import kernel
 from raydgp.kernels.target import to_tvm
 from raydgp.workloads import Workload
@@ -50,7 +53,8 @@ def lower(module: tvm.IRModule, target: dict[str, Any], knobs: Knobs | None = No
         if name in packed.layers:
             tasks.append(Task(name, packed.layers[name], count))
         else:
-            tasks.append(Task(name, kernel(name, fused[name], target), count))
+            with suppress(InputError):  # a kernel that has no space runs as it is
+                tasks.append(Task(name, kernel(name, fused[name], target), count))
     return Lowered(fused, tasks, packed.parameters)
 
 
@@ -77,8 +81,30 @@ def _called(function: relax.Function) -> list[str]:
     ]
 
 
+@mutator
+class _WrittenOut(PyExprMutator):
+    """Gelu by its definition, 0.5 x (1 + erf(x / sqrt 2)): TVM's own hides the erf from `FastMathTransform`."""
+
+    def visit_call_(self, call: relax.Call) -> relax.Expr:
+        call = super().visit_call_(call)
+        if call.op != tvm.ir.Op.get("relax.nn.gelu"):
+            return call
+        x, dtype = call.args[0], call.ty.dtype
+        half, one, root = (relax.const(value, dtype) for value in (0.5, 1.0, 0.5**0.5))
+        return half * x * (one + relax.op.erf(x * root))
+
+
+@tvm.transform.module_pass(opt_level=0)
+def _write_out(module: tvm.IRModule, _: tvm.transform.PassContext) -> tvm.IRModule:
+    mutated = _WrittenOut(module)
+    mutated.builder_.update_func(module.get_global_var("main"), mutated.visit_expr(module["main"]))
+    return mutated.builder_.get()
+
+
 _FUSE = tvm.transform.Sequential(
     [
+        _write_out,
+        relax.transform.FastMathTransform(),  # exp and erf as polynomials, which vectorise
         relax.transform.LegalizeOps(),
         relax.transform.RewriteDataflowReshape(),  # what only renames a shape moves no data
         relax.transform.AnnotateTIROpPattern(),

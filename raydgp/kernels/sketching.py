@@ -7,11 +7,12 @@ Programs, NeurIPS 2022), traces with sampling instructions; for kernels that are
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from math import prod
 from typing import Any
 
 import tvm
-from tvm.s_tir import Schedule
+from tvm.s_tir import Schedule, ScheduleError
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.analysis import estimate_tir_flops
 
@@ -87,9 +88,10 @@ def _renamed(module: tvm.IRModule) -> tvm.IRModule:
 def _design(module: tvm.IRModule, target: dict[str, Any]) -> list[Schedule]:
     inlining = [rule for rule in ms.ScheduleRule.create("llvm") if isinstance(rule, _INLINING)]
     (inlined,) = _post_order_apply(module, target, inlining)
-    if is_contraction(inlined):
-        return _post_order_apply(module, target, "llvm")
-    return memory_bound(inlined, target["num-cores"])
+    if not is_contraction(inlined):
+        with suppress(ScheduleError, ValueError):  # loops of a shape that our rules do not know
+            return memory_bound(inlined, target["num-cores"])
+    return _post_order_apply(module, target, "llvm")
 
 
 def _post_order_apply(module: tvm.IRModule, target: dict[str, Any], rules: Any) -> list[Schedule]:

@@ -24,6 +24,8 @@ from raydgp.workloads.kernel import Kernel
 TEMPLATE = "llvm.sketched.v1"
 Trace = list[Any]
 
+_INLINED = -2
+
 
 def kernel_space(workload: Kernel) -> ConfigSpace:
     """Knobs: `sketch`, where there are several or nothing is open, and one for each decision that is open in any.
@@ -110,7 +112,10 @@ def _knob(name: str, decision: dict[str, Any]) -> Knob:
     if "tile" in decision:
         widest = decision["widest"]
         return split(name, decision["tile"], decision["parts"], lambda factors: factors[:, -1] <= widest)
-    return choice(name, decision["choice"] if "choice" in decision else decision["place"])
+    if "choice" in decision:
+        return choice(name, decision["choice"])
+    places = decision["place"]
+    return Knob(name, np.array(places, np.int64)[:, None] - _INLINED, tuple(places))  # models take logarithms
 
 
 def _label(decision: dict[str, Any], made: Any) -> Any:

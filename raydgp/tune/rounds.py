@@ -64,11 +64,11 @@ def _next(
         for task in below:
             kin.setdefault(kinship(task.workload), task)
         return {t.name: min(FLOOR, measured[t.name] + progress[t.name].left) for t in kin.values()}
-    most = settings.most_trials
-    left = None if most is None else most * len(tasks) - sum(measured.values())
-    if left is not None and left <= 0:
-        return {}
-    slices = next_slices(progress, _SLICE if left is None else min(_SLICE, left), _AT_A_TIME)
+    if settings.most_trials is None:
+        slices = next_slices(progress, _SLICE, _AT_A_TIME)
+    else:
+        left = settings.most_trials * len(tasks) - sum(measured.values())
+        slices = next_slices(progress, _SLICE, _AT_A_TIME, left)
     return {name: measured[name] + more for name, more in slices.items()}
 
 

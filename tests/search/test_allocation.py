@@ -39,3 +39,14 @@ def test_no_more_than_there_is():
 def test_the_gain_falls_as_the_search_goes_on():
     early, late = Progress(1, IMPROVING, 99), Progress(1, IMPROVING + (1e-3,) * 20, 99)
     assert early.gain_s(8) > late.gain_s(8) > 0
+
+
+def test_a_budget_is_kept_and_the_first_is_served_first():
+    layers = {"a": Progress(3, IMPROVING, 100), "b": Progress(2, IMPROVING, 100), "c": Progress(1, IMPROVING, 100)}
+    assert next_slices(layers, 8, 4, left=12) == {"a": 8, "b": 4}
+    assert next_slices(layers, 8, 4, left=0) == {}
+
+
+def test_what_has_little_to_gain_waits():
+    layers = {"large": Progress(50, IMPROVING, 100), "small": Progress(1, IMPROVING, 100)}
+    assert list(next_slices(layers, 8, 4)) == ["large"]

@@ -37,7 +37,7 @@ def test_wide_innermost_tiles_are_left_out():
     space = config_space(ONE, "llvm")
     assert [knob.labels for knob in space.knobs] == [((12, 1), (6, 2), (4, 3), (3, 4)), (0, 16, 64), (-2, -1, 3)]
     assert space.size == 4 * 3 * 3
-    assert space.features(np.array([space.default])).tolist() == [[3, 4, 64, -1]]
+    assert space.features(np.array([space.default])).tolist() == [[3, 4, 64, 1]]
 
 
 @pytest.mark.parametrize("kernel", [ONE, TWO], ids=["one sketch", "two sketches"])
