@@ -15,6 +15,7 @@ from raydgp import tune
 from raydgp.deploy import folder as folders
 from raydgp.deploy.contender import TORCH
 from raydgp.deploy.importing import load
+from raydgp.deploy.interchange import export
 from raydgp.deploy.latency import Latency, measure
 from raydgp.deploy.lowering import compile_model, lower
 from raydgp.errors import InputError
@@ -72,9 +73,15 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
     def write(folder: Path, indices: Mapping[Workload, int]) -> dict[str, Any]:
         """Compiles with configurations by workload, the default's for others, and writes the folder."""
 
+        def index(workload: Workload) -> int:
+            return indices.get(workload, config_space(workload, target).default)
+
+        def seconds(workload: Workload) -> float | None:
+            best = found[workload].best
+            return best.median_s if best else None
+
         def knobs(workload: Workload) -> dict[str, Any]:
-            space = config_space(workload, target)
-            return space.decode(indices.get(workload, space.default))
+            return config_space(workload, target).decode(index(workload))
 
         def scheduled(workload: Workload) -> Any:
             template = template_for(config_space(workload, target))
@@ -84,6 +91,7 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
         strange = [task.workload for task in lowered.tasks if task.workload not in found]
         if strange:
             raise InputError(f"{settings.model} is not what {run_dir} tuned: {strange[0]} is new; tune it again")
+        export(folder, lowered, target, index, seconds)
         executable = compile_model(lowered, target, scheduled)
         manifest = _manifest(outcome.manifest, model.digest, [found[task.workload] for task in lowered.tasks])
         folders.write(folder, executable, lowered.parameters, model.inputs, model.expected, manifest)

@@ -42,6 +42,8 @@ BAD = {
         ["history", "record", "--model", "resnet18", "--task", "rb3-sc", "--fix", "tile=1", "--out", "x.parquet"],
         "cannot fix 'tile=1'",
     ),
+    "nothing to import": (["history", "import", "absent", "--device", "A", "--out", "x"], "absent: No such file"),
+    "no device to import for": (["history", "import", "absent", "--out", "x.parquet"], "--device"),
     "dead MLflow": (["tune", "--model", "resnet18", "--mlflow-uri", "http://127.0.0.1:9"], "mlflow.enabled"),
 }
 
@@ -106,3 +108,26 @@ def test_pretrain_compares_and_registers_what_was_recorded(tmp_path: Path) -> No
     answer = raydgp("compare", *files, "--config", "quick.yaml", *options, "--json", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert [row["strategy"] for row in json.loads(answer.stdout)] == ["random", "dgp+"]
+
+
+def test_an_autotvm_log_becomes_records(tmp_path: Path) -> None:
+    knobs = {"tile_f": [-1, 16, 32, 1], "tile_y": [-1, 1, 7, 1], "tile_x": [-1, 1, 1, 1]}
+    entity = [*([name, "sp", value] for name, value in knobs.items()), ["auto_unroll_max_step", "ot", 0]]
+    arrays = [["TENSOR", [1, 512, 14, 14], "float32"], ["TENSOR", [512, 1, 3, 3], "float32"]]
+    line = {
+        "input": ["cuda", "depthwise_conv2d_nchw.cuda", [*arrays, [2, 2], [1, 1, 1, 1], [1, 1], "float32"], {}],
+        "config": {"index": 484, "code_hash": None, "entity": [*entity, ["unroll_explicit", "ot", 0]]},
+        "result": [[1e-4], 0, 2.5, 1598686547.25],
+        "version": 0.2,
+        "tvm_version": "0.8.0",
+    }
+    (tmp_path / "log.json").write_text(json.dumps(line) + "\nbroken\n")
+    command = ["history", "import", "log.json", "--device", "V100", "--out", "new/records.parquet"]
+    done = raydgp(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "log.json: 1 records; 1 left out: not a record of an AutoTVM log, version 0.2 (line 2)" in done.stdout
+    assert done.stdout.splitlines()[-1] == "1 records. Results: new/records.parquet"
+    assert json.loads(raydgp(*command, "--json", cwd=tmp_path).stdout)["records"] == 1
+    (tmp_path / "log.json").write_text("broken\n")
+    done = raydgp(*command, cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)

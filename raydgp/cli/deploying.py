@@ -18,7 +18,10 @@ from raydgp.display import latency_table
 @click.option("--runs", default=600, type=click.IntRange(3), help="Timed calls of each; 600 by default.")
 @as_json_option
 def deploy(run: Path, folder: Path | None, compare: str, runs: int, as_json: bool) -> None:
-    """Compiles the model of RUN with the best configurations found, measures it and writes what runs it."""
+    """Compiles the model of RUN with the best configurations found, measures it and writes what runs it.
+
+    Beside it stands a MetaSchedule database, for users of TVM who compile the model themselves.
+    """
     from raydgp.ship import ship
 
     rivals = [name.strip() for name in compare.split(",") if name.strip()]

@@ -47,6 +47,31 @@ def record(model: str, task_name: str, valid: int, fixed: tuple[str, ...], path:
     out.print(f"{len(found.indices)} configurations, best {found.gflops.max():.1f} GFLOPS. Results: {path}")
 
 
+@history.command(name="import")
+@click.argument("files", nargs=-1, required=True, type=_path)
+@click.option("--device", required=True, help="Name of the device that they were measured on; they do not say it.")
+@click.option("--out", "path", required=True, type=_path, help="Parquet file to write.")
+@as_json_option
+def import_(files: tuple[Path, ...], device: str, path: Path, as_json: bool) -> None:
+    """Makes records of FILES: logs of AutoTVM, or folders with a MetaSchedule database."""
+    from raydgp.records.history import write_parquet
+    from raydgp.study.foreign import left_out, scan
+
+    scans = {file: scan(file, device) for file in files}
+    records = [record for found in scans.values() for record in found.records]
+    told = {str(file): [f"{len(found.records)} records", *left_out(found)] for file, found in scans.items()}
+    if not records:
+        raise InputError(f"no record of a space that we have: {told}; give other files")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_parquet(records, path)
+    if as_json:
+        click.echo(json.dumps({"records": len(records), "files": told, "out": str(path)}))
+        return
+    for file, lines in told.items():
+        out.print(f"{file}: {'; '.join(lines)}", soft_wrap=True, markup=False)
+    out.print(f"{len(records)} records. Results: {path}", soft_wrap=True)
+
+
 @click.command()
 @click.argument("recorded", nargs=-1, required=True, type=_path)
 @click.option("--config", type=_path, help="YAML file; the options below go over it.")

@@ -20,7 +20,11 @@ class Sketched:
     """Arrays as the function has them, the output last."""
 
     def schedule(self, workload: Kernel, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
-        return schedule(workload, knobs).mod
+        return self.scheduled(workload, knobs).mod
+
+    def scheduled(self, workload: Kernel, knobs: dict[str, Any]) -> Schedule:
+        """The schedule with its trace, which other users of TVM can apply to the function."""
+        return schedule(workload, knobs)
 
     def pack(self, workload: Kernel, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
         return list(inputs)

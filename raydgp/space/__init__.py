@@ -1,6 +1,7 @@
 """Configuration spaces of schedule templates, by target. numpy only."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +12,7 @@ from raydgp.space.knobs import Knob, choice, split
 from raydgp.workloads import Workload
 from raydgp.workloads.kernel import Kernel
 
-__all__ = ["Columns", "ConfigSpace", "Indices", "Knob", "choice", "config_space", "split"]
+__all__ = ["Columns", "ConfigSpace", "Indices", "Knob", "choice", "config_space", "config_spaces", "split"]
 
 _BY_TARGET = {"cuda": cuda.SPACES, "llvm": {**llvm.SPACES, Kernel: sketched.kernel_space}}
 
@@ -30,6 +31,20 @@ def config_space(workload: Workload, target: str | Mapping[str, Any], algorithm:
     if isinstance(target, str):
         return _config_space(workload, target, algorithm, cuda.Limits())
     return _config_space(workload, target["kind"], algorithm, cuda.Limits.of(target))
+
+
+def config_spaces(workload: Workload, target: str | Mapping[str, Any]) -> list[ConfigSpace]:
+    """The spaces of all algorithms that the workload can be computed by, `direct` first.
+
+    Raises:
+        InputError: as of `config_space`.
+    """
+    spaces = [config_space(workload, target)]
+    for kind, algorithm in cuda.VARIANTS:
+        with suppress(InputError):  # another kind of workload or target, or not of these shapes
+            if isinstance(workload, kind):
+                spaces.append(config_space(workload, target, algorithm))
+    return spaces
 
 
 @lru_cache(maxsize=256)

@@ -72,6 +72,21 @@ def decided(workload: Kernel, knobs: Mapping[str, Any]) -> Trace:
     return [instructions, made]
 
 
+def configuration(workload: Kernel, trace: Trace) -> dict[str, Any]:
+    """Inverse of `decided`, for any trace: the knobs.
+
+    Raises:
+        InputError: none of the sketches has these instructions.
+    """
+    instructions, decisions = trace
+    for number, sketch in enumerate(_read(workload)):
+        if sketch["trace"][0] == instructions:
+            made = zip(sketch["knobs"].items(), decisions, strict=True)
+            own = {"sketch": number} | {name: _label(decision, value) for (name, decision), (_, value) in made}
+            return {knob.name: own.get(knob.name, knob.labels[0]) for knob in kernel_space(workload).knobs}
+    raise InputError("no schedule of ours has its instructions")
+
+
 def _read(workload: Kernel) -> list[dict[str, Any]]:
     """The sketches, with the knobs as a dictionary by the names that they have in the space."""
     try:

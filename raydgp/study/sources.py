@@ -14,7 +14,7 @@ from raydgp.records import Record, Status, read
 from raydgp.records.history import first, read_parquet
 from raydgp.records.manifest import JOURNAL_NAME
 from raydgp.records.recorded import RecordedSpace, is_recorded
-from raydgp.space import ConfigSpace, config_space
+from raydgp.space import ConfigSpace, config_spaces
 from raydgp.surrogates.pretrain import Measured
 from raydgp.workloads import from_dict
 
@@ -76,14 +76,15 @@ def _of_recorded(recorded: RecordedSpace) -> Measured:
 
 def _of_records(records: Iterable[Record]) -> Iterator[Measured]:
     """Records of sub-spaces are numbered anew in the whole space of their workload; what it lacks is left out."""
-    parts: defaultdict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    parts: defaultdict[tuple[str, ...], list[Record]] = defaultdict(list)
     for record in first(records):
         device = str(record.measurement.device.get("name", ""))
         workload = json.dumps(record.context.workload, sort_keys=True)
         if record.measurement.status is not Status.RUNNER_LOST:
-            parts[workload, record.context.target["kind"], device].append(record)
-    for (_, target, device), part in parts.items():
-        space = config_space(from_dict(part[0].context.workload), target)
+            parts[workload, record.context.target["kind"], device, *sorted(record.knobs)].append(record)
+    for (_, target, device, *names), part in parts.items():
+        spaces = config_spaces(from_dict(part[0].context.workload), target)
+        space = next((space for space in spaces if sorted(k.name for k in space.knobs) == names), spaces[0])
         rows: dict[int, float] = {}
         for record in part:
             index = _index(space, record)

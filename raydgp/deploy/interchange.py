@@ -1,0 +1,99 @@
+"""What a model's kernels have been tuned to, written so that TVM can use it without us: a MetaSchedule database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tvm
+from tvm.s_tir import Schedule
+from tvm.s_tir.meta_schedule.arg_info import ArgInfo
+from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
+
+from raydgp.deploy.folder import PARAMETERS, SAMPLE
+from raydgp.deploy.lowering import Lowered
+from raydgp.kernels.registry import template_for
+from raydgp.kernels.target import to_tvm
+from raydgp.records.manifest import write_atomically
+from raydgp.space import config_space
+from raydgp.workloads import Workload
+
+MODULE, EXAMPLE, WORKLOADS, RECORDS = (
+    "model.json",
+    "apply_database.py",
+    "database_workload.json",
+    "database_tuning_record.json",
+)
+ORIGIN = "raydgp.configuration"  # annotation of a function's root block, which lowering drops
+UNMEASURED_S = 1e9  # TVM takes no record without a time: any other one of the kernel is better than this
+
+_NORMALISE = "tvm.s_tir.meta_schedule.normalize_mod"  # MetaSchedule's own, by which it looks functions up
+_EXAMPLE = '''"""Compiles the model of this folder with the schedules of its MetaSchedule database, by TVM alone."""
+import os
+from pathlib import Path
+
+os.environ.setdefault("TVM_NUM_THREADS", "{threads}")  # TVM takes half of the processors by itself
+import numpy as np
+import tvm
+from tvm import relax
+from tvm.s_tir.meta_schedule.database import JSONDatabase
+
+here = Path(__file__).parent
+target = tvm.target.Target({target})
+with target, JSONDatabase(work_dir=str(here)):
+    module = tvm.ir.load_json((here / "{module}").read_text())
+    module = relax.transform.MetaScheduleApplyDatabase(enable_warning=True)(module)
+model = relax.VirtualMachine(tvm.compile(module, target=target), tvm.cpu())
+parameters, sample = np.load(here / "{parameters}"), np.load(here / "{sample}")
+inputs = [sample[name] for name in sample.files if name.startswith("input")]
+out = model["main"](*[tvm.runtime.tensor(a) for a in [*inputs, *(parameters[name] for name in parameters.files)]])
+out = [out] if isinstance(out, tvm.runtime.Tensor) else list(out)
+for k, array in enumerate(out):
+    print(array.shape, "largest error:", np.abs(array.numpy() - sample[f"output{{k}}"]).max())
+'''
+
+
+def export(
+    folder: Path,
+    lowered: Lowered,
+    target: dict[str, Any],
+    index_of: Callable[[Workload], int],
+    seconds_of: Callable[[Workload], float | None],
+) -> None:
+    """Writes the model without schedules, a database with one record for each kernel, and an example of their use.
+
+    A record's trace says in an annotation which configuration it is, so that `databases.scan` knows it again.
+
+    Args:
+        folder: of the deployed model, which has the parameters and the sample; its database is written anew.
+        lowered: before it is compiled.
+        target: as of `raydgp.kernels.target.host_target`.
+        index_of: the configuration of a workload.
+        seconds_of: of one call with it; None where it was not measured.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (WORKLOADS, RECORDS):
+        (folder / name).unlink(missing_ok=True)  # TVM would add to it
+    database, normalised = JSONDatabase(work_dir=str(folder)), tvm.get_global_func(_NORMALISE)
+    for task in lowered.tasks:
+        module = normalised(lowered.module[task.name])
+        schedule = _schedule(task.workload, index_of(task.workload), module, target)
+        seconds = seconds_of(task.workload) or UNMEASURED_S
+        entry, arguments = database.commit_workload(module), ArgInfo.from_entry_func(module)
+        database.commit_tuning_record(TuningRecord(schedule.trace, entry, [seconds], to_tvm(target), arguments))
+    write_atomically(folder / MODULE, tvm.ir.save_json(lowered.module))
+    names = {"module": MODULE, "parameters": PARAMETERS, "sample": SAMPLE, "threads": target["num-cores"]}
+    write_atomically(folder / EXAMPLE, _EXAMPLE.format(target=target, **names))
+
+
+def _schedule(workload: Workload, index: int, module: tvm.IRModule, target: dict[str, Any]) -> Schedule:
+    """The kernel as the model has it, scheduled by our trace."""
+    space = config_space(workload, target["kind"])
+    ours = template_for(space).scheduled(workload, space.decode(index))  # type: ignore[attr-defined]
+    schedule = Schedule(module, debug_mask=0)
+    ours.trace.apply_to_schedule(schedule, remove_postproc=False)
+    origin = {"workload": workload.to_dict(), "space_hash": space.hash, "index": index}
+    schedule.annotate(schedule.get_sblock("root"), ORIGIN, json.dumps(origin))
+    return schedule
