@@ -13,11 +13,27 @@ import numpy as np
 from raydgp.measure import Measurer
 from raydgp.records import Context, Journal, Measurement, Record, Status, read
 from raydgp.records.recorded import RecordedSpace
-from raydgp.space import ConfigSpace, Indices
+from raydgp.space import ConfigSpace, Indices, config_space
+from raydgp.space.thinning import fix, thinned
+from raydgp.workloads import Workload
 
 _CHUNK = 32  # configurations built together and journalled together
 _ROUNDS = 3  # measurements of what may be the best
 _NEAR = 1.1  # latency over the lowest up to which a configuration may be the best
+
+
+def sub_space(workload: Workload, target: Mapping[str, Any], valid: int, fixed: Sequence[str]) -> ConfigSpace:
+    """The sub-space of a layer that is recorded.
+
+    Args:
+        target: attributes of the target, whose limits say what is valid.
+        valid: so many valid configurations at most.
+        fixed: `knob=option`, of knobs that keep one option, see `raydgp.space.thinning.fix`.
+
+    Raises:
+        InputError: no template for the layer on that target, or an unknown knob or option.
+    """
+    return thinned(fix(config_space(workload, target), fixed), valid)
 
 
 def record(
