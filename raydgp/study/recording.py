@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from raydgp.errors import RaydgpError
 from raydgp.measure import Measurer
 from raydgp.records import Context, Journal, Measurement, Record, Status, read
 from raydgp.records.recorded import RecordedSpace
@@ -56,6 +57,7 @@ def record(
 
     Raises:
         JournalError: the journal cannot be written; what it holds already is kept for the next time.
+        RaydgpError: none of the first configurations ran: it is the machine that cannot, so nothing is kept.
     """
     journal_path = path.with_suffix(".jsonl")
     everything = np.flatnonzero(space.valid(np.arange(space.size)))
@@ -80,6 +82,8 @@ def record(
             left = np.random.default_rng(round_).permutation(left)
             for start in range(0, len(left), _CHUNK):
                 measured = measurer.measure(space, left[start : start + _CHUNK])
+                if not any(done.values()) and not any(m.ok for m in measured):
+                    raise RaydgpError(f"{name}: none of {len(measured)} configurations ran ({measured[0].error})")
                 journal.append(
                     [
                         Record(context=context, trial=round_, knobs=space.decode(m.index), measurement=m)
