@@ -35,7 +35,7 @@ def _prepared(workload: Conv2d | DepthwiseConv2d, target: str) -> Callable[[], o
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         calls()
-    return graph.replay
+    return lambda: (graph.replay(), calls)  # a graph does not keep the arrays alive that its calls read
 
 
 @torch.inference_mode()
