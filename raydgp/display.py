@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +18,18 @@ from raydgp.doctor import Finding
 from raydgp.study.summary import RunSummary, TaskSummary
 
 if TYPE_CHECKING:
+    from raydgp.deploy.latency import Latency
     from raydgp.study.pretraining import Made  # loads torch
 
+_FEW = 6  # layers that fit a line
 _PLAIN_INTERVAL_S = 15.0  # a log file gets a line this often, a terminal is drawn anew
 
 
 class LiveTable:
     """Progress of a run: best GFLOPS by layer and the time left. On anything but a terminal, a line now and then."""
 
-    def __init__(self, console: Console, summary: RunSummary, trials: int, peak_gflops: float | None) -> None:
-        self._console, self._summary, self._trials, self._peak = console, summary, trials, peak_gflops
-        total = trials * len(summary.tasks)
+    def __init__(self, console: Console, summary: RunSummary, total: int | None, peak_gflops: float | None) -> None:
+        self._console, self._summary, self._total, self._peak = console, summary, total, peak_gflops
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -58,12 +59,23 @@ class LiveTable:
             self._live.update(self._draw())
         elif time.monotonic() - self._last_line_s > _PLAIN_INTERVAL_S:
             self._last_line_s = time.monotonic()
-            best = ", ".join(f"{t.name} {t.gflops(t.best):.0f}" for t in self._summary.tasks.values() if t.best)
-            so_far = f"; best GFLOPS: {best}" if best else ""
-            self._console.print(f"{self._measured()}/{self._bar.tasks[0].total:.0f} measured{so_far}", soft_wrap=True)
+            so_far = self._so_far()
+            of = f"/{self._total}" if self._total else ""
+            self._console.print(f"{self._measured()}{of} measured{so_far}", soft_wrap=True)
+
+    def _so_far(self) -> str:
+        """The layers' best where they are few, else the time of all of them."""
+        tasks, latency = list(self._summary.tasks.values()), self._summary.latency_s()
+        if len(tasks) > _FEW:
+            return (
+                f"; all calls {latency[0] * 1e3:.2f} ms by default, {latency[1] * 1e3:.2f} ms tuned" if latency else ""
+            )
+        best = ", ".join(f"{t.name} {t.gflops(t.best):.0f}" for t in tasks if t.best)
+        return f"; best GFLOPS: {best}" if best else ""
 
     def _measured(self) -> int:
-        return sum(min(task.measured, self._trials) for task in self._summary.tasks.values())
+        measured = sum(task.measured for task in self._summary.tasks.values())
+        return measured if self._total is None else min(measured, self._total)
 
     def _draw(self) -> Group:
         return Group(layer_table(list(self._summary.tasks.values()), self._peak), self._bar)
@@ -107,6 +119,25 @@ def print_report(console: Console, summary: RunSummary, peak_gflops: float | Non
         )
     if peak_gflops:
         console.print(f"Measured peak of this machine: {peak_gflops:.0f} GFLOPS (fp32 multiply-adds, all threads).")
+
+
+def latency_table(latencies: Mapping[str, Latency | str]) -> Table:
+    """Ways to run a model, the fastest first, with the ratio to ours."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("way", no_wrap=True)
+    for title in ("median ms", "95 % interval", "p95 ms", "runs", "error", "of raydgp"):
+        table.add_column(title, justify="right")
+    ours = latencies["raydgp"]
+    fastest_first = sorted(latencies.items(), key=lambda way: math.inf if isinstance(way[1], str) else way[1].median_ms)
+    for name, latency in fastest_first:
+        if isinstance(latency, str):
+            table.add_row(name, "-", latency)
+            continue
+        ratio = latency.median_ms / ours.median_ms if not isinstance(ours, str) else math.nan
+        interval = f"{latency.median_low_ms:.2f}-{latency.median_high_ms:.2f}"
+        counts = [f"{latency.p95_ms:.2f}", str(latency.runs), f"{latency.error:.0e}", f"{ratio:.2f}x"]
+        table.add_row(name, f"{latency.median_ms:.2f}", interval, *counts)
+    return table
 
 
 def findings_table(findings: Sequence[Finding]) -> Table:

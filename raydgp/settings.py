@@ -47,12 +47,17 @@ class TrackingSettings(_Model):
 class TuneSettings(_Model):
     """One run of `raydgp tune`."""
 
-    model: str = Field(description="one of the zoo's networks")
+    model: str = Field(
+        min_length=1,
+        description="a network's layer table in the papers (`resnet18`), or a whole model: `zoo:resnet18`, "
+        "`package.module:function`, a .pt2 or an .onnx file",
+    )
     tasks: list[str] | None = Field(None, description="names of its layer tasks; all by default")
     target: Literal["llvm", "cuda"] = "llvm"
     strategy: str = "autotvm"
     options: dict[str, Any] = Field(default_factory=dict, description="settings of the strategy by name")
-    trials: int = Field(64, ge=1, description="configurations measured for each task")
+    trials: int = Field(64, ge=1, description="configurations measured for each task; of a whole model on average")
+    minutes: float | None = Field(None, gt=0, description="time to tune, shared among the tasks by what they gain")
     batch: int = Field(16, ge=1, description="configurations a Tune trial measures")
     seed: int = Field(0, ge=0)
     run: str | None = Field(None, pattern=r"^[\w.-]+$", description="name of the run's folder")
@@ -65,12 +70,32 @@ class TuneSettings(_Model):
     @property
     def run_name(self) -> str:
         """Folder of the run: the same command finds it again, which is how a run resumes."""
-        return self.run or f"{self.model}-{self.target}-{self.strategy}-seed{self.seed}"
+        return self.run or f"{self.model_name}-{self.target}-{self.strategy}-seed{self.seed}"
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the model is imported as a whole, rather than a table of layers."""
+        return ":" in self.model or Path(self.model).suffix in (".pt2", ".onnx")
+
+    @property
+    def model_name(self) -> str:
+        """The model as part of a file's name."""
+        return Path(self.model.rpartition(":")[2]).stem if self.is_imported else self.model
+
+    @property
+    def by_gain(self) -> bool:
+        """Whether the tasks share one budget by what they gain, rather than each having its own."""
+        return self.minutes is not None or self.is_imported
+
+    @property
+    def most_trials(self) -> int | None:
+        """Configurations measured for each task; None where time alone is limited."""
+        return None if self.minutes is not None and "trials" not in self.model_fields_set else self.trials
 
     @property
     def experiment(self) -> str:
         """Name of the MLflow experiment."""
-        return self.mlflow.experiment or f"{self.model}-{self.target}"
+        return self.mlflow.experiment or f"{self.model_name}-{self.target}"
 
     @property
     def run_dir(self) -> Path:

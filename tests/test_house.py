@@ -25,7 +25,7 @@ PACKAGES = [
     "measure",
     "cluster",
 ]
-ORDER = [*PACKAGES, "tracking", "deploy", "study", "doctor", "display", "tune", "cli"]
+ORDER = [*PACKAGES, "tracking", "deploy", "study", "doctor", "display", "tune", "ship", "cli"]
 ROOMS = {
     "tvm": {"kernels", "deploy"},
     "torch": {"surrogates", "deploy"},
@@ -33,6 +33,8 @@ ROOMS = {
     "xgboost": {"surrogates", "deploy"},
     "ray": {"cluster"},
     "mlflow": {"tracking"},
+    "onnx": {"deploy"},
+    "onnxruntime": {"deploy"},
 }
 MAX_LINES = 300
 

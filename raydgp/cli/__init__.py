@@ -12,9 +12,11 @@ import click
 
 from raydgp import doctor as doctor_checks
 from raydgp import settings as settings_module
-from raydgp.cli.shared import as_json_option, out, progress, run_command
+from raydgp.cli.deploying import deploy
+from raydgp.cli.shared import as_json_option, out, progress, run_command, run_dir_of
 from raydgp.cli.studies import compare, history, pretrain
 from raydgp.display import findings_table, print_report
+from raydgp.errors import InputError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,12 +30,14 @@ def _text(name: str, key: str, help: str, kind: Any = str) -> Callable[[Any], An
 
 
 @cli.command()
+@click.argument("whole", metavar="[MODEL]", required=False)
 @_text("config", "config", "YAML file; the options below go over it.", click.Path(path_type=Path))
-@_text("model", "model", "Network to tune: alexnet, resnet18, vgg16, mobilenet_v1, squeezenet_v1_1.")
+@_text("model", "model", "Layer table of the papers: alexnet, resnet18, vgg16, mobilenet_v1, squeezenet_v1_1.")
 @_text("tasks", "tasks", "Names of its layer tasks, separated by commas; all by default.")
 @_text("target", "target", "llvm (this machine's CPU, the default) or cuda.")
 @_text("strategy", "strategy", "How to search; autotvm by default.")
 @_text("trials", "trials", "Configurations measured for each task; 64 by default.", int)
+@_text("minutes", "minutes", "Time to tune, shared among the tasks by what they gain.", float)
 @_text("batch", "batch", "Configurations a Tune trial measures; 16 by default.", int)
 @_text("seed", "seed", "Seed of all random streams; 0 by default.", int)
 @_text("run", "run", "Name of the run; the same name resumes it.")
@@ -44,10 +48,18 @@ def _text(name: str, key: str, help: str, kind: Any = str) -> Callable[[Any], An
 @_text("ray-address", "ray_address", "A running Ray cluster; one is started here by default.")
 @_text("mlflow-uri", "mlflow_uri", "MLflow tracking URI; sqlite:///mlflow.db by default.")
 @as_json_option
-def tune(config: Path | None, as_json: bool, **given: Any) -> None:
-    """Measures and searches the layer tasks of a network; the same command again resumes."""
+def tune(whole: str | None, config: Path | None, as_json: bool, **given: Any) -> None:
+    """Measures and searches the layers of a model; the same command again resumes.
+
+    MODEL is a whole model: a .pt2 or .onnx file, package.module:function (returns an nn.Module and example inputs), or
+    one of the papers' networks by its name. Without it, --model names the papers' layer table of a network.
+    """
     from raydgp import tune as tuning
 
+    if whole and given["model"]:
+        raise InputError("give MODEL for a whole model or --model for a layer table, not both")
+    if whole:
+        given["model"] = whole if ":" in whole or Path(whole).suffix in (".pt2", ".onnx") else f"zoo:{whole}"
     tasks, ray_address, mlflow_uri = (given.pop(key) for key in ("tasks", "ray_address", "mlflow_uri"))
     overrides = {
         **given,
@@ -73,7 +85,7 @@ def report(run: Path, as_json: bool) -> None:
     """Shows what RUN (a folder, or a name under `runs`) has found, from its journal."""
     from raydgp import tune as tuning
 
-    outcome = tuning.read(_run_dir(run))
+    outcome = tuning.read(run_dir_of(run))
     if as_json:
         click.echo(json.dumps(outcome.to_dict()))
         return
@@ -89,7 +101,7 @@ def sync(run: Path) -> None:
     """Sends to MLflow what its server has not got of RUN; twice does no harm."""
     from raydgp import tracking
 
-    where = tracking.sync(_run_dir(run))
+    where = tracking.sync(run_dir_of(run))
     out.print(f"Results: {where}", soft_wrap=True)
 
 
@@ -106,13 +118,8 @@ def doctor(as_json: bool) -> None:
         raise SystemExit(1)
 
 
-for command in (pretrain, history, compare):
+for command in (pretrain, history, compare, deploy):
     cli.add_command(command)
-
-
-def _run_dir(run: Path) -> Path:
-    """A folder as it is, a bare name as a run under `runs`."""
-    return run if run.is_dir() or run.parent != Path() else Path("runs") / run
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -15,6 +16,11 @@ out = Console()
 progress = Console(stderr=True)  # so that stdout holds the result alone
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document for machines.")
+
+
+def run_dir_of(run: Path) -> Path:
+    """A folder as it is, a bare name as a run under `runs`."""
+    return run if run.is_dir() or run.parent != Path() else Path("runs") / run
 
 
 def run_command(command: Callable[[], Any]) -> NoReturn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -54,6 +54,7 @@ class Cluster:
         self._settings, self._journal, self._station = settings, journal, station
         self._pool: ActorHandle | None = None
         self._ours = False
+        self._states: dict[str, dict[str, Any]] = {}  # of the searches that have ended, by task
 
     def __enter__(self) -> Self:
         self._ours = connect(self._settings.ray.address)
@@ -77,11 +78,19 @@ class Cluster:
             ray.shutdown()
         self._ours = False
 
-    def tune(self, tasks: Sequence[zoo.Task], records: Iterable[Record] = ()) -> list[LayerOutcome]:
-        """Searches the tasks, some at a time.
+    def tune(
+        self,
+        tasks: Sequence[zoo.Task],
+        records: Iterable[Record] = (),
+        trials: Mapping[str, int] | None = None,
+        points: Mapping[str, Sequence[int]] | None = None,
+    ) -> list[LayerOutcome]:
+        """Searches the tasks, some at a time. A task that was searched before goes on from there.
 
         Args:
             records: what the journal holds already; none of that is measured again.
+            trials: by task, its measurements in all; the settings' for every task by default.
+            points: by task, configurations to measure right after the default.
 
         Returns:
             How each task ended, in the order that they did.
@@ -92,7 +101,11 @@ class Cluster:
         """
         records = list(records)
         assert self._pool
-        waiting = [self._job(task, records) for task in tasks]
+        by_task = trials or {}
+        waiting = [
+            self._job(task, records, by_task.get(task.name, self._settings.trials), (points or {}).get(task.name, ()))
+            for task in tasks
+        ]
         running: list[ray.ObjectRef] = []
         outcomes = []
         with _raised_here(), self._recorder() as recorder:
@@ -106,6 +119,7 @@ class Cluster:
                     if outcome.fault:
                         name, message = outcome.fault
                         raise getattr(errors, name, RaydgpError)(message)
+                    self._states[outcome.task] = outcome.state
                     outcomes.append(outcome)
             finally:
                 for reference in running:
@@ -149,7 +163,7 @@ class Cluster:
         assert self._pool
         return ray.get(getattr(self._pool, method).remote())
 
-    def _job(self, task: zoo.Task, records: list[Record]) -> LayerJob:
+    def _job(self, task: zoo.Task, records: list[Record], trials: int, points: Sequence[int]) -> LayerJob:
         settings = self._settings
         space = config_space(task.workload, settings.target)
         context = Context(
@@ -163,10 +177,12 @@ class Cluster:
         )
         return LayerJob(
             context=context,
-            trials=settings.trials,
+            trials=trials,
             batch=settings.batch,
             options=search.with_models(settings.strategy, settings.options, settings.models_dir),
             known=known(records, space.hash),
+            points=list(points),
+            state=self._states.get(task.name),
         )
 
     @contextmanager

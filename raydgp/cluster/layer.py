@@ -39,6 +39,8 @@ class LayerJob:
         batch: configurations of a Tune trial, at most.
         options: of the strategy.
         known: of this space, from the journal.
+        points: configurations to measure right after the default.
+        state: of the searcher, where an earlier job of this task has left it.
     """
 
     context: Context
@@ -46,6 +48,8 @@ class LayerJob:
     batch: int
     options: dict[str, Any] = field(default_factory=dict)
     known: dict[int, Measurement] = field(default_factory=dict)
+    points: list[int] = field(default_factory=list)
+    state: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,7 @@ class LayerOutcome:
     Attributes:
         best: configuration and GFLOPS; None when nothing ran.
         fault: name and message of the error that ended it before its time.
+        state: of the searcher, for a job that goes on.
     """
 
     task: str
@@ -62,6 +67,7 @@ class LayerOutcome:
     measured: int
     failed: int
     fault: tuple[str, str] | None
+    state: dict[str, Any] = field(compare=False, repr=False)
 
 
 class _LayerSearcher(RaydgpSearcher):
@@ -70,7 +76,10 @@ class _LayerSearcher(RaydgpSearcher):
     def __init__(self, job: LayerJob, pool: ActorHandle) -> None:
         context = job.context
         space = config_space(from_dict(context.workload), context.target)
-        super().__init__(space, context.strategy, job.trials, job.batch, context.seed, job.options, job.known)
+        budget = (job.trials, job.batch)
+        super().__init__(space, context.strategy, *budget, context.seed, job.options, job.known, job.points)
+        if job.state:
+            self.set_state(job.state)
         self.fault: tuple[str, str] | None = None
         self._pool, self._node_id = pool, ray.get_runtime_context().get_node_id()
 
@@ -128,5 +137,10 @@ def tune_layer(job: LayerJob, pool: ActorHandle, recorder: ActorHandle) -> Layer
         ).fit()
     found = searcher.search
     return LayerOutcome(
-        task=job.context.task, best=found.best, measured=found.measured, failed=found.failed, fault=searcher.fault
+        task=job.context.task,
+        best=found.best,
+        measured=found.measured,
+        failed=found.failed,
+        fault=searcher.fault,
+        state=searcher.state(),
     )

@@ -113,13 +113,17 @@ class RaydgpSearcher(Searcher):
 
     def save(self, checkpoint_path: str) -> None:
         """Writes its state as JSON."""
-        state = {
-            "search": self.search.state(),
-            "live": self._live,
-            "asked": self._asked,
-            "learn_s": self._learn_s,
-        }
-        Path(checkpoint_path).write_text(json.dumps(state))
+        Path(checkpoint_path).write_text(json.dumps(self.state()))
+
+    def state(self) -> dict[str, Any]:
+        """All that `set_state` needs, JSON-able."""
+        return {"search": self.search.state(), "live": self._live, "asked": self._asked, "learn_s": self._learn_s}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continues where `state` was taken, on a searcher made with the same arguments; `trials` may have grown."""
+        self.search.restore(state["search"])
+        self._live = {trial: list(indices) for trial, indices in state["live"].items()}
+        self._asked, self._learn_s = state["asked"], state["learn_s"]
 
     def restore(self, checkpoint_path: str) -> None:
         """Continues where `save` was called, on a searcher made with the same arguments.
@@ -128,10 +132,7 @@ class RaydgpSearcher(Searcher):
             InputError: the file is not a state of this searcher.
         """
         try:
-            state = json.loads(Path(checkpoint_path).read_bytes())
-            self.search.restore(state["search"])
-            self._live = {trial: list(indices) for trial, indices in state["live"].items()}
-            self._asked, self._learn_s = state["asked"], state["learn_s"]
+            self.set_state(json.loads(Path(checkpoint_path).read_bytes()))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, InputError):
                 raise

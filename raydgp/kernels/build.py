@@ -61,7 +61,7 @@ def compile_kernel(template: str, workload: Workload, knobs: dict[str, Any], tar
         executable = tvm.compile(module, target=to_tvm(target))
         with tempfile.TemporaryDirectory(prefix="raydgp-build-") as folder:
             library = Path(folder) / "kernel.so"
-            executable.export_library(str(library), fcompile=_link, workspace_dir=folder)
+            executable.export_library(str(library), fcompile=link, workspace_dir=folder)
             return Kernel(library.read_bytes())
     except BuildError:
         raise
@@ -69,7 +69,7 @@ def compile_kernel(template: str, workload: Workload, knobs: dict[str, Any], tar
         raise BuildError(one_line(error)) from None
 
 
-def _link(library: str, objects: list[str], **_: Any) -> None:
+def link(library: str, objects: list[str], **_: Any) -> None:
     """Links with `ld`, which takes a fifth of the time of a compiler's driver; with that where `ld` is missing."""
     linker = next((name for name in ("ld", "gcc", "cc", "clang") if shutil.which(name)), None)
     if linker is None:

@@ -8,60 +8,79 @@ from typing import Any
 import tvm
 from tvm import s_tir, te
 
+from raydgp.kernels.epilogue import anchor_of, finished, pack_extra, reads_plain
 from raydgp.kernels.llvm_tiles import padded, schedule_pad, sum_in_registers, whole_tiles
 from raydgp.kernels.packing import Array, pack_channels, pack_weight, unpack_channels
-from raydgp.workloads import Conv2d
+from raydgp.workloads import Conv2d, Fused
 
 
 class PackedConv2d:
-    """data [n, ci/a, h, w, a], weight [co/b, ci/a, kh, kw, a, b] -> [n, co/b, oh, ow, b], co in whole blocks."""
+    """data [n, ci/a, h, w, a], weight [co/b, ci/a, kh, kw, a, b] -> [n, co/b, oh, ow, b], co in whole blocks.
 
-    def schedule(self, workload: Conv2d, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
-        sch = s_tir.Schedule(_compute(workload, knobs), debug_mask=0, error_render_level="none")
+    Of a fused layer also the arrays of its epilogue, blocked like the output; its data may be plain [n, ci, h, w].
+    """
+
+    def schedule(self, workload: Conv2d | Fused, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
+        return self.scheduled(workload, knobs).mod
+
+    def scheduled(self, workload: Conv2d | Fused, knobs: dict[str, Any]) -> s_tir.Schedule:
+        """The schedule with its trace, which other users of TVM can apply to `compute`."""
+        sch = s_tir.Schedule(self.compute(workload, knobs), debug_mask=0, error_render_level="none")
         apply(sch, knobs)
-        return sch.mod
+        return sch
 
-    def pack(self, workload: Conv2d, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
-        data, weight = inputs
+    def pack(self, workload: Conv2d | Fused, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
+        data, weight, *extra = inputs
         block_ci, block_co = _blocks(knobs)
-        return [pack_channels(data, block_ci), pack_weight(weight, knobs["tile_co"][0], block_co, block_ci)]
+        packed = data if reads_plain(workload) else pack_channels(data, block_ci)
+        return [
+            packed,
+            self.pack_weight(workload, knobs, weight),
+            *pack_extra(workload, extra, knobs["tile_co"][0], block_co),
+        ]
 
-    def out_shape(self, workload: Conv2d, knobs: dict[str, Any]) -> tuple[int, ...]:
+    def pack_weight(self, workload: Conv2d | Fused, knobs: dict[str, Any], weight: Array) -> Array:
+        """The weight alone, from [co, ci, kh, kw]."""
+        block_ci, block_co = _blocks(knobs)
+        return pack_weight(weight, knobs["tile_co"][0], block_co, block_ci)
+
+    def out_shape(self, workload: Conv2d | Fused, knobs: dict[str, Any]) -> tuple[int, ...]:
         _, block_co = _blocks(knobs)
-        return (workload.n, knobs["tile_co"][0], workload.oh, workload.ow, block_co)
+        conv = anchor_of(workload)
+        return (conv.n, knobs["tile_co"][0], conv.oh, conv.ow, block_co)
 
-    def unpack(self, workload: Conv2d, knobs: dict[str, Any], out: Array) -> Array:
-        return unpack_channels(out, workload.co)
+    def unpack(self, workload: Conv2d | Fused, knobs: dict[str, Any], out: Array) -> Array:
+        return unpack_channels(out, anchor_of(workload).co)
+
+    def compute(self, workload: Conv2d | Fused, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
+        """Blocks `pad`, `conv` over whole tiles, and `out`, which keeps what lies within the output."""
+        w: Conv2d = anchor_of(workload)
+        block_ci, block_co = _blocks(knobs)
+        outer_co, outer_ci = knobs["tile_co"][0], w.ci // block_ci
+        (stride_h, stride_w), (dilation_h, dilation_w) = w.stride, w.dilation
+        rows, columns = whole_tiles(w.oh, knobs["tile_oh"]), whole_tiles(w.ow, knobs["tile_ow"])
+        padded_h = (rows - 1) * stride_h + (w.kh - 1) * dilation_h + 1
+        padded_w = (columns - 1) * stride_w + (w.kw - 1) * dilation_w + 1
+
+        plain = reads_plain(workload)
+        data = te.placeholder((w.n, w.ci, w.h, w.w) if plain else (w.n, outer_ci, w.h, w.w, block_ci), name="data")
+        weight = te.placeholder((outer_co, outer_ci, w.kh, w.kw, block_ci, block_co), name="weight")
+        pad = padded(data, w.padding, (w.n, outer_ci, padded_h, padded_w, block_ci))
+        rc, ra = te.reduce_axis((0, outer_ci), "rc"), te.reduce_axis((0, block_ci), "ra")
+        ry, rx = te.reduce_axis((0, w.kh), "ry"), te.reduce_axis((0, w.kw), "rx")
+
+        def product(n: Any, f: Any, y: Any, x: Any, b: Any) -> Any:
+            pixel = pad[n, rc, y * stride_h + ry * dilation_h, x * stride_w + rx * dilation_w, ra]
+            return te.sum(pixel * weight[f, rc, ry, rx, ra, b], axis=[rc, ry, rx, ra])
+
+        conv = te.compute((w.n, outer_co, rows, columns, block_co), product, name="conv")
+        shape = (w.n, outer_co, w.oh, w.ow, block_co)
+        return te.create_prim_func([data, weight, *finished(workload, conv, shape)])
 
 
 def _blocks(knobs: dict[str, Any]) -> tuple[int, int]:
     """Channels of an input block and of an output block."""
     return prod(knobs["tile_ci"][2:]), prod(knobs["tile_co"][1:])
-
-
-def _compute(w: Conv2d, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
-    """Blocks `pad`, `conv` over whole tiles, and `out`, which keeps what lies within the output."""
-    block_ci, block_co = _blocks(knobs)
-    outer_co = knobs["tile_co"][0]
-    (stride_h, stride_w), (dilation_h, dilation_w) = w.stride, w.dilation
-    rows, columns = whole_tiles(w.oh, knobs["tile_oh"]), whole_tiles(w.ow, knobs["tile_ow"])
-    padded_h = (rows - 1) * stride_h + (w.kh - 1) * dilation_h + 1
-    padded_w = (columns - 1) * stride_w + (w.kw - 1) * dilation_w + 1
-
-    data = te.placeholder((w.n, w.ci // block_ci, w.h, w.w, block_ci), name="data")
-    weight = te.placeholder((outer_co, w.ci // block_ci, w.kh, w.kw, block_ci, block_co), name="weight")
-    pad = padded(data, w.padding, (w.n, w.ci // block_ci, padded_h, padded_w, block_ci))
-    rc, ra = te.reduce_axis((0, w.ci // block_ci), "rc"), te.reduce_axis((0, block_ci), "ra")
-    ry, rx = te.reduce_axis((0, w.kh), "ry"), te.reduce_axis((0, w.kw), "rx")
-
-    def product(n: Any, f: Any, y: Any, x: Any, b: Any) -> Any:
-        pixel = pad[n, rc, y * stride_h + ry * dilation_h, x * stride_w + rx * dilation_w, ra]
-        return te.sum(pixel * weight[f, rc, ry, rx, ra, b], axis=[rc, ry, rx, ra])
-
-    conv = te.compute((w.n, outer_co, rows, columns, block_co), product, name="conv")
-    shape = (w.n, outer_co, w.oh, w.ow, block_co)
-    out = te.compute(shape, lambda *i: conv[i], name="out")
-    return te.create_prim_func([data, weight, out])
 
 
 def apply(sch: s_tir.Schedule, knobs: dict[str, Any]) -> None:

@@ -9,47 +9,63 @@ import numpy as np
 import tvm
 from tvm import s_tir, te
 
+from raydgp.kernels.epilogue import anchor_of, finished, pack_extra
 from raydgp.kernels.llvm_tiles import sum_in_registers, whole_tiles
 from raydgp.kernels.packing import Array, fill
-from raydgp.workloads import Dense
+from raydgp.workloads import Dense, Fused
 
 
 class PackedDense:
-    """data [n, k], weight [m/b, k, b] -> [n, m/b, b], m in whole blocks."""
+    """data [n, k], weight [m/b, k, b] -> [n, m/b, b], m in whole blocks.
 
-    def schedule(self, workload: Dense, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
-        sch = s_tir.Schedule(_compute(workload, knobs), debug_mask=0, error_render_level="none")
+    Of a fused layer also the arrays of its epilogue, blocked like the output.
+    """
+
+    def schedule(self, workload: Dense | Fused, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
+        return self.scheduled(workload, knobs).mod
+
+    def scheduled(self, workload: Dense | Fused, knobs: dict[str, Any]) -> s_tir.Schedule:
+        """The schedule with its trace, which other users of TVM can apply to `compute`."""
+        sch = s_tir.Schedule(self.compute(workload, knobs), debug_mask=0, error_render_level="none")
         apply(sch, knobs)
-        return sch.mod
+        return sch
 
-    def pack(self, workload: Dense, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
-        data, weight = inputs
+    def pack(self, workload: Dense | Fused, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
+        data, weight, *extra = inputs
+        return [
+            np.ascontiguousarray(data),
+            self.pack_weight(workload, knobs, weight),
+            *pack_extra(workload, extra, knobs["tile_m"][0], _block(knobs)),
+        ]
+
+    def pack_weight(self, workload: Dense | Fused, knobs: dict[str, Any], weight: Array) -> Array:
+        """The weight alone, from [m, k]."""
         outer, block = knobs["tile_m"][0], _block(knobs)
-        blocks = fill(weight, outer * block).reshape(outer, block, workload.k).transpose(0, 2, 1)
-        return [np.ascontiguousarray(data), np.ascontiguousarray(blocks)]
+        return np.ascontiguousarray(fill(weight, outer * block).reshape(outer, block, -1).transpose(0, 2, 1))
 
-    def out_shape(self, workload: Dense, knobs: dict[str, Any]) -> tuple[int, ...]:
-        return (workload.n, knobs["tile_m"][0], _block(knobs))
+    def out_shape(self, workload: Dense | Fused, knobs: dict[str, Any]) -> tuple[int, ...]:
+        return (anchor_of(workload).n, knobs["tile_m"][0], _block(knobs))
 
-    def unpack(self, workload: Dense, knobs: dict[str, Any], out: Array) -> Array:
-        return np.ascontiguousarray(out.reshape(workload.n, -1)[:, : workload.m])
+    def unpack(self, workload: Dense | Fused, knobs: dict[str, Any], out: Array) -> Array:
+        dense = anchor_of(workload)
+        return np.ascontiguousarray(out.reshape(dense.n, -1)[:, : dense.m])
+
+    def compute(self, workload: Dense | Fused, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
+        """Blocks `pad`, `conv` over whole tiles, and `out`, which keeps what lies within the output."""
+        w: Dense = anchor_of(workload)
+        outer, block = knobs["tile_m"][0], _block(knobs)
+        rows = whole_tiles(w.n, knobs["tile_n"])
+        data = te.placeholder((w.n, w.k), name="data")
+        weight = te.placeholder((outer, w.k, block), name="weight")
+        pad = te.compute((rows, w.k), lambda n, k: te.if_then_else(n < w.n, data[n, k], 0.0), name="pad")
+        k = te.reduce_axis((0, w.k), "k")
+        shape = (rows, outer, block)
+        conv = te.compute(shape, lambda n, f, b: te.sum(pad[n, k] * weight[f, k, b], axis=k), name="conv")
+        return te.create_prim_func([data, weight, *finished(workload, conv, (w.n, outer, block))])
 
 
 def _block(knobs: dict[str, Any]) -> int:
     return prod(knobs["tile_m"][1:])
-
-
-def _compute(w: Dense, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
-    """Blocks `pad`, `conv` over whole tiles, and `out`, which keeps what lies within the output."""
-    outer, block = knobs["tile_m"][0], _block(knobs)
-    rows = whole_tiles(w.n, knobs["tile_n"])
-    data = te.placeholder((w.n, w.k), name="data")
-    weight = te.placeholder((outer, w.k, block), name="weight")
-    pad = te.compute((rows, w.k), lambda n, k: te.if_then_else(n < w.n, data[n, k], 0.0), name="pad")
-    k = te.reduce_axis((0, w.k), "k")
-    conv = te.compute((rows, outer, block), lambda n, f, b: te.sum(pad[n, k] * weight[f, k, b], axis=k), name="conv")
-    out = te.compute((w.n, outer, block), lambda *i: conv[i], name="out")
-    return te.create_prim_func([data, weight, out])
 
 
 def apply(sch: s_tir.Schedule, knobs: dict[str, Any]) -> None:

@@ -9,57 +9,74 @@ import numpy as np
 import tvm
 from tvm import s_tir, te
 
+from raydgp.kernels.epilogue import anchor_of, finished, pack_extra
 from raydgp.kernels.llvm_tiles import padded, schedule_pad, sum_in_registers, whole_tiles
 from raydgp.kernels.packing import Array, pack_channels, unpack_channels
-from raydgp.workloads import DepthwiseConv2d
+from raydgp.workloads import DepthwiseConv2d, Fused
 
 
 class PackedDepthwiseConv2d:
-    """data [n, c/b, h, w, b], weight [c/b, kh, kw, b] -> [n, c/b, oh, ow, b]."""
+    """data [n, c/b, h, w, b], weight [c/b, kh, kw, b] -> [n, c/b, oh, ow, b].
 
-    def schedule(self, workload: DepthwiseConv2d, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
-        sch = s_tir.Schedule(_compute(workload, knobs), debug_mask=0, error_render_level="none")
+    Of a fused layer also the arrays of its epilogue, blocked like the output.
+    """
+
+    def schedule(
+        self, workload: DepthwiseConv2d | Fused, knobs: dict[str, Any], target: dict[str, Any]
+    ) -> tvm.IRModule:
+        return self.scheduled(workload, knobs).mod
+
+    def scheduled(self, workload: DepthwiseConv2d | Fused, knobs: dict[str, Any]) -> s_tir.Schedule:
+        """The schedule with its trace, which other users of TVM can apply to `compute`."""
+        sch = s_tir.Schedule(self.compute(workload, knobs), debug_mask=0, error_render_level="none")
         apply(sch, knobs)
-        return sch.mod
+        return sch
 
-    def pack(self, workload: DepthwiseConv2d, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
-        data, weight = inputs
+    def pack(self, workload: DepthwiseConv2d | Fused, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
+        data, weight, *extra = inputs
         block = _block(knobs)
-        blocks = weight.reshape(workload.ci // block, block, workload.kh, workload.kw)
-        return [pack_channels(data, block), np.ascontiguousarray(blocks.transpose(0, 2, 3, 1))]
+        return [
+            pack_channels(data, block),
+            self.pack_weight(workload, knobs, weight),
+            *pack_extra(workload, extra, knobs["tile_c"][0], block),
+        ]
 
-    def out_shape(self, workload: DepthwiseConv2d, knobs: dict[str, Any]) -> tuple[int, ...]:
-        block = _block(knobs)
-        return (workload.n, workload.ci // block, workload.oh, workload.ow, block)
+    def pack_weight(self, workload: DepthwiseConv2d | Fused, knobs: dict[str, Any], weight: Array) -> Array:
+        """The weight alone, from [c, 1, kh, kw]."""
+        blocks = weight.reshape(knobs["tile_c"][0], _block(knobs), *weight.shape[2:])
+        return np.ascontiguousarray(blocks.transpose(0, 2, 3, 1))
 
-    def unpack(self, workload: DepthwiseConv2d, knobs: dict[str, Any], out: Array) -> Array:
-        return unpack_channels(out, workload.ci)
+    def out_shape(self, workload: DepthwiseConv2d | Fused, knobs: dict[str, Any]) -> tuple[int, ...]:
+        conv = anchor_of(workload)
+        return (conv.n, knobs["tile_c"][0], conv.oh, conv.ow, _block(knobs))
+
+    def unpack(self, workload: DepthwiseConv2d | Fused, knobs: dict[str, Any], out: Array) -> Array:
+        return unpack_channels(out, anchor_of(workload).ci)
+
+    def compute(self, workload: DepthwiseConv2d | Fused, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
+        """Blocks `pad`, `conv` over whole tiles, and `out`, which keeps what lies within the output."""
+        w: DepthwiseConv2d = anchor_of(workload)
+        outer, block = knobs["tile_c"][0], _block(knobs)
+        (stride_h, stride_w), (dilation_h, dilation_w) = w.stride, w.dilation
+        rows, columns = whole_tiles(w.oh, knobs["tile_oh"]), whole_tiles(w.ow, knobs["tile_ow"])
+        padded_h = (rows - 1) * stride_h + (w.kh - 1) * dilation_h + 1
+        padded_w = (columns - 1) * stride_w + (w.kw - 1) * dilation_w + 1
+
+        data = te.placeholder((w.n, outer, w.h, w.w, block), name="data")
+        weight = te.placeholder((outer, w.kh, w.kw, block), name="weight")
+        pad = padded(data, w.padding, (w.n, outer, padded_h, padded_w, block))
+        ry, rx = te.reduce_axis((0, w.kh), "ry"), te.reduce_axis((0, w.kw), "rx")
+
+        def product(n: Any, c: Any, y: Any, x: Any, b: Any) -> Any:
+            pixel = pad[n, c, y * stride_h + ry * dilation_h, x * stride_w + rx * dilation_w, b]
+            return te.sum(pixel * weight[c, ry, rx, b], axis=[ry, rx])
+
+        conv = te.compute((w.n, outer, rows, columns, block), product, name="conv")
+        return te.create_prim_func([data, weight, *finished(workload, conv, (w.n, outer, w.oh, w.ow, block))])
 
 
 def _block(knobs: dict[str, Any]) -> int:
     return prod(knobs["tile_c"][1:])
-
-
-def _compute(w: DepthwiseConv2d, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
-    """Blocks `pad`, `conv` over whole tiles, and `out`, which keeps what lies within the output."""
-    block = _block(knobs)
-    (stride_h, stride_w), (dilation_h, dilation_w) = w.stride, w.dilation
-    rows, columns = whole_tiles(w.oh, knobs["tile_oh"]), whole_tiles(w.ow, knobs["tile_ow"])
-    padded_h = (rows - 1) * stride_h + (w.kh - 1) * dilation_h + 1
-    padded_w = (columns - 1) * stride_w + (w.kw - 1) * dilation_w + 1
-
-    data = te.placeholder((w.n, w.ci // block, w.h, w.w, block), name="data")
-    weight = te.placeholder((w.ci // block, w.kh, w.kw, block), name="weight")
-    pad = padded(data, w.padding, (w.n, w.ci // block, padded_h, padded_w, block))
-    ry, rx = te.reduce_axis((0, w.kh), "ry"), te.reduce_axis((0, w.kw), "rx")
-
-    def product(n: Any, c: Any, y: Any, x: Any, b: Any) -> Any:
-        pixel = pad[n, c, y * stride_h + ry * dilation_h, x * stride_w + rx * dilation_w, b]
-        return te.sum(pixel * weight[c, ry, rx, b], axis=[ry, rx])
-
-    conv = te.compute((w.n, w.ci // block, rows, columns, block), product, name="conv")
-    out = te.compute((w.n, w.ci // block, w.oh, w.ow, block), lambda *i: conv[i], name="out")
-    return te.create_prim_func([data, weight, out])
 
 
 def apply(sch: s_tir.Schedule, knobs: dict[str, Any]) -> None:

@@ -15,12 +15,16 @@ def whole_tiles(extent: int, tile: int) -> int:
 
 
 def padded(data: Any, padding: tuple[int, int], shape: tuple[int, ...]) -> Any:
-    """Block `pad`: data [n, c, h, w, b] with zeros around; beyond the lower and right edge as many as fill `shape`."""
+    """Block `pad`: data [n, c, h, w, b] with zeros around; beyond the lower and right edge as many as fill `shape`.
+
+    Data [n, c * b, h, w] gets its channels blocked on the way.
+    """
     (pad_h, pad_w), (h, w) = padding, data.shape[2:4]
 
     def pixel(n: Any, c: Any, y: Any, x: Any, b: Any) -> Any:
         inside = te.all(y >= pad_h, y < h + pad_h, x >= pad_w, x < w + pad_w)
-        return te.if_then_else(inside, data[n, c, y - pad_h, x - pad_w, b], 0.0)
+        at = (n, c, y - pad_h, x - pad_w, b) if len(data.shape) == 5 else (n, c * shape[4] + b, y - pad_h, x - pad_w)
+        return te.if_then_else(inside, data[at], 0.0)
 
     return te.compute(shape, pixel, name="pad")
 

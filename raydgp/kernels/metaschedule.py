@@ -105,7 +105,7 @@ class _Tuner:
 
     def __init__(self, workload: Workload, target: dict[str, Any], trials: int, seed: int) -> None:
         threads = len(own_cores())
-        with _intrinsics(target["kind"]):
+        with x86_intrinsics(target["kind"]):
             self.context = ms.TuneContext(
                 mod=compute(workload),
                 target=to_tvm(target),
@@ -136,7 +136,7 @@ def search_strategy() -> ms.SearchStrategy:
 
 
 @contextmanager
-def _intrinsics(kind: str) -> Iterator[None]:
+def x86_intrinsics(kind: str) -> Iterator[None]:
     """Spares a tuner for this CPU the tensor intrinsics of all other targets, which take half a minute to import."""
     name = "tvm.s_tir.tensor_intrin"
     if kind != "llvm" or platform.machine() != "x86_64" or name in sys.modules:

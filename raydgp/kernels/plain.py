@@ -8,11 +8,12 @@ from typing import Any
 import tvm
 from tvm import te, topi
 
+from raydgp.kernels.epilogue import anchor_of
 from raydgp.kernels.reference import input_shapes
 from raydgp.kernels.template import Array
 from raydgp.space import ConfigSpace
 from raydgp.space.knobs import choice
-from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Workload
+from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused, Workload
 
 
 class Plain:
@@ -58,20 +59,30 @@ def given(workload: Workload, kind: str, modules: Sequence[str]) -> ConfigSpace:
 
 def compute(workload: Workload) -> tvm.tirx.PrimFunc:
     """The operator of TVM's library that a model imported into Relax gets."""
-    function = te.create_prim_func(list(_tensors(workload)))
+    function = te.create_prim_func(_tensors(workload))
     # a dense layer's weight would be free to change its layout, which its callers would have to follow
     return function.without_attr("layout_free_buffers")
 
 
-def _tensors(workload: Workload) -> tuple[te.Tensor, te.Tensor, te.Tensor]:
-    """Data, weight and output."""
-    shapes = zip(("data", "weight"), input_shapes(workload), strict=True)
-    data, weight = (te.placeholder(shape, name=name) for name, shape in shapes)
-    match workload:
+def _tensors(workload: Workload) -> list[te.Tensor]:
+    """Inputs, as in the workload's docstring in logical layouts, and the output."""
+    inputs = [te.placeholder(shape, name=f"input{k}") for k, shape in enumerate(input_shapes(workload))]
+    anchor = anchor_of(workload)
+    match anchor:
         case Conv2d() | DepthwiseConv2d():
-            groups = workload.ci if isinstance(workload, DepthwiseConv2d) else 1
-            geometry = (workload.stride, workload.padding, workload.dilation)
-            return data, weight, topi.nn.conv(data, weight, *geometry, groups, "NCHW", "OIHW")
+            groups = anchor.ci if isinstance(anchor, DepthwiseConv2d) else 1
+            geometry = (anchor.stride, anchor.padding, anchor.dilation)
+            out = topi.nn.conv(*inputs[:2], *geometry, groups, "NCHW", "OIHW")
         case Dense():
-            return data, weight, topi.nn.dense(data, weight)
-    raise TypeError(f"no operator of TVM's for {workload.op}")
+            out = topi.nn.dense(*inputs[:2])
+        case _:
+            raise TypeError(f"no operator of TVM's for {workload.op}")
+    rest = iter(inputs[2:])
+    for step in workload.epilogue if isinstance(workload, Fused) else ():
+        if step == "bias":
+            out = topi.add(out, topi.reshape(next(rest), (1, -1, *[1] * (len(out.shape) - 2))))
+        elif step == "add":
+            out = topi.add(out, next(rest))
+        else:
+            out = topi.clip(out, 0.0, 6.0) if step == "relu6" else topi.nn.relu(out)
+    return [*inputs, out]

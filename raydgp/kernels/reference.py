@@ -6,19 +6,22 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, Workload
+from raydgp.kernels.kernel_code import random_arrays, run_plain
+from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused, GroupConv2d, Kernel, Workload
 
 Array = NDArray[np.float32]
 
 
 def random_inputs(workload: Workload, seed: int) -> tuple[Array, ...]:
-    """Standard normal data and weight in their logical layouts (see the workload's docstring)."""
+    """Standard normal arrays in their logical layouts (see the workload's docstring), or a kernel's arrays."""
     rng = np.random.default_rng(seed)
+    if isinstance(workload, Kernel):
+        return random_arrays(workload, rng)
     return tuple(rng.standard_normal(shape, np.float32) for shape in input_shapes(workload))
 
 
 def input_shapes(workload: Workload) -> tuple[tuple[int, ...], ...]:
-    """Shapes of data and weight in their logical layouts."""
+    """Shapes of data, weight and what else it takes, in their logical layouts."""
     match workload:
         case Conv2d(n=n, ci=ci, h=h, w=w, co=co, kh=kh, kw=kw):
             return (n, ci, h, w), (co, ci, kh, kw)
@@ -28,6 +31,10 @@ def input_shapes(workload: Workload) -> tuple[tuple[int, ...], ...]:
             return (n, ci, h, w), (co, ci // groups, kh, kw)
         case Dense(n=n, k=k, m=m):
             return (n, k), (m, k)
+        case Fused(anchor=anchor, epilogue=steps):
+            out = output_shape(anchor)
+            extra = {"bias": out[1:2], "add": out}
+            return (*input_shapes(anchor), *(extra[step] for step in steps if step in extra))
     raise TypeError(f"no reference for {workload.op}")
 
 
@@ -40,13 +47,19 @@ def output_shape(workload: Workload) -> tuple[int, ...]:
             return (n, ci, oh, ow)
         case Dense(n=n, m=m):
             return (n, m)
+        case Fused(anchor=anchor):
+            return output_shape(anchor)
     raise TypeError(f"no reference for {workload.op}")
 
 
 def reference(workload: Workload, inputs: tuple[Array, ...]) -> Array:
-    """The operator's output in its logical layout, float32, by matrix products of float32."""
-    data, weight = inputs
+    """The operator's output in its logical layout, by matrix products of float32; a kernel without a schedule."""
+    if isinstance(workload, Kernel):
+        return run_plain(workload, inputs)
+    data, weight, *extra = inputs
     match workload:
+        case Fused(anchor=anchor):
+            return _finished(workload, reference(anchor, (data, weight)), extra)
         case Conv2d():
             columns = _windows(workload, data).transpose(0, 1, 4, 5, 2, 3)
             matrix = columns.reshape(workload.n, -1, workload.oh * workload.ow)
@@ -62,6 +75,19 @@ def reference(workload: Workload, inputs: tuple[Array, ...]) -> Array:
         case Dense():
             return data @ weight.T
     raise TypeError(f"no reference for {workload.op}")
+
+
+def _finished(workload: Fused, out: Array, arrays: list[Array]) -> Array:
+    """The epilogue's steps on the anchor's output."""
+    rest = iter(arrays)
+    for step in workload.epilogue:
+        if step == "bias":
+            out = out + next(rest).reshape(1, -1, *[1] * (out.ndim - 2))
+        elif step == "add":
+            out = out + next(rest)
+        else:
+            out = np.clip(out, 0, 6 if step == "relu6" else None)
+    return out
 
 
 def _windows(w: Conv2d | DepthwiseConv2d | GroupConv2d, data: Array) -> Array:

@@ -14,6 +14,7 @@ from raydgp.kernels.llvm_conv2d import PackedConv2d
 from raydgp.kernels.llvm_dense import PackedDense
 from raydgp.kernels.llvm_depthwise import PackedDepthwiseConv2d
 from raydgp.kernels.plain import Given, Plain
+from raydgp.kernels.sketched import Sketched
 from raydgp.kernels.template import Template
 from raydgp.space import ConfigSpace
 
@@ -21,6 +22,7 @@ _TEMPLATES: dict[str, Any] = {  # each a `Template` for its own kind of workload
     "llvm.conv2d_nchwc.v1": PackedConv2d(),
     "llvm.depthwise_conv2d_nchwc.v1": PackedDepthwiseConv2d(),
     "llvm.dense_packed.v1": PackedDense(),
+    "llvm.sketched.v1": Sketched(),
     "tvm.plain.v1": Plain(),
     "tvm.given.v1": Given(),
     "cuda.conv2d_nchw.v1": DirectConv2d(),

@@ -24,6 +24,8 @@ class TaskEntry(BaseModel):
         group: key of the workloads that share a surrogate.
         default_index: the configuration that is measured first.
         untuned_s: seconds a call of the kernel that TVM makes without a schedule; None where it was not measured.
+        start_points: configurations that are measured right after the default, out of earlier experience.
+        settled: another run has searched this task: its best are measured again, not searched for.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,6 +38,8 @@ class TaskEntry(BaseModel):
     space_size: int
     default_index: int
     untuned_s: float | None = None
+    start_points: list[int] = []
+    settled: bool = False
 
 
 class RunManifest(BaseModel):
@@ -47,6 +51,7 @@ class RunManifest(BaseModel):
         device: where it measures: name, kind, cores or driver, threads.
         versions: of raydgp, tvm, and what else shapes the kernels.
         peak_gflops: the device's measured peak.
+        spent_s: seconds of tuning so far, where the budget is the whole model's.
         finished_unix_s: None while it runs, or when it was stopped.
     """
 
@@ -60,6 +65,7 @@ class RunManifest(BaseModel):
     git_commit: str | None = None
     created_unix_s: float
     peak_gflops: float | None = None
+    spent_s: float = 0.0
     finished_unix_s: float | None = None
 
     @classmethod

@@ -16,6 +16,8 @@ from raydgp.search.remembering import Remembering
 from raydgp.space import ConfigSpace, Indices
 from raydgp.surrogates.boosted import BoostedTrees, Loss
 
+_TABULATED = 1 << 16  # configurations of a space that is scored as a whole
+
 
 class Chameleon(Remembering):
     """Plans like AutoTVM, with a PPO agent for the annealing and fewer measurements to a plan.
@@ -87,10 +89,27 @@ class Chameleon(Remembering):
             self.loss, self.rounds, recall_at=self.plan_size, threads=self.threads, seed=int(self.rng.integers(2**31))
         )
         model.fit(self.space.features(self.told), self.gflops)
-        candidates = self._explored(lambda indices: model.predict(self.space.features(indices)))
+        candidates = self._explored(self._scores_of(model))
         if not len(candidates):
             return self.draw(self.plan_size)
         return representatives(self.space, candidates, self.fresh, self.knee, self.cluster_step, self.rng)
+
+    def _scores_of(self, model: BoostedTrees) -> Score:
+        """The cost model's score, 0 where a configuration is statically invalid, what a failure counts.
+
+        Of a small space every score at once, since walks ask for few at a time, again and again.
+        """
+
+        def score(indices: Indices) -> NDArray[np.float64]:
+            scores, valid = np.zeros(len(indices)), self.space.valid(indices)
+            if valid.any():
+                scores[valid] = model.predict(self.space.features(indices[valid]))
+            return scores
+
+        if self.space.size > _TABULATED:
+            return score
+        table = score(np.arange(self.space.size))
+        return lambda indices: table[indices]
 
     def _explored(self, score: Score) -> Indices:
         """The `plan_size` best configurations that the agents meet and that may be asked, best first."""
@@ -101,11 +120,11 @@ class Chameleon(Remembering):
         return best.ranked()
 
     def _walked(self, starts: Indices, score: Score, best: Best) -> Episodes:
-        """One episode from each start; a statically invalid configuration is worth 0, what a failure counts."""
+        """One episode from each start."""
         digits = self.space.digits(starts)
         alive = np.ones(len(starts), bool)
         movable = self.space.radix > 1  # knobs of one option, as in a thinned space, never change
-        best.add(starts, score(starts), self.fresh)
+        met, scores = [starts], [score(starts)]
         log: list[tuple[NDArray[Any], ...]] = []
         while alive.any() and len(log) < self.steps:
             states = digits / self.space.radix
@@ -115,12 +134,12 @@ class Chameleon(Remembering):
             digits = np.where(alive[:, None], moved, digits)
             rewards = np.zeros(len(starts))
             indices = self.space.from_digits(digits)
-            valid = alive & self.space.valid(indices)
-            if valid.any():
-                rewards[valid] = score(indices[valid])
-                best.add(indices[valid], rewards[valid], self.fresh)
+            rewards[alive] = score(indices[alive])
+            met.append(indices[alive])
+            scores.append(rewards[alive])
             log.append((states, actions, rewards, alive))
             alive = alive & ~still
+        best.add(np.concatenate(met), np.concatenate(scores), self.fresh)
         return Episodes(*(np.stack(column) for column in zip(*log, strict=True)))
 
     def state(self) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class DgpPlus(Pretrained):
         if self._scorer is None and self._trees is None:
             self.plan = self._cold_plan()
         if self.space.size > self.pool:
-            points, runs = self._seen(self.shortlisted)
+            points, runs = self._predicted(self.shortlisted)
             order = np.argsort(-points.mean * runs, kind="stable")
             self.shortlisted = np.sort(self.shortlisted[order[: self.shortlist]])
 
@@ -166,7 +166,22 @@ class DgpPlus(Pretrained):
         sample = self.space.features(self.space.sample(2000, np.random.default_rng(0)))
         return Encoding.fit(self.space.feature_names, sample, np.zeros(len(sample)))
 
+    @cached_property
+    def _kept(self) -> tuple[Points, NDArray[np.float64]]:
+        """Of the shortlist, which stays as it is: predicting it anew would be most of an ask's time."""
+        return self._predicted(self.shortlisted)
+
     def _seen(self, indices: Indices) -> tuple[Points, NDArray[np.float64]]:
+        """As `_predicted`, but what is on the shortlist is looked up."""
+        points, runs = self._kept
+        held = np.isin(indices, self.shortlisted)
+        at = np.searchsorted(self.shortlisted, indices[held])
+        new, new_runs = self._predicted(indices[~held])
+        order = np.argsort(np.concatenate([np.flatnonzero(held), np.flatnonzero(~held)]))
+        together = Points(*(np.concatenate([old[at], other])[order] for old, other in zip(points, new, strict=True)))
+        return together, np.concatenate([runs[at], new_runs])[order]
+
+    def _predicted(self, indices: Indices) -> tuple[Points, NDArray[np.float64]]:
         """Configurations with what is expected of them, and the deep GP's chance that they run: [k]."""
         features, n = self.space.features(indices), len(indices)
         mean, runs = np.full(n, 0.5), np.ones(n)
@@ -176,6 +191,10 @@ class DgpPlus(Pretrained):
             with self._computing():
                 mean, _, runs = self._scorer.moments(features)
         return Points(self._encoding.features(features).astype(float), mean), runs
+
+    def restore(self, state: dict[str, Any]) -> None:
+        super().restore(state)
+        self.__dict__.pop("_kept", None)  # of another shortlist
 
 
 def _first_distinct(rows: NDArray[np.int64], n: int) -> NDArray[np.int64]:

@@ -84,7 +84,7 @@ class Agent:
 
     def log_policy(self, states: Floats) -> Floats:
         """Log-probability of down, stay, up: float64[n, knobs] -> float64[n, knobs, 3]."""
-        return self._policy(self._w, states)[0]
+        return self._policy(self._w, states)[0].swapaxes(0, 1)
 
     def values(self, states: Floats) -> Floats:
         """Expected return: float64[n, knobs] -> float64[n]."""
@@ -97,11 +97,12 @@ class Agent:
 
     @staticmethod
     def _policy(w: dict[str, Floats], x: Floats) -> tuple[Floats, tuple[Floats, ...]]:
+        """Log-probabilities float64[knobs, n, 3], and the activations; heads come first, for batched products."""
         a = np.tanh(x @ w["p1"] + w["q1"])
         b = np.tanh(a @ w["p2"] + w["q2"])
-        c = np.tanh(_heads(b[:, None], w["h1"]) + w["g1"])
-        d = np.tanh(_heads(c, w["h2"]) + w["g2"])
-        logits = _heads(_SHARPNESS * d, w["h3"]) + w["g3"]
+        c = np.tanh(b @ w["h1"] + w["g1"][:, None])
+        d = np.tanh(c @ w["h2"] + w["g2"][:, None])
+        logits = _SHARPNESS * d @ w["h3"] + w["g3"][:, None]
         logits -= logits.max(axis=2, keepdims=True)
         return logits - np.log(np.exp(logits).sum(axis=2, keepdims=True)), (a, b, c, d)
 
@@ -141,29 +142,29 @@ class Agent:
         r the ratio of the probabilities of all knobs' actions together.
         """
         s, n, w = self.settings, len(x), self._w
-        out = np.zeros_like(self.weights)
+        out = np.empty_like(self.weights)  # every part is written
         g = self._views(out)
 
         log, (a, b, c, d) = self._policy(w, x)
         p = np.exp(log)
-        ratio = np.exp(chosen(log, actions) - old)
+        ratio = np.exp(chosen(log.swapaxes(0, 1), actions) - old)
         clipped = np.clip(ratio, 1 - s.clip, 1 + s.clip)
         surrogate = np.minimum(ratio * advantage, clipped * advantage)
         entropy = -(p * log).sum(axis=2)
         inside = ratio * advantage <= clipped * advantage
         by_log = np.where(inside, -ratio * advantage, 0.0) / n
-        by_logits = by_log[:, None, None] * (np.eye(3)[actions] - p)
+        by_logits = by_log[:, None] * (np.eye(3)[actions.T] - p)
         by_logits += s.entropy / entropy.size * p * (log + entropy[..., None])
 
-        g["h3"][...] = np.einsum("nki,nkj->kij", _SHARPNESS * d, by_logits)
-        g["g3"][...] = by_logits.sum(axis=0)
-        by_d = _SHARPNESS * np.einsum("nkj,kij->nki", by_logits, w["h3"]) * (1 - d**2)
-        g["h2"][...] = np.einsum("nki,nkj->kij", c, by_d)
-        g["g2"][...] = by_d.sum(axis=0)
-        by_c = np.einsum("nkj,kij->nki", by_d, w["h2"]) * (1 - c**2)
-        g["h1"][...] = np.einsum("ni,nkj->kij", b, by_c)
-        g["g1"][...] = by_c.sum(axis=0)
-        by_b = np.einsum("nkj,kij->ni", by_c, w["h1"]) * (1 - b**2)
+        g["h3"][...] = _SHARPNESS * d.swapaxes(1, 2) @ by_logits
+        g["g3"][...] = by_logits.sum(axis=1)
+        by_d = by_logits @ w["h3"].swapaxes(1, 2) * (_SHARPNESS * (1 - d**2))
+        g["h2"][...] = c.swapaxes(1, 2) @ by_d
+        g["g2"][...] = by_d.sum(axis=1)
+        by_c = by_d @ w["h2"].swapaxes(1, 2) * (1 - c**2)
+        g["h1"][...] = b.T @ by_c
+        g["g1"][...] = by_c.sum(axis=1)
+        by_b = (by_c @ w["h1"].swapaxes(1, 2)).sum(axis=0) * (1 - b**2)
         _dense(g, "p2", "q2", a, by_b)
         _dense(g, "p1", "q1", x, (by_b @ w["p2"].T) * (1 - a**2))
 
@@ -202,11 +203,6 @@ def advantages_of(rewards: Floats, values: Floats, alive: NDArray[np.bool_], dis
         value_ahead = np.where(alive[t], values[t], 0.0)
         out[t] = ahead
     return out
-
-
-def _heads(x: Floats, weights: Floats) -> Floats:
-    """A matrix a knob: float64[n, knobs or 1, i], float64[knobs, i, j] -> float64[n, knobs, j]."""
-    return np.matmul(x.swapaxes(0, 1), weights).swapaxes(0, 1)
 
 
 def _dense(g: dict[str, Floats], weight: str, bias: str, inputs: Floats, by_output: Floats) -> None:

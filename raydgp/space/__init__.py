@@ -5,14 +5,15 @@ from functools import lru_cache
 from typing import Any
 
 from raydgp.errors import InputError
-from raydgp.space import cuda, llvm
+from raydgp.space import cuda, llvm, sketched
 from raydgp.space.base import Columns, ConfigSpace, Indices
 from raydgp.space.knobs import Knob, choice, split
 from raydgp.workloads import Workload
+from raydgp.workloads.kernel import Kernel
 
 __all__ = ["Columns", "ConfigSpace", "Indices", "Knob", "choice", "config_space", "split"]
 
-_BY_TARGET = {"cuda": cuda.SPACES, "llvm": llvm.SPACES}
+_BY_TARGET = {"cuda": cuda.SPACES, "llvm": {**llvm.SPACES, Kernel: sketched.kernel_space}}
 
 
 def config_space(workload: Workload, target: str | Mapping[str, Any], algorithm: str = "direct") -> ConfigSpace:

@@ -99,6 +99,11 @@ class ConfigSpace:
             known[name] = known[name].only([label in kept for label in known[name].labels])
         return ConfigSpace(self.workload, self.target, self.template, list(known.values()), default, self._check)
 
+    def taken_for(self, workload: Workload) -> ConfigSpace:
+        """The same knobs, template and check for another workload."""
+        default = self.decode(self.default)
+        return ConfigSpace(workload, self.target, self.template, self.knobs, default, self._check)
+
     # --- index <-> knobs
 
     def digits(self, indices: ArrayLike) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from raydgp.space.base import Columns, ConfigSpace
 from raydgp.space.llvm import LANES
-from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d
+from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused
 
 _Vector = NDArray[np.float64]
 _THREADS = 2  # an even share among two threads is one among none, and the first that can be uneven
@@ -26,8 +26,9 @@ def described(space: ConfigSpace, indices: ArrayLike) -> tuple[list[str], NDArra
     """
     columns = space.columns(indices)
     n = len(next(iter(columns.values())))
-    derived = {"llvm": _llvm, "cuda": _cuda}[space.target](space.workload, columns)
-    added = {name: np.full(n, float(value)) for name, value in _shape(space.workload).items()} | derived
+    workload = space.workload.anchor if isinstance(space.workload, Fused) else space.workload
+    derived = {"llvm": _llvm, "cuda": _cuda}[space.target](workload, columns)
+    added = {name: np.full(n, float(value)) for name, value in _shape(workload).items()} | derived
     names = [*space.feature_names, *added]
     return names, np.column_stack([space.features(indices), *added.values()]).astype(np.float32)
 

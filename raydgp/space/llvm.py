@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from raydgp.errors import InputError
 from raydgp.space.base import Columns, ConfigSpace
 from raydgp.space.knobs import Knob, choice, divisors, split
-from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d
+from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused
 
 LANES = 16  # float32 in a 512-bit register
 _HALF = LANES // 2
@@ -153,7 +154,25 @@ def dense(workload: Dense) -> ConfigSpace:
     return ConfigSpace(workload, "llvm", "llvm.dense_packed.v1", knobs, default, check)
 
 
-SPACES: dict[type, Any] = {Conv2d: conv2d, DepthwiseConv2d: depthwise_conv2d, Dense: dense}
+def fused(workload: Fused) -> ConfigSpace:
+    """The anchor's space, with the channel blocks that the model's activations have."""
+    space: ConfigSpace = SPACES[type(workload.anchor)](workload.anchor)
+    blocks = {"tile_co": workload.block_out, "tile_c": workload.block_out}
+    if workload.block_in > 1:
+        blocks["tile_ci"] = workload.block_in
+    kept = {knob.name: _with_block(workload, knob, blocks[knob.name]) for knob in space.knobs if knob.name in blocks}
+    return space.restricted(kept).taken_for(workload)
+
+
+def _with_block(workload: Fused, knob: Knob, block: int) -> list[Any]:
+    """The options of a split of channels whose last two factors make a block."""
+    kept = [label for label in knob.labels if label[-2] * label[-1] == block]
+    if not kept:
+        raise InputError(f"no schedule template for {workload}: {knob.name} has no blocks of {block}")
+    return kept
+
+
+SPACES: dict[type, Any] = {Conv2d: conv2d, DepthwiseConv2d: depthwise_conv2d, Dense: dense, Fused: fused}
 
 
 def whole_vectors(channels: int) -> int:

@@ -1,11 +1,13 @@
-"""Surrogates in MLflow's model registry, and the records of finished runs out of its experiments."""
+"""Surrogates and deployed models in MLflow's model registry, and records of finished runs out of its experiments."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
@@ -17,17 +19,29 @@ from raydgp.tracking.reach import artifact_location, check
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table that it makes
 
 EXPERIMENT = "raydgp-surrogates"
-_FOLDER = "surrogate"  # of the run's artefacts
+_FOLDER = "model"  # of the run's artefacts
 _MAX_RUNS = 10_000
 
 
-def register(folder: Path, metrics: dict[str, float], tags: dict[str, str], uri: str, alias: str) -> str:
-    """Logs an artefact's folder as a run and makes it the newest version of a registered model named after it.
+def register(
+    folder: Path,
+    name: str,
+    metrics: dict[str, float],
+    tags: dict[str, str],
+    uri: str,
+    alias: str,
+    experiment: str = EXPERIMENT,
+    table: list[dict[str, Any]] | None = None,
+) -> str:
+    """Logs a folder as a run and makes it the newest version of a registered model.
 
     Args:
+        name: of the registered model.
         metrics: of the model, such as its held-out rank correlation.
         tags: of the version, such as group and target.
         alias: moved onto this version.
+        experiment: of the run.
+        table: rows to show with the run.
 
     Returns:
         `models:/<name>@<alias>`.
@@ -36,19 +50,20 @@ def register(folder: Path, metrics: dict[str, float], tags: dict[str, str], uri:
         InputError: the server cannot be reached or refuses.
     """
     check(uri)
-    name = f"raydgp-{folder.name}"
     try:
         client = MlflowClient(tracking_uri=uri)
-        if experiment := client.get_experiment_by_name(EXPERIMENT):
-            experiment_id = experiment.experiment_id
+        if found := client.get_experiment_by_name(experiment):
+            experiment_id = found.experiment_id
         else:
-            experiment_id = client.create_experiment(EXPERIMENT, artifact_location(uri, EXPERIMENT))
+            experiment_id = client.create_experiment(experiment, artifact_location(uri, experiment))
         run_id = client.create_run(experiment_id, run_name=folder.name, tags=tags).info.run_id
         for key, value in metrics.items():
             client.log_metric(run_id, key, value)
         client.log_artifacts(run_id, str(folder), _FOLDER)
+        if table:
+            client.log_table(run_id, pd.DataFrame(table), "layers.json")
         if not client.search_registered_models(f"name = '{name}'"):
-            client.create_registered_model(name, description="Scores schedules; made by `raydgp pretrain`.")
+            client.create_registered_model(name, description="Made by raydgp.")
         source = f"{client.get_run(run_id).info.artifact_uri}/{_FOLDER}"
         version = client.create_model_version(name, source, run_id, tags=tags)
         client.set_registered_model_alias(name, alias, version.version)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import driver
 import fakes
+import numpy as np
 import psutil
 import pytest
 import ray
@@ -88,6 +89,25 @@ def test_a_finished_search_measures_nothing_again(whole: tuple[dict[str, LayerOu
     before = journal.read_bytes()
     assert search(journal) == outcomes
     assert journal.read_bytes() == before
+
+
+def test_a_search_goes_on_in_slices_as_in_one_piece(whole: tuple[dict[str, LayerOutcome], Path], journal: Path) -> None:
+    names = [layer.name for layer in driver.LAYERS]
+    with Cluster(driver.SETTINGS, journal, fakes.station()) as here:
+        for trials in (16, 40):  # whole batches, so that the strategy learns as often
+            outcomes = here.tune(driver.LAYERS, read(journal), dict.fromkeys(names, trials))
+    assert {outcome.task: outcome for outcome in outcomes} == whole[0]
+    assert measured(journal) == measured(whole[1])
+
+
+def test_given_points_come_right_after_the_default(session: None, journal: Path) -> None:
+    layer = driver.LAYERS[0]
+    space = config_space(layer.workload, "llvm")
+    points = [int(i) for i in space.sample_valid(3, np.random.default_rng(5)) if i != space.default]
+    with Cluster(driver.SETTINGS, journal, fakes.station()) as here:
+        here.tune([layer], (), {layer.name: 6}, {layer.name: points})
+    by_trial = measured(journal)[layer.name]
+    assert [by_trial[k] for k in range(1 + len(points))] == [space.default, *points]
 
 
 def start_driver(journal: Path, records: int) -> tuple[subprocess.Popen[bytes], list[psutil.Process]]:

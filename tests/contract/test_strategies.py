@@ -9,11 +9,18 @@ from raydgp import Conv2d, Dense, DepthwiseConv2d, config_space, search
 from raydgp.errors import InputError
 from raydgp.search import options
 from raydgp.space import ConfigSpace, choice
+from raydgp.workloads import Kernel
 
 RESNET_LAYER = Conv2d(n=1, ci=128, h=28, w=28, co=128, kh=3, kw=3, stride=(1, 1), padding=(1, 1))
 LARGE = config_space(RESNET_LAYER, "cuda")
 MEDIUM = config_space(DepthwiseConv2d(n=1, ci=8, h=8, w=8, kh=3, kw=3), "cuda")
 TINY = config_space(Dense(n=1, k=64, m=64), "cuda")
+_TILE = {"name": "tile", "tile": 64, "parts": 3, "widest": 16}
+_SKETCHES = [
+    {"trace": [[], [[0, [4, 1, 16]], [1, 0]]], "knobs": [_TILE, {"name": "unroll", "choice": [0, 16, 64]}]},
+    {"trace": [[], [[0, [4, 1, 16]], [1, -1]]], "knobs": [_TILE, {"name": "place", "place": [-2, -1, 3]}]},
+]
+SKETCHED = config_space(Kernel(name="pool", code="", sketches=json.dumps(_SKETCHES), operations=10**6), "llvm")
 NAMES = search.names()
 
 # Settings that keep the suite fast; every strategy must also live with plans shorter and longer than a batch.
@@ -62,7 +69,7 @@ def same(one, other):
 
 @pytest.mark.parametrize("name", NAMES)
 class TestEveryStrategy:
-    @pytest.mark.parametrize("space", [LARGE, MEDIUM, TINY], ids=["large", "medium", "tiny"])
+    @pytest.mark.parametrize("space", [LARGE, MEDIUM, TINY, SKETCHED], ids=["large", "medium", "tiny", "sketched"])
     def test_proposals_are_new_valid_and_of_the_space(self, name, space):
         asked = drive(make(name, space), 8, gflops=half_fail)
         everything = np.concatenate(asked)

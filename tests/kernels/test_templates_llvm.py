@@ -9,6 +9,7 @@ from raydgp.errors import InputError
 from raydgp.kernels.reference import random_inputs, reference
 from raydgp.kernels.registry import template_for, template_named
 from raydgp.kernels.target import host_target, to_tvm
+from raydgp.workloads import Fused
 
 SAME = {"kh": 3, "kw": 3, "padding": (1, 1)}
 SHAPES = {
@@ -26,6 +27,22 @@ SHAPES = {
     "dense": Dense(n=16, k=64, m=96),
     "dense one row": Dense(n=1, k=128, m=1000),
     "dense primes": Dense(n=37, k=29, m=67),
+    "fused, plain data": Fused(
+        anchor=Conv2d(n=2, ci=3, h=15, w=13, co=32, stride=(2, 2), **SAME), epilogue=("bias", "relu"), block_out=32
+    ),
+    "fused with residual": Fused(
+        anchor=Conv2d(n=1, ci=64, h=9, w=7, co=48, **SAME),
+        epilogue=("bias", "add", "relu"),
+        block_in=32,
+        block_out=16,
+    ),
+    "fused, blocks not full": Fused(
+        anchor=Conv2d(n=1, ci=16, h=5, w=5, co=1000, kh=1, kw=1), epilogue=("bias",), block_in=16, block_out=16
+    ),
+    "fused depthwise": Fused(
+        anchor=DepthwiseConv2d(n=1, ci=64, h=9, w=9, **SAME), epilogue=("bias", "relu6"), block_in=32, block_out=32
+    ),
+    "fused dense": Fused(anchor=Dense(n=3, k=64, m=100), epilogue=("bias", "relu", "add")),
 }
 DRAWS = 10
 

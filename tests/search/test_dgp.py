@@ -195,6 +195,20 @@ def test_dgp_plus_ends_when_no_improvement_is_expected(artefacts):
     assert 2 * 8 <= sum(map(len, asked)) < 60
 
 
+def test_dgp_plus_predicts_its_shortlist_once(with_trees, monkeypatch):
+    strategy = make("dgp+", with_trees / "others")
+    strategy.ask(8)
+    counts, predict = [], strategy._predicted
+    monkeypatch.setattr(strategy, "_predicted", lambda indices: counts.append(len(indices)) or predict(indices))
+    mixed = np.concatenate([TARGET.sample_valid(20, np.random.default_rng(5)), strategy.shortlisted[[7, 3]]])
+    points, runs = strategy._seen(mixed)
+    assert sum(counts) <= 20
+    expected, expected_runs = predict(mixed)
+    np.testing.assert_allclose(points.x, expected.x)
+    np.testing.assert_allclose(points.mean, expected.mean, rtol=1e-6)
+    np.testing.assert_allclose(runs, expected_runs)
+
+
 def test_dgp_plus_learns_to_avoid_what_fails():
     strategy = search.create("dgp+", TARGET, preset="small")
     failing = lambda picks: TARGET.columns(picks)["unroll_explicit"][:, 0] == 1  # noqa: E731

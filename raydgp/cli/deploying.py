@@ -1,0 +1,32 @@
+"""`raydgp deploy`: from a run to a folder that runs with TVM alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from raydgp.cli.shared import as_json_option, out, progress, run_dir_of
+from raydgp.display import latency_table
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--out", "folder", type=click.Path(path_type=Path), help="Folder to write; deployed/RUN by default.")
+@click.option("--compare", default="", help="Measured beside it, by commas: torch, onnxruntime, untuned.")
+@click.option("--runs", default=600, type=click.IntRange(3), help="Timed calls of each; 600 by default.")
+@as_json_option
+def deploy(run: Path, folder: Path | None, compare: str, runs: int, as_json: bool) -> None:
+    """Compiles the model of RUN with the best configurations found, measures it and writes what runs it."""
+    from raydgp.ship import ship
+
+    rivals = [name.strip() for name in compare.split(",") if name.strip()]
+    shipped = ship(run_dir_of(run), folder, rivals, runs, progress)
+    if as_json:
+        click.echo(json.dumps(shipped.manifest))
+        return
+    out.print(latency_table(shipped.latencies))
+    out.print(f"Results: {shipped.folder}  (try it: python {shipped.folder}/example.py)", soft_wrap=True)
+    for note in shipped.notes:
+        out.print(note, soft_wrap=True)

@@ -1,0 +1,115 @@
+"""A deployed model: a folder that runs with TVM alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tvm
+from numpy.typing import NDArray
+from tvm import relax
+
+from raydgp.errors import InputError
+from raydgp.kernels.build import link
+from raydgp.records.manifest import write_atomically
+
+Array = NDArray[Any]
+
+LIBRARY, PARAMETERS, SAMPLE, MANIFEST, EXAMPLE = (
+    "model.so",
+    "parameters.npz",
+    "sample.npz",
+    "manifest.json",
+    "example.py",
+)
+_EXAMPLE = '''"""Runs the model of this folder with TVM alone: pip install {requirements}"""
+import os
+from pathlib import Path
+
+os.environ.setdefault("TVM_NUM_THREADS", "{threads}")  # TVM takes half of the processors by itself
+import numpy as np
+import tvm
+from tvm import relax
+
+here = Path(__file__).parent
+model = relax.VirtualMachine(tvm.runtime.load_module(str(here / "{library}")), tvm.cpu())
+parameters, sample = np.load(here / "{parameters}"), np.load(here / "{sample}")
+inputs = [sample[name] for name in sample.files if name.startswith("input")]
+out = model["main"](*[tvm.runtime.tensor(a) for a in [*inputs, *(parameters[name] for name in parameters.files)]])
+out = [out] if isinstance(out, tvm.runtime.Tensor) else list(out)
+for k, array in enumerate(out):
+    print(array.shape, "largest error:", np.abs(array.numpy() - sample[f"output{{k}}"]).max())
+'''
+
+
+def write(
+    folder: Path,
+    executable: Any,
+    parameters: Sequence[Array],
+    inputs: Sequence[Array],
+    expected: Sequence[Array],
+    manifest: dict[str, Any],
+) -> None:
+    """Writes the library, its parameters, a sample with the right answer, the manifest and an example.
+
+    Args:
+        manifest: JSON-able; its `versions` and `threads` go into the example.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    executable.export_library(str(folder / LIBRARY), fcompile=link)
+    np.savez(folder / PARAMETERS, **{f"p{k}": array for k, array in enumerate(parameters)})  # type: ignore[arg-type]
+    sample = {f"input{k}": a for k, a in enumerate(inputs)} | {f"output{k}": a for k, a in enumerate(expected)}
+    np.savez(folder / SAMPLE, **sample)  # type: ignore[arg-type]
+    requirements = f"apache-tvm=={manifest['versions']['tvm']} apache-tvm-ffi==0.1.14.post1 numpy"
+    names = {"library": LIBRARY, "parameters": PARAMETERS, "sample": SAMPLE, "threads": manifest["threads"]}
+    write_atomically(folder / EXAMPLE, _EXAMPLE.format(requirements=requirements, **names))
+    write_manifest(folder, manifest)
+
+
+def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
+    write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1))
+
+
+class Deployed:
+    """A model loaded from its folder.
+
+    Raises:
+        InputError: the folder is no deployed model, or a part of it is missing or damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self.manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+            with np.load(folder / PARAMETERS, allow_pickle=False) as file:
+                self._parameters = [tvm.runtime.tensor(file[name]) for name in file.files]
+            with np.load(folder / SAMPLE, allow_pickle=False) as file:
+                sample = {name: file[name] for name in file.files}
+            library = tvm.runtime.load_module(str((folder / LIBRARY).resolve()))
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise InputError(f"{folder} is no deployed model ({reason}); make it with `raydgp deploy RUN`") from None
+        self._main = relax.VirtualMachine(library, tvm.cpu())["main"]
+        self.inputs = tuple(sample[name] for name in sample if name.startswith("input"))
+        self.expected = tuple(sample[name] for name in sample if name.startswith("output"))
+
+    def prepare(self, inputs: Sequence[Array]) -> list[Any]:
+        """The arguments of `call` for some inputs."""
+        return [*(tvm.runtime.tensor(np.ascontiguousarray(array)) for array in inputs), *self._parameters]
+
+    def call(self, arguments: Sequence[Any]) -> Any:
+        """Runs the model on what `prepare` gave."""
+        return self._main(*arguments)
+
+    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
+        """The outputs, flat."""
+        return arrays(self.call(self.prepare(inputs)))
+
+
+def arrays(out: Any) -> tuple[Array, ...]:
+    """A virtual machine's result as numpy arrays, flat."""
+    if isinstance(out, tvm.runtime.Tensor):
+        return (out.numpy(),)
+    return tuple(array for part in out for array in arrays(part))

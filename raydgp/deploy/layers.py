@@ -1,0 +1,175 @@
+"""Which calls of a Relax function make a layer: an anchor with constant weights, and what follows it elementwise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+import tvm
+from numpy.typing import NDArray
+from tvm import relax
+
+from raydgp.errors import InputError
+from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d
+
+Array = NDArray[np.float32]
+
+
+@dataclass(eq=False)
+class Layer:
+    """One layer in logical layouts.
+
+    Attributes:
+        anchor: its operator.
+        data: what it reads.
+        weight: constant, in the anchor's layout.
+        steps: of its epilogue.
+        arrays: of the steps that take one: a bias as an array [co], a residual as a variable.
+        calls: variables of the calls that it replaces; its output stands for the last one.
+    """
+
+    anchor: Conv2d | DepthwiseConv2d | Dense
+    data: relax.Var
+    weight: Array
+    calls: list[relax.Var]
+    steps: list[str] = field(default_factory=list)
+    arrays: list[Array | relax.Var] = field(default_factory=list)
+
+    @property
+    def output(self) -> relax.Var:
+        return self.calls[-1]
+
+
+def find_layers(bindings: Sequence[relax.VarBinding], outputs: set[relax.Var]) -> list[Layer]:
+    """The layers of a dataflow block, in the order of their outputs.
+
+    Args:
+        outputs: variables used after the block.
+    """
+    uses = Counter(var for binding in bindings for var in variables(binding.value))
+    users = {var: binding for binding in bindings for var in variables(binding.value)}
+    place = {binding.var: k for k, binding in enumerate(bindings)}
+    taken: set[relax.Var] = set()
+    layers = []
+    for binding in reversed(bindings):  # a residual is added by the later one of the layers that make its two sides
+        layer = _anchored(binding)
+        if layer is None:
+            continue
+        while uses[layer.output] == 1 and layer.output not in outputs:
+            user = users[layer.output]
+            if user.var in taken or not _take(layer, user):
+                break
+            layer.calls.append(user.var)
+        taken.update(layer.calls)
+        layers.append(layer)
+    return sorted(layers, key=lambda layer: place[layer.output])
+
+
+def variables(value: Any) -> Iterator[relax.Var]:
+    """The variables that a bound value reads, each as often as it does."""
+    if isinstance(value, relax.Var):
+        yield value
+    elif isinstance(value, relax.Call):
+        for argument in value.args:
+            yield from variables(argument)
+    elif isinstance(value, relax.Tuple):
+        for part in value.fields:
+            yield from variables(part)
+    elif isinstance(value, relax.TupleGetItem):
+        yield from variables(value.tuple_value)
+
+
+def constant(value: Any) -> Array | None:
+    """A constant's array; None for anything else."""
+    return value.value.numpy() if isinstance(value, tvm.ir.GenericConst) else None
+
+
+def shape_of(value: Any) -> tuple[int, ...]:
+    """A tensor's static shape.
+
+    Raises:
+        InputError: it is not static.
+    """
+    try:
+        return tuple(int(extent) for extent in value.ty.shape)
+    except (TypeError, AttributeError):
+        raise InputError(
+            f"the model has a tensor of no fixed shape ({value.ty}); export it with fixed shapes"
+        ) from None
+
+
+def operator(value: Any) -> str:
+    """The name of the operator called, as `nn.conv2d`; empty for anything else."""
+    is_operator = isinstance(value, relax.Call) and isinstance(value.op, tvm.ir.Op)
+    return value.op.name.removeprefix("relax.") if is_operator else ""
+
+
+def _anchored(binding: relax.VarBinding) -> Layer | None:
+    """A layer of the anchor alone; None where this is none that a template is for."""
+    call, name = binding.value, operator(binding.value)
+    if name not in ("nn.conv2d", "matmul") or not isinstance(call.args[0], relax.Var):
+        return None
+    data, weight = call.args[0], constant(call.args[1])
+    if weight is None or weight.dtype != np.float32 or binding.var.ty.dtype != "float32":
+        return None
+    if name == "nn.conv2d":
+        anchor = _convolution(call.attrs, shape_of(data), weight.shape)
+        return Layer(anchor, data, weight, [binding.var]) if anchor else None
+    if weight.ndim != 2 or len(shape_of(data)) < 2:
+        return None
+    k, m = weight.shape
+    return Layer(Dense(n=prod(shape_of(data)[:-1]), k=k, m=m), data, weight.T, [binding.var])
+
+
+def _convolution(attrs: Any, data: tuple[int, ...], weight: tuple[int, ...]) -> Conv2d | DepthwiseConv2d | None:
+    top, left, bottom, right = (int(p) for p in attrs.padding)
+    groups = int(attrs.groups)
+    plain = attrs.data_layout == "NCHW" and attrs.kernel_layout == "OIHW" and attrs.out_layout == "NCHW"
+    if not plain or (top, left) != (bottom, right):
+        return None
+    n, ci, h, w = data
+    pairs = {key: tuple(int(v) for v in getattr(attrs, key)) for key in ("strides", "dilation")}
+    geometry: Any = {"stride": pairs["strides"], "dilation": pairs["dilation"], "padding": (top, left)}
+    geometry |= {"n": n, "ci": ci, "h": h, "w": w, "kh": weight[2], "kw": weight[3]}
+    if groups == 1:
+        return Conv2d(co=weight[0], **geometry)
+    return DepthwiseConv2d(**geometry) if groups == ci == weight[0] else None
+
+
+def _take(layer: Layer, binding: relax.VarBinding) -> bool:
+    """Whether a call becomes the layer's next step."""
+    call, name = binding.value, operator(binding.value)
+    if name == "nn.relu":
+        layer.steps.append("relu")
+    elif name == "clip" and [getattr(bound, "value", None) for bound in call.args[1:]] == [0, 6]:
+        layer.steps.append("relu6")
+    elif name == "add":
+        other = call.args[1] if call.args[0].same_as(layer.output) else call.args[0]
+        bias = _bias(layer, constant(other))
+        if bias is not None:
+            layer.steps.append("bias")
+            layer.arrays.append(bias)
+        elif isinstance(other, relax.Var) and shape_of(other) == shape_of(layer.output):
+            layer.steps.append("add")
+            layer.arrays.append(other)
+        else:
+            return False
+    else:
+        return False
+    return True
+
+
+def _bias(layer: Layer, array: Array | None) -> Array | None:
+    """A constant added as one value a channel, as [co]; None for anything else."""
+    shape = shape_of(layer.output)
+    channel = len(shape) - 1 if isinstance(layer.anchor, Dense) else 1
+    if array is None or array.size != shape[channel]:
+        return None
+    wanted = [1] * len(shape)
+    wanted[channel] = shape[channel]
+    aligned = array.reshape((1,) * (len(shape) - array.ndim) + array.shape)
+    return array.reshape(-1) if list(aligned.shape) == wanted else None

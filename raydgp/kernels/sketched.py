@@ -1,0 +1,55 @@
+"""Template of an imported model's kernels: one of a kernel's own schedules, with the decisions of the knobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tvm
+from tvm.s_tir import Schedule, Trace
+from tvm.s_tir.meta_schedule import postproc
+
+from raydgp.errors import RaydgpError
+from raydgp.kernels.kernel_code import arrays, decode
+from raydgp.kernels.sketch_rules import PARALLEL, SERIAL
+from raydgp.kernels.template import Array
+from raydgp.space.sketched import decided
+from raydgp.workloads.kernel import Kernel
+
+
+class Sketched:
+    """Arrays as the function has them, the output last."""
+
+    def schedule(self, workload: Kernel, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
+        return schedule(workload, knobs).mod
+
+    def pack(self, workload: Kernel, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
+        return list(inputs)
+
+    def out_shape(self, workload: Kernel, knobs: dict[str, Any]) -> tuple[int, ...]:
+        return arrays(decode(workload))[-1][0]
+
+    def unpack(self, workload: Kernel, knobs: dict[str, Any], out: Array) -> Array:
+        return out
+
+
+def schedule(workload: Kernel, knobs: dict[str, Any]) -> Schedule:
+    """The function scheduled, with the trace of how, as TVM's MetaSchedule would have done it.
+
+    Raises:
+        InputError: the workload cannot be read.
+        RaydgpError: the schedule has a loop of unknown length, or what it annotates cannot be done.
+    """
+    sch = Schedule(decode(workload), debug_mask=0, error_render_level="none")
+    Trace.apply_json_to_schedule(decided(workload, knobs), sch)
+    sch.enter_postproc()
+    root = sch.get_sblock("root")
+    if int(sch.get(root).annotations.get(PARALLEL, 0)) == SERIAL:
+        sch.unannotate(root, PARALLEL)
+    for step in (
+        postproc.DisallowDynamicLoop(),
+        postproc.RewriteParallelVectorizeUnroll(),
+        postproc.RewriteReductionBlock(),
+    ):
+        if not step.apply(sch):
+            raise RaydgpError(f"{workload}: {type(step).__name__} of MetaSchedule refuses this schedule")
+    return sch

@@ -1,0 +1,147 @@
+"""A finished run made into a deployed model: the best configurations, compiled, measured as a whole, written down."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from raydgp import tune
+from raydgp.deploy import folder as folders
+from raydgp.deploy.contender import TORCH
+from raydgp.deploy.importing import load
+from raydgp.deploy.latency import Latency, measure
+from raydgp.deploy.lowering import compile_model, lower
+from raydgp.errors import InputError
+from raydgp.kernels.registry import template_for
+from raydgp.records import RunManifest
+from raydgp.settings import TuneSettings
+from raydgp.space import config_space
+from raydgp.study.summary import TaskSummary
+from raydgp.tracking import registry
+from raydgp.workloads import Workload
+
+RIVALS = ("torch", "onnxruntime", "untuned")
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A deployed model.
+
+    Attributes:
+        folder: where it is.
+        manifest: what its manifest says.
+        latencies: by way to run the model; a line on what went wrong where there is none.
+        notes: where else it is.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    latencies: dict[str, Latency | str]
+    notes: list[str] = field(default_factory=list)
+
+
+def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, console: Console) -> Shipped:
+    """Compiles and measures the model of a run with the best that it has found.
+
+    Args:
+        out: the folder to write; `deployed/<run>` by default.
+        rivals: of `RIVALS`, measured in turns with it.
+        runs: timed calls of each.
+
+    Raises:
+        InputError: no run of a whole model, the model has changed since, or an unknown rival.
+    """
+    outcome = tune.read(run_dir)
+    settings = outcome.manifest.tune_settings()
+    if not settings.is_imported:
+        raise InputError(f"{run_dir} tuned a table of layers, not a model; tune one with `raydgp tune MODEL`")
+    unknown = [rival for rival in rivals if rival not in RIVALS]
+    if unknown:
+        raise InputError(f"unknown rival {unknown[0]!r}; known are {', '.join(RIVALS)}")
+    found = {task.workload: task for task in outcome.summary.tasks.values()}
+    console.print(f"{settings.model}: importing and compiling ...")
+    model, target = load(settings.model), outcome.manifest.target
+    out = out or Path("deployed") / run_dir.resolve().name
+
+    def write(folder: Path, indices: Mapping[Workload, int]) -> dict[str, Any]:
+        """Compiles with configurations by workload, the default's for others, and writes the folder."""
+
+        def knobs(workload: Workload) -> dict[str, Any]:
+            space = config_space(workload, target)
+            return space.decode(indices.get(workload, space.default))
+
+        def scheduled(workload: Workload) -> Any:
+            template = template_for(config_space(workload, target))
+            return template.schedule(workload, knobs(workload), target)["main"]
+
+        lowered = lower(model.module, target, knobs)
+        strange = [task.workload for task in lowered.tasks if task.workload not in found]
+        if strange:
+            raise InputError(f"{settings.model} is not what {run_dir} tuned: {strange[0]} is new; tune it again")
+        executable = compile_model(lowered, target, scheduled)
+        manifest = _manifest(outcome.manifest, model.digest, [found[task.workload] for task in lowered.tasks])
+        folders.write(folder, executable, lowered.parameters, model.inputs, model.expected, manifest)
+        return manifest
+
+    with tempfile.TemporaryDirectory(prefix="raydgp-defaults-") as before:
+        write(Path(before), {})
+        manifest = write(out, {workload: task.best.index for workload, task in found.items() if task.best})
+        ways = {"raydgp": ("raydgp", str(out)), "defaults": ("raydgp", before)}
+        for rival in rivals:
+            names = TORCH if rival == "torch" else (rival,)
+            ways |= {name: (name, settings.model) for name in names}
+        with Progress(console=console, transient=True) as bars:
+            bar = {name: bars.add_task(name, total=runs) for name in ways}
+            latencies = measure(ways, runs, manifest["threads"], lambda name, calls: bars.advance(bar[name], calls))
+    ours = latencies["raydgp"]
+    if not isinstance(ours, Latency):
+        raise InputError(f"{out} was written but does not run: {ours}")
+    rest = {name: latency.to_dict() if isinstance(latency, Latency) else latency for name, latency in latencies.items()}
+    manifest |= {"latency": rest.pop("raydgp"), "others": rest}
+    folders.write_manifest(out, manifest)
+    shipped = Shipped(out, manifest, latencies)
+    if settings.mlflow.enabled:
+        shipped.notes.append(f"MLflow: {_register(shipped, settings)}")
+    return shipped
+
+
+def _register(shipped: Shipped, settings: TuneSettings) -> str:
+    """The deployed folder as the newest version of the model in MLflow, latencies before and after as metrics."""
+    measured = {name: way for name, way in shipped.latencies.items() if isinstance(way, Latency)}
+    metrics = {f"{name.replace(' ', '_')}_median_ms": way.median_ms for name, way in measured.items()}
+    tags = {"model": settings.model, "digest": shipped.manifest["digest"], "device": shipped.manifest["device"]["name"]}
+    layers = [
+        {key: row[key] for key in ("task", "layer", "count", "default_gflops", "best_gflops", "best_latency_us")}
+        for row in shipped.manifest["layers"]
+    ]
+    return registry.register(
+        shipped.folder,
+        f"raydgp-{settings.model_name}-{settings.target}",
+        metrics,
+        tags,
+        settings.mlflow.uri,
+        "champion",
+        experiment=settings.experiment,
+        table=layers,
+    )
+
+
+def _manifest(run: RunManifest, digest: str, tasks: Sequence[TaskSummary]) -> dict[str, Any]:
+    return {
+        "model": run.settings["model"],
+        "digest": digest,
+        "target": run.target,
+        "device": run.device,
+        "threads": run.device["threads"],
+        "versions": run.versions,
+        "layers": [
+            {"layer": str(task.workload), "flops": task.workload.flops, **task.to_dict(run.peak_gflops)}
+            for task in tasks
+        ],
+    }

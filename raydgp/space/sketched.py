@@ -1,0 +1,117 @@
+"""Spaces of kernels without a template: the open decisions of the schedules that come with them.
+
+A workload's `sketches` are a JSON list. Each has a `trace` as TVM writes it down, [instructions, decisions], where the
+latter are [[number of the instruction, decision], ...], those of the default; and `knobs`, one for each decision, in
+the same order: a name, and one of `tile` (an extent, with the number of `parts` and the `widest` innermost one),
+`choice` (values; the decision is one's number) and `place` (numbers of loops around a block; -1 is outside of all of
+them, -2 is inlined).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raydgp.errors import InputError
+from raydgp.space.base import Columns, ConfigSpace
+from raydgp.space.knobs import Knob, choice, split
+from raydgp.workloads.kernel import Kernel
+
+TEMPLATE = "llvm.sketched.v1"
+Trace = list[Any]
+
+_INLINED = -2
+
+
+def kernel_space(workload: Kernel) -> ConfigSpace:
+    """Knobs: `sketch`, where there are several or nothing is open, and one for each decision that is open in any.
+
+    Decisions of one name with the same options are one knob of all sketches. A configuration is valid if the knobs
+    that its sketch does not have are at their first option: so no schedule is there twice.
+
+    Raises:
+        InputError: the sketches cannot be read, or have too many configurations to number.
+    """
+    sketches = _read(workload)
+    several = len(sketches) > 1
+    knobs = {"sketch": choice("sketch", range(len(sketches)))} if several or not sketches[0]["knobs"] else {}
+    for sketch in sketches:
+        knobs |= {name: _knob(name, decision) for name, decision in sketch["knobs"].items()}
+    first = sketches[0]
+    default = {name: knob.labels[0] for name, knob in knobs.items()}
+    for (name, decision), (_, made) in zip(first["knobs"].items(), first["trace"][1], strict=True):
+        default[name] = _label(decision, made)
+
+    def check(columns: Columns) -> NDArray[np.bool_]:
+        chosen = columns["sketch"][:, 0]
+        good = np.ones(len(chosen), bool)
+        for name, knob in list(knobs.items())[1:]:
+            having = [number for number, sketch in enumerate(sketches) if name in sketch["knobs"]]
+            good &= np.isin(chosen, having) | (columns[name] == knob.values[0]).all(axis=1)
+        return good
+
+    return ConfigSpace(workload, "llvm", TEMPLATE, list(knobs.values()), default, check if several else None)
+
+
+def decided(workload: Kernel, knobs: Mapping[str, Any]) -> Trace:
+    """The trace of a configuration, with its decisions: TVM's JSON.
+
+    Raises:
+        InputError: the sketches cannot be read.
+    """
+    sketch = _read(workload)[knobs.get("sketch", 0)]
+    instructions, decisions = sketch["trace"]
+    made = [
+        [at, _decision(decision, knobs[name])]
+        for (at, _), (name, decision) in zip(decisions, sketch["knobs"].items(), strict=True)
+    ]
+    return [instructions, made]
+
+
+def _read(workload: Kernel) -> list[dict[str, Any]]:
+    """The sketches, with the knobs as a dictionary by the names that they have in the space."""
+    try:
+        sketches = json.loads(workload.sketches)
+        meanings: dict[str, Any] = {}
+        for number, sketch in enumerate(sketches):
+            named = {}
+            for decision in sketch["knobs"]:
+                name = decision.pop("name")
+                shared = meanings.setdefault(name, decision) == decision
+                named[name if shared else f"{name}_of_{number}"] = decision
+            sketch["knobs"] = named
+            if len(named) != len(sketch["trace"][1]):
+                raise ValueError("there must be one knob for each decision")
+        if not sketches:
+            raise ValueError("there are none")
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise InputError(f"{workload}: its sketches cannot be read: {error}") from None
+    return list(sketches)
+
+
+def _knob(name: str, decision: dict[str, Any]) -> Knob:
+    if "tile" in decision:
+        widest = decision["widest"]
+        return split(name, decision["tile"], decision["parts"], lambda factors: factors[:, -1] <= widest)
+    if "choice" in decision:
+        return choice(name, decision["choice"])
+    places = decision["place"]
+    return Knob(name, np.array(places, np.int64)[:, None] - _INLINED, tuple(places))  # models take logarithms
+
+
+def _label(decision: dict[str, Any], made: Any) -> Any:
+    """What the knob calls a decision of the trace."""
+    if "choice" in decision:
+        return decision["choice"][made]
+    return tuple(made) if isinstance(made, list) else made
+
+
+def _decision(decision: dict[str, Any], label: Any) -> Any:
+    """Inverse of `_label`."""
+    if "choice" in decision:
+        return decision["choice"].index(label)
+    return list(label) if isinstance(label, tuple) else label

@@ -1,0 +1,44 @@
+"""What a run is to tune, with everything checked that needs no machine."""
+
+from __future__ import annotations
+
+from raydgp import search
+from raydgp.errors import InputError, nearest
+from raydgp.settings import TuneSettings
+from raydgp.space import config_space
+from raydgp.workloads import zoo
+
+
+def plan(settings: TuneSettings) -> list[zoo.Task]:
+    """The layer tasks that the settings ask for: of the papers' table of a network, or of a model that is imported.
+
+    Raises:
+        InputError: unknown model, task, strategy or option of it, or a model that cannot be imported.
+    """
+    tasks = _imported(settings) if settings.is_imported else zoo.tasks(settings.model)
+    if settings.tasks is not None:
+        by_name = {task.name: task for task in tasks}
+        for name in settings.tasks:
+            if name not in by_name:
+                raise InputError(f"{settings.model} has no task {name!r}{nearest(name, by_name)}")
+        tasks = [by_name[name] for name in dict.fromkeys(settings.tasks)]
+    if not tasks:
+        raise InputError("tasks: name at least one, or leave the key out to tune all of them")
+    strategy_of(settings, tasks[0])
+    return tasks
+
+
+def strategy_of(settings: TuneSettings, task: zoo.Task) -> search.Strategy:
+    """The strategy that searches a task, not yet asked."""
+    options = search.with_models(settings.strategy, settings.options, settings.models_dir)
+    return search.create(settings.strategy, config_space(task.workload, settings.target), settings.seed, **options)
+
+
+def _imported(settings: TuneSettings) -> list[zoo.Task]:
+    if settings.target != "llvm":
+        raise InputError(f"model {settings.model}: whole models are tuned for target llvm; for cuda, name a network")
+    from raydgp.deploy.importing import load  # loads torch and TVM
+    from raydgp.deploy.lowering import lower
+    from raydgp.kernels.target import host_target
+
+    return lower(load(settings.model).module, host_target(settings.target)).tasks

@@ -1,0 +1,87 @@
+"""Searches a model's layers in rounds: each gives the next measurements to the layers with the most to gain."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from raydgp.records import Record
+from raydgp.records.history import first
+from raydgp.records.journal import scan
+from raydgp.records.manifest import JOURNAL_NAME, RunManifest
+from raydgp.search.allocation import Progress, next_slices
+from raydgp.settings import TuneSettings
+from raydgp.space import config_space
+from raydgp.tune.experience import Experience, kinship
+from raydgp.workloads import zoo
+
+if TYPE_CHECKING:
+    from raydgp.cluster import Cluster
+
+FLOOR = 16  # measurements that every layer gets
+_SLICE = 32
+_AT_A_TIME = 4  # layers a round: those in flight stay busy while one of them ends
+
+
+def tune_by_gain(
+    cluster: Cluster, settings: TuneSettings, tasks: Sequence[zoo.Task], manifest: RunManifest, so_far: list[Record]
+) -> RunManifest:
+    """Searches until the budget is spent or nothing more is to be gained.
+
+    The floor comes first: of layers that are kin the first, then the others, which start from what it has found.
+
+    Returns:
+        The manifest with where the searches started and the seconds spent; it is saved after every round.
+    """
+    experience = Experience(settings, cluster.target, cluster.device)
+    records = list(so_far)
+    while names := _next(settings, tasks, manifest, records):
+        began = time.monotonic()
+        manifest = experience.with_start_points(manifest, [task for task in tasks if task.name in names], records)
+        manifest.save(settings.run_dir)
+        points = {entry.name: entry.start_points for entry in manifest.tasks}
+        cluster.tune([task for task in tasks if task.name in names], records, names, points)
+        records = first(scan(settings.run_dir / JOURNAL_NAME).records)
+        manifest = manifest.model_copy(update={"spent_s": manifest.spent_s + time.monotonic() - began})
+        manifest.save(settings.run_dir)
+    return manifest
+
+
+def _next(
+    settings: TuneSettings, tasks: Sequence[zoo.Task], manifest: RunManifest, records: Sequence[Record]
+) -> dict[str, int]:
+    """Layers of the next round, name -> measurements that it is to have afterwards; none at the end."""
+    progress = _progress(settings, tasks, manifest, records)
+    measured = {name: len(layer.best_s) for name, layer in progress.items()}
+    if settings.minutes is not None and manifest.spent_s >= 60 * settings.minutes:
+        return {}
+    below = [task for task in tasks if measured[task.name] < FLOOR and progress[task.name].left]
+    if below:
+        kin: dict[object, zoo.Task] = {}
+        for task in below:
+            kin.setdefault(kinship(task.workload), task)
+        return {t.name: min(FLOOR, measured[t.name] + progress[t.name].left) for t in kin.values()}
+    if settings.most_trials is None:
+        slices = next_slices(progress, _SLICE, _AT_A_TIME)
+    else:
+        left = settings.most_trials * len(tasks) - sum(measured.values())
+        slices = next_slices(progress, _SLICE, _AT_A_TIME, left)
+    return {name: measured[name] + more for name, more in slices.items()}
+
+
+def _progress(
+    settings: TuneSettings, tasks: Sequence[zoo.Task], manifest: RunManifest, records: Sequence[Record]
+) -> dict[str, Progress]:
+    times: defaultdict[str, list[float]] = defaultdict(list)
+    for record in records:
+        times[record.context.task].append(record.measurement.median_s)
+    settled = {entry.name for entry in manifest.tasks if entry.settled}
+    out = {}
+    for task in tasks:
+        best_s = tuple(accumulate(times[task.name], min))
+        most = FLOOR if task.name in settled else config_space(task.workload, settings.target).size
+        out[task.name] = Progress(task.count, best_s, max(0, most - len(best_s)))
+    return out

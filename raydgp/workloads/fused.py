@@ -1,0 +1,64 @@
+"""A layer with what a model does to its output right after, as one kernel on channel-blocked arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from raydgp.errors import InputError
+from raydgp.workloads.ops import Conv2d, Dense, DepthwiseConv2d, Workload
+
+WITH_ARRAY = ("bias", "add")  # steps that take an array of their own
+STEPS = (*WITH_ARRAY, "relu", "relu6")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fused(Workload):
+    """An anchor operator, then elementwise steps.
+
+    Arrays, in this order: data, weight, one for each step in `WITH_ARRAY`: `bias` [co], `add` of the output's shape.
+    Logical layouts are the anchor's. In memory, an activation of c channels with block b is [n, ceil(c / b), h, w, b],
+    zeros where there is no channel; with block 1 it is plain [n, c, h, w]. Dense has plain [n, k] and [n, m].
+
+    Attributes:
+        anchor: the operator that a schedule template is for.
+        epilogue: steps, in order, out of `STEPS`.
+        block_in, block_out: channel blocks of the data and of the output; what is added has the output's.
+    """
+
+    op: ClassVar[str] = "fused"
+    anchor: Conv2d | DepthwiseConv2d | Dense
+    epilogue: tuple[str, ...] = ()
+    block_in: int = 1
+    block_out: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.anchor, Conv2d | DepthwiseConv2d | Dense):
+            raise InputError(f"fused: the anchor must be a conv2d, a depthwise_conv2d or a dense, not {self.anchor!r}")
+        object.__setattr__(self, "epilogue", tuple(self.epilogue))
+        strange = [step for step in self.epilogue if step not in STEPS]
+        if strange:
+            raise InputError(f"fused: unknown step {strange[0]!r} in the epilogue; known are {', '.join(STEPS)}")
+
+    @property
+    def flops(self) -> int:
+        """Of the anchor: the same measure with and without an epilogue."""
+        return self.anchor.flops
+
+    @property
+    def group(self) -> str:
+        """The anchor's: what was learnt of it holds for both."""
+        return self.anchor.group
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "anchor": self.anchor.to_dict(), "epilogue": list(self.epilogue)}
+
+    def __str__(self) -> str:
+        return " + ".join([str(self.anchor), *self.epilogue])
+
+    @property
+    def channels(self) -> int:
+        """Output channels, or outputs of a dense layer."""
+        anchor = self.anchor
+        return anchor.co if isinstance(anchor, Conv2d) else anchor.m if isinstance(anchor, Dense) else anchor.ci

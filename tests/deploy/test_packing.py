@@ -1,0 +1,129 @@
+"""Blocked models: which calls make a layer, what stays blocked, and that the numbers stay torch's."""
+
+import numpy as np
+import pytest
+import torch
+import tvm
+from torch import nn
+from tvm import relax
+from tvm.relax.frontend.torch import from_exported_program
+
+from raydgp.deploy.folding import fold_batch_norms
+from raydgp.deploy.packing import pack
+from raydgp.errors import InputError
+from raydgp.kernels.target import host_target, to_tvm
+from raydgp.space import config_space
+from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused
+
+
+class Everything(nn.Module):
+    """What the networks have: residuals, depthwise, concatenation, pools, odd channel counts, two outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 32, 3, 2, 1)
+        self.left, self.right = nn.Conv2d(32, 32, 3, 1, 1), nn.Conv2d(32, 32, 1, bias=False)
+        self.deep = nn.Conv2d(32, 32, 3, 1, 1, groups=32)
+        self.narrow, self.wide = nn.Conv2d(32, 16, 1), nn.Conv2d(32, 48, 3, padding=1)
+        self.odd = nn.Conv2d(64, 30, 1)
+        self.after_odd = nn.Conv2d(30, 20, 3)
+        self.grouped = nn.Conv2d(20, 20, 1, groups=2)
+        self.dense, self.last = nn.Linear(20, 50), nn.Linear(50, 50)
+
+    def forward(self, x):
+        x = nn.functional.max_pool2d(torch.relu(self.first(x)), 3, 2, 1)
+        x = torch.relu(self.left(x) + self.right(x))
+        x = nn.functional.relu6(self.deep(x))
+        x = torch.cat([torch.relu(self.narrow(x)), torch.sigmoid(self.wide(x)) * 2], 1)
+        x = nn.functional.avg_pool2d(x, 2)
+        x = self.grouped(torch.tanh(self.after_odd(torch.sigmoid(self.odd(x)))))
+        y = torch.flatten(nn.functional.adaptive_avg_pool2d(x, 1), 1)
+        y = torch.relu(self.dense(y))
+        return x, self.last(y) + y
+
+
+@pytest.fixture(scope="module")
+def model():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return Everything().eval(), (torch.randn(2, 3, 32, 24),)
+
+
+def imported(module, inputs):
+    program = torch.export.export(module, inputs)
+    return fold_batch_norms(from_exported_program(program, keep_params_as_input=False, unwrap_unit_return_tuple=True))
+
+
+def outputs(packed, inputs):
+    target = to_tvm(host_target("llvm"))
+    with target:
+        module = relax.get_pipeline("zero")(packed.module)
+    main = relax.VirtualMachine(tvm.compile(module, target=target), tvm.cpu())["main"]
+    out = main(*(tvm.runtime.tensor(np.asarray(a)) for a in [*inputs, *packed.parameters]))
+    return [array.numpy() for array in out]
+
+
+def random_knobs(workload):
+    space = config_space(workload, "llvm")
+    return space.decode(int(space.sample_valid(1, np.random.default_rng(3))[0]))
+
+
+@pytest.mark.parametrize("knobs", [None, random_knobs], ids=["default", "random"])
+def test_the_numbers_are_torchs(model, knobs):
+    module, inputs = model
+    packed = pack(imported(*model), knobs)
+    with torch.no_grad():
+        expected = [array.numpy() for array in module(*inputs)]
+    for actual, wanted in zip(outputs(packed, inputs), expected, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_layers_take_what_follows_them(model):
+    layers = list(pack(imported(*model)).layers.values())
+    by_steps = {(layer.anchor.op, layer.epilogue) for layer in layers}
+    assert ("conv2d", ("bias", "relu")) in by_steps
+    assert ("conv2d", ("add", "relu")) in by_steps or ("conv2d", ("bias", "add", "relu")) in by_steps
+    assert ("depthwise_conv2d", ("bias", "relu6")) in by_steps
+    assert ("dense", ("bias", "relu")) in by_steps
+    assert ("dense", ("bias", "add")) in by_steps
+    assert sum(isinstance(layer.anchor, Conv2d) for layer in layers) == 7  # the grouped one has no template
+    assert sum(isinstance(layer.anchor, DepthwiseConv2d) for layer in layers) == 1
+    assert sum(isinstance(layer.anchor, Dense) for layer in layers) == 2
+
+
+def test_activations_stay_blocked_between_layers():
+    chain = nn.Sequential(
+        nn.Conv2d(3, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.Conv2d(64, 32, 1)
+    )
+    packed = pack(imported(chain.eval(), (torch.zeros(1, 3, 16, 16),)))
+    first, *rest = packed.layers.values()
+    assert first.block_in == 1  # the first layer reads the image as it is
+    assert all(layer.block_in == 32 == layer.block_out for layer in rest)
+    assert packed.module["main"].script().count("permute_dims") == 1  # at the very end
+
+
+def test_equal_layers_are_one_function():
+    twice = nn.Sequential(nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU())
+    packed = pack(imported(twice.eval(), (torch.zeros(1, 32, 8, 8),)))
+    assert packed.calls == {"layer0": 2}
+    assert packed.layers["layer0"] == Fused(
+        anchor=Conv2d(n=1, ci=32, h=8, w=8, co=32, kh=3, kw=3, padding=(1, 1)),
+        epilogue=("bias", "relu"),
+        block_in=32,
+        block_out=32,
+    )
+
+
+def test_control_flow_is_refused():
+    x = relax.Var("x", relax.TensorType((2, 2), "float32"))
+    builder = relax.BlockBuilder()
+    with builder.function("main", [x]):
+        with builder.dataflow():
+            first = builder.emit_output(relax.op.add(x, x))
+        second = builder.emit(relax.op.print(first, format="{}"))
+        with builder.dataflow():
+            out = builder.emit_output(relax.op.add(first, x))
+        builder.emit_func_output(out)
+    assert second is not None
+    with pytest.raises(InputError, match="control flow"):
+        pack(builder.finalize())

@@ -1,0 +1,85 @@
+"""A model's budget in rounds, with a cluster that measures by a formula."""
+
+from pathlib import Path
+
+import pytest
+
+from raydgp import config_space
+from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
+from raydgp.records.manifest import JOURNAL_NAME
+from raydgp.settings import TuneSettings
+from raydgp.tune.rounds import FLOOR, tune_by_gain
+from raydgp.workloads import Dense
+from raydgp.workloads.zoo import Task
+
+TASKS = [Task("often", Dense(n=1, k=64, m=64), 4), Task("once", Dense(n=1, k=64, m=128), 1)]
+
+
+class Cluster:
+    """Writes the records that a search by index would: each slightly faster than the one before."""
+
+    target, device = {"kind": "llvm"}, {"name": "this"}
+
+    def __init__(self, journal: Path) -> None:
+        self.journal, self.measured, self.rounds = journal, {task.name: 0 for task in TASKS}, []
+
+    def tune(self, tasks, records, trials, points):
+        self.rounds.append(dict(trials))
+        for task in tasks:
+            space = config_space(task.workload, "llvm")
+            context = Context(
+                task=task.name,
+                workload=task.workload.to_dict(),
+                target=self.target,
+                space_hash=space.hash,
+                strategy="random",
+                seed=0,
+                run="r",
+            )
+            wanted = range(self.measured[task.name], trials[task.name])
+            found = [Measurement(index=i, status=Status.OK, times_s=(1e-3 / (1 + i),)) for i in wanted]
+            with Journal(self.journal) as journal:
+                journal.append([Record(context=context, trial=m.index, knobs={}, measurement=m) for m in found])
+            self.measured[task.name] = trials[task.name]
+
+
+@pytest.fixture
+def tuned(tmp_path: Path):
+    def run(**options) -> Cluster:
+        settings = TuneSettings(model="zoo:resnet18", run="r", runs_dir=tmp_path, **options)
+        entries = [
+            TaskEntry(
+                name=task.name,
+                workload=task.workload.to_dict(),
+                count=task.count,
+                group="dense",
+                space_hash=config_space(task.workload, "llvm").hash,
+                space_size=1,
+                default_index=0,
+            )
+            for task in TASKS
+        ]
+        manifest = RunManifest(settings={}, tasks=entries, target={}, device={}, versions={}, created_unix_s=0.0)
+        cluster = Cluster(settings.run_dir / JOURNAL_NAME)
+        run.manifest = tune_by_gain(cluster, settings, TASKS, manifest, [])
+        return cluster
+
+    return run
+
+
+def test_every_layer_has_its_floor_and_the_budget_is_the_models(tuned):
+    cluster = tuned(trials=60)
+    assert cluster.rounds[0] == {"often": FLOOR, "once": FLOOR}
+    assert sum(cluster.measured.values()) == 120
+    assert cluster.measured["often"] > cluster.measured["once"] >= FLOOR
+
+
+def test_time_ends_it_too(tuned):
+    cluster = tuned(minutes=1e-9)
+    assert len(cluster.rounds) == 1  # the first round finds the time spent only afterwards
+    assert tuned.manifest.spent_s > 0
+
+
+def test_where_it_is_kept_is_saved(tuned, tmp_path: Path):
+    tuned(trials=20)
+    assert RunManifest.load(tmp_path / "r").spent_s > 0
