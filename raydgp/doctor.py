@@ -11,8 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from raydgp.errors import RaydgpError
+import numpy as np
+
+from raydgp.errors import InputError, RaydgpError
 from raydgp.kernels.cpus import own_cores
+from raydgp.records import Measurement
+from raydgp.settings import MeasureSettings
+from raydgp.space import config_space
+from raydgp.workloads import Conv2d
 
 
 @dataclass(frozen=True)
@@ -78,14 +84,33 @@ def _gpu() -> Finding:
     answer = subprocess.run(query, capture_output=True, text=True, timeout=30)
     if answer.returncode:
         return Finding("GPU", "absent", answer.stdout.strip() or answer.stderr.strip(), remedy)
-    return Finding("GPU", "ok", "; ".join(answer.stdout.strip().splitlines()))
+    seen = "; ".join(answer.stdout.strip().splitlines())
+    try:
+        ran = _run_on_gpu()
+    except RaydgpError as error:
+        return Finding("GPU", "absent", f"{seen}: {error}", "reinstall with `pip install -c requirements.lock`")
+    if not ran.ok:
+        return Finding("GPU", "absent", f"{seen}: a kernel gives {ran.status}: {ran.error}", "look at its driver")
+    return Finding("GPU", "ok", f"{seen}; a kernel ran in {1e6 * ran.median_s:.1f} us")
+
+
+def _run_on_gpu() -> Measurement:
+    """A small layer, built, checked and timed as in a search."""
+    from raydgp.kernels.target import host_target
+    from raydgp.measure.local import LocalMeasurer
+
+    space = config_space(Conv2d(n=1, ci=16, h=14, w=14, co=16, kh=3, kw=3, padding=(1, 1)), "cuda")
+    with LocalMeasurer(host_target("cuda"), MeasureSettings(), workers=1) as measurer:
+        return measurer.measure(space, np.array([space.default]))[0]
 
 
 def _cuda() -> Finding:
-    if not shutil.which("nvcc"):
-        return Finding("CUDA toolkit", "absent", "no nvcc on the PATH", "install the toolkit to build for target cuda")
-    answer = subprocess.run(["nvcc", "--version"], capture_output=True, text=True, timeout=30)
-    return Finding("CUDA toolkit", "ok", answer.stdout.strip().splitlines()[-1])
+    from raydgp.kernels.cuda_compiler import compiler_for
+
+    try:
+        return Finding("CUDA compiler", "ok", compiler_for("sm_80"))
+    except InputError as error:
+        return Finding("CUDA compiler", "absent", "neither NVRTC nor nvcc", f"only for target cuda: {error}")
 
 
 def _ray() -> Finding:

@@ -19,6 +19,11 @@ def raydgp(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 BAD = {
     "no model": (["tune"], "'model' is missing"),
     "unknown model": (["tune", "--model", "resnet19"], "did you mean 'resnet18'"),
+    "no such model file": (["tune", "absent.pt2"], "absent.pt2: no such file"),
+    "unknown network": (["tune", "resnet81"], "did you mean 'resnet18'"),
+    "a model and a table": (["tune", "resnet18", "--model", "resnet18"], "not both"),
+    "no time": (["tune", "resnet18", "--minutes", "0"], "'minutes'"),
+    "no run to deploy": (["deploy", "absent"], "absent"),
     "unknown task": (["tune", "--model", "resnet18", "--tasks", "rb1-conv9"], "did you mean 'rb1-conv1'"),
     "no tasks": (["tune", "--model", "resnet18", "--tasks", ""], "name at least one"),
     "unknown strategy": (["tune", "--model", "resnet18", "--strategy", "autotwm"], "did you mean 'autotvm'"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ import click
 from raydgp import doctor as doctor_checks
 from raydgp import settings as settings_module
 from raydgp.cli.deploying import deploy
-from raydgp.cli.shared import as_json_option, out, progress, run_dir_of
+from raydgp.cli.shared import as_json_option, out, progress, run_command, run_dir_of
 from raydgp.cli.studies import compare, history, pretrain
 from raydgp.display import findings_table, print_report
-from raydgp.errors import InputError, RaydgpError
+from raydgp.errors import InputError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -126,18 +125,4 @@ for command in (pretrain, history, compare, deploy):
 def main() -> None:
     """Entry point: every error on purpose becomes one line."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        sys.exit(cli(standalone_mode=False))
-    except click.exceptions.Abort:
-        _fail("stopped", 1)
-    except click.ClickException as error:
-        _fail(error.format_message(), 2)
-    except InputError as error:
-        _fail(str(error), 2)
-    except RaydgpError as error:
-        _fail(str(error), 1)
-
-
-def _fail(message: str, code: int) -> None:
-    print(f"raydgp: {message}", file=sys.stderr)
-    sys.exit(code)
+    run_command(lambda: cli(standalone_mode=False))

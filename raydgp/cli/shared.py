@@ -1,11 +1,16 @@
-"""What all commands share: where they print, and how machines ask for JSON."""
+"""What all commands share: where they print, how machines ask for JSON, and how they end."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
+
+from raydgp.errors import InputError, RaydgpError
 
 out = Console()
 progress = Console(stderr=True)  # so that stdout holds the result alone
@@ -16,3 +21,22 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one
 def run_dir_of(run: Path) -> Path:
     """A folder as it is, a bare name as a run under `runs`."""
     return run if run.is_dir() or run.parent != Path() else Path("runs") / run
+
+
+def run_command(command: Callable[[], Any]) -> NoReturn:
+    """Runs a command to the end of this process: every error on purpose becomes one line and an exit code."""
+    try:
+        sys.exit(command())
+    except click.exceptions.Abort:
+        _fail("stopped", 1)
+    except click.ClickException as error:
+        _fail(error.format_message(), 2)
+    except InputError as error:
+        _fail(str(error), 2)
+    except RaydgpError as error:
+        _fail(str(error), 1)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    print(f"raydgp: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -23,22 +23,22 @@ def history() -> None:
 @history.command()
 @click.option("--model", required=True, help="Network of the task.")
 @click.option("--task", "task_name", required=True, help="The layer task whose space is measured.")
+@click.option("--target", "kind", default="llvm", show_default=True, help="llvm or cuda.")
 @click.option("--valid", default=2000, show_default=True, help="Valid configurations of the thinned space, at most.")
 @click.option("--fix", "fixed", multiple=True, metavar="KNOB=OPTION", help="A knob that keeps only this option.")
 @click.option("--out", "path", required=True, type=_path, help="Parquet file to write.")
-def record(model: str, task_name: str, valid: int, fixed: tuple[str, ...], path: Path) -> None:
-    """Measures a whole thinned space of this machine's CPU; the same command again resumes."""
+def record(model: str, task_name: str, kind: str, valid: int, fixed: tuple[str, ...], path: Path) -> None:
+    """Measures a whole thinned space on this machine; the same command again resumes."""
     from raydgp.kernels.target import host_target
     from raydgp.measure.local import LocalMeasurer
     from raydgp.settings import MeasureSettings, TuneSettings
-    from raydgp.space import config_space
-    from raydgp.space.thinning import fix, thinned
     from raydgp.study.recording import record as record_space
+    from raydgp.study.recording import sub_space
     from raydgp.tune import plan
 
     (task,) = plan(TuneSettings(model=model, tasks=[task_name]))
-    space = thinned(fix(config_space(task.workload, "llvm"), fixed), valid)
-    target, name = host_target("llvm"), f"{model}/{task_name}"
+    target, name = host_target(kind), f"{model}/{task_name}"
+    space = sub_space(task.workload, target, valid, fixed)
     with LocalMeasurer(target, MeasureSettings()) as measurer, Progress(console=progress) as bar:
         row = bar.add_task(name)
         found = record_space(

@@ -37,7 +37,7 @@ class SupervisedBench:
         self.target = host_target(kind)
         self._settings = settings
         self._supervisor = Supervisor(settings.threads)
-        self.device = {**describe_device(self.target), "threads": self._supervisor.threads}
+        self.device = describe_device(self.target, self._supervisor.threads)
         self.versions = versions()
 
     def run(self, space: ConfigSpace, index: int, library: bytes) -> Result:

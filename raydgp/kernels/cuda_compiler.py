@@ -14,7 +14,8 @@ from raydgp.errors import InputError, RaydgpError
 from raydgp.kernels import cuda_nvrtc
 from raydgp.records import Resources
 
-# TVM's own prologue includes headers that no kernel of ours needs and that take four fifths of the time
+# TVM's own prologue includes headers that no fp32 kernel needs and that take four fifths of the time
+_PROLOGUE_END = "#define ushort unsigned short\n#endif\n"
 _PROLOGUE = "#define uint unsigned int\n#define uchar unsigned char\n#define ushort unsigned short\n"
 _OPTIONS = ("--use_fast_math", "--ptxas-options=-v", "-w")
 _ENTRY = re.compile(
@@ -46,7 +47,8 @@ def compile_source(source: str, arch: str) -> Cubin:
         CudaCompileError: the source does not compile.
         InputError: no compiler for the architecture is here.
     """
-    bare = _PROLOGUE + source[source.index('extern "C"') :]
+    # behind TVM's prologue are the helpers that kernels call, if any (asynchronous copies, say), and the kernels
+    bare = _PROLOGUE + source.partition(_PROLOGUE_END)[2] if _PROLOGUE_END in source else source
     if cuda_nvrtc.knows(arch):
         try:
             code, log = cuda_nvrtc.compile_cubin(bare, arch, _OPTIONS)

@@ -41,8 +41,11 @@ def to_tvm(target: dict[str, Any]) -> tvm.target.Target:
     return tvm.target.Target(target, host=host)
 
 
-def describe_device(target: dict[str, Any]) -> dict[str, Any]:
+def describe_device(target: dict[str, Any], threads: int | None = None) -> dict[str, Any]:
     """What a record says of the device: kind, name, and cores (llvm) or driver (cuda).
+
+    Args:
+        threads: of a CPU kernel, if they are to be said too.
 
     Raises:
         InputError: a `cuda` target on a machine without a GPU.
@@ -50,7 +53,8 @@ def describe_device(target: dict[str, Any]) -> dict[str, Any]:
     if target["kind"] == "cuda":
         gpu = _first_gpu()
         return {"kind": "cuda", "name": gpu["name"], "driver": gpu["driver_version"], "arch": target["arch"]}
-    return {"kind": "llvm", "name": _cpu_name(), "mcpu": target["mcpu"], "cores": len(own_cores())}
+    said = {"kind": "llvm", "name": _cpu_name(), "mcpu": target["mcpu"], "cores": len(own_cores())}
+    return said if threads is None else {**said, "threads": threads}
 
 
 def versions() -> dict[str, str]:

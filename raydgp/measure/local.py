@@ -38,7 +38,7 @@ class LocalMeasurer(Measurer):
         self._target, self._settings = target, settings
         self._versions = versions()
         self._supervisor = Supervisor(settings.threads, cpus)
-        self._device = {**describe_device(target), "threads": self._supervisor.threads}
+        self._device = describe_device(target, self._supervisor.threads)
         self._builders = [Builder() for _ in range(workers or len(own_cpus()))]
 
     def measure(self, space: ConfigSpace, indices: Indices) -> list[Measurement]:

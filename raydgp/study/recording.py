@@ -10,14 +10,31 @@ from typing import Any
 
 import numpy as np
 
+from raydgp.errors import RaydgpError
 from raydgp.measure import Measurer
 from raydgp.records import Context, Journal, Measurement, Record, Status, read
 from raydgp.records.recorded import RecordedSpace
-from raydgp.space import ConfigSpace, Indices
+from raydgp.space import ConfigSpace, Indices, config_space
+from raydgp.space.thinning import fix, thinned
+from raydgp.workloads import Workload
 
 _CHUNK = 32  # configurations built together and journalled together
 _ROUNDS = 3  # measurements of what may be the best
 _NEAR = 1.1  # latency over the lowest up to which a configuration may be the best
+
+
+def sub_space(workload: Workload, target: Mapping[str, Any], valid: int, fixed: Sequence[str]) -> ConfigSpace:
+    """The sub-space of a layer that is recorded.
+
+    Args:
+        target: attributes of the target, whose limits say what is valid.
+        valid: so many valid configurations at most.
+        fixed: `knob=option`, of knobs that keep one option, see `raydgp.space.thinning.fix`.
+
+    Raises:
+        InputError: no template for the layer on that target, or an unknown knob or option.
+    """
+    return thinned(fix(config_space(workload, target), fixed), valid)
 
 
 def record(
@@ -40,6 +57,7 @@ def record(
 
     Raises:
         JournalError: the journal cannot be written; what it holds already is kept for the next time.
+        RaydgpError: none of the first configurations ran: it is the machine that cannot, so nothing is kept.
     """
     journal_path = path.with_suffix(".jsonl")
     everything = np.flatnonzero(space.valid(np.arange(space.size)))
@@ -64,6 +82,8 @@ def record(
             left = np.random.default_rng(round_).permutation(left)
             for start in range(0, len(left), _CHUNK):
                 measured = measurer.measure(space, left[start : start + _CHUNK])
+                if not any(done.values()) and not any(m.ok for m in measured):
+                    raise RaydgpError(f"{name}: none of {len(measured)} configurations ran ({measured[0].error})")
                 journal.append(
                     [
                         Record(context=context, trial=round_, knobs=space.decode(m.index), measurement=m)

@@ -113,6 +113,14 @@ def test_either_compiler_names_the_error(compiler, monkeypatch):
     assert "\n" not in str(caught.value)
 
 
+def test_helpers_between_tvms_prologue_and_the_kernels_are_kept():
+    compiler_or_skip("sm_90")
+    helper = "__forceinline__ __device__ float twice(float x) { return x + x; }\n"
+    prologue = "#include <no_such_header>\n#else\n  #define ushort unsigned short\n#endif\n"
+    code = compile_source(prologue + helper + KERNEL + "a[0] = twice(a[1]); }", "sm_90").code
+    assert code.startswith(b"\x7fELF")
+
+
 def test_an_architecture_that_no_compiler_knows_names_the_remedy(monkeypatch):
     monkeypatch.setattr(cuda_compiler.cuda_nvrtc, "knows", lambda _: False)
     monkeypatch.setattr(cuda_compiler, "_nvcc_path", lambda: None)

@@ -72,3 +72,17 @@ def test_an_episode_ends_when_its_knobs_settle(lattice, bowl):
     for e, length in enumerate(lengths.tolist()):
         assert episodes.alive[:length, e].all()
         assert not unchanged[: length - 1, e].any()
+
+
+def test_scores_are_the_models_and_0_where_invalid(holed, monkeypatch):
+    class ByFirstFeature:
+        def predict(self, features):
+            return features[:, 0].astype(float) + 1
+
+    strategy = search.create("chameleon", holed)
+    indices = np.array([5, 80, 6, 5, 33])
+    expected = np.where(holed.valid(indices), holed.features(indices)[:, 0] + 1, 0)
+    assert 0 < (expected == 0).sum() < len(indices)
+    np.testing.assert_array_equal(strategy._scores_of(ByFirstFeature())(indices), expected)
+    monkeypatch.setattr("raydgp.search.chameleon._TABULATED", 1)
+    np.testing.assert_array_equal(strategy._scores_of(ByFirstFeature())(indices), expected)

@@ -178,7 +178,7 @@ def test_the_tuning_set_is_the_best_of_the_pool_by_the_pretrained_model(artefact
 
 
 def test_the_strength_chosen_is_kept(artefacts):
-    strategy = make("dgp", artefacts, strengths=(0.5, 2.0))
+    strategy = make("dgp", artefacts, strengths=(0.5, 2.0), tuning_set=24)
     drive(strategy, 40)
     assert strategy.strength in (0.5, 2.0)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from raydgp.errors import InputError
+from raydgp.errors import InputError, RaydgpError
 from raydgp.measure.replay import ReplayMeasurer
 from raydgp.records import Measurement, Resources, Status
 from raydgp.records.recorded import RecordedSpace, is_recorded
@@ -63,6 +63,13 @@ def test_failures_are_kept(made, tmp_path):
     assert failed.any()
     assert ((recorded.status == Status.RUN_ERROR) == failed).all()
     assert ((recorded.gflops == 0) == failed).all()
+
+
+def test_a_machine_on_which_nothing_runs_leaves_no_recording(made, tmp_path):
+    with pytest.raises(RaydgpError, match="none of 32 configurations ran"):
+        run(made, tmp_path / "a.parquet", made.Formula(broken=1))
+    recorded = run(made, tmp_path / "a.parquet", made.Formula())
+    assert (recorded.status == Status.OK).all()
 
 
 def test_a_file_says_what_it_is(made, tmp_path):

@@ -1,0 +1,92 @@
+"""Tuners compared on a live device, on whole spaces: each searches with a budget, then all bests are timed in turns."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from raydgp import search
+from raydgp.errors import RaydgpError
+from raydgp.kernels import metaschedule
+from raydgp.kernels.plain import given
+from raydgp.measure import Measurer
+from raydgp.space import ConfigSpace, config_space
+from raydgp.workloads import Workload
+
+
+@dataclass(frozen=True)
+class Best:
+    """What a tuner ended with: a configuration, and the seconds that it took, measurements included."""
+
+    space: ConfigSpace
+    index: int
+    tuning_s: float = 0.0
+
+
+def default(workload: Workload, target: Mapping[str, Any]) -> Best:
+    """The configuration that is measured first, without a search."""
+    space = config_space(workload, target)
+    return Best(space, space.default)
+
+
+def searched(
+    workload: Workload,
+    target: Mapping[str, Any],
+    measurer: Measurer,
+    strategy: str,
+    options: Mapping[str, Any],
+    trials: int,
+    batch: int,
+    seed: int,
+) -> Best:
+    """The best of one of our strategies.
+
+    Raises:
+        InputError: unknown strategy or option.
+        RaydgpError: no configuration ran.
+    """
+    began, space = time.monotonic(), config_space(workload, target)
+    loop = search.Search(search.create(strategy, space, seed, **options), trials, batch)
+    while len(asked := loop.ask()):
+        found = measurer.measure(space, asked)
+        gflops = np.array([measured.gflops(workload.flops) for measured in found])
+        samples = [[workload.flops / time_s / 1e9 for time_s in measured.times_s] for measured in found]
+        loop.tell(asked, gflops, gflops > 0, samples)
+    if loop.best is None:
+        raise RaydgpError(f"{strategy}: none of {trials} configurations ran; see `raydgp doctor`")
+    return Best(space, loop.best[0], time.monotonic() - began)
+
+
+def metascheduled(workload: Workload, target: dict[str, Any], measurer: Measurer, trials: int, seed: int) -> Best:
+    """The best of TVM's own tuner, with the same measurer.
+
+    Raises:
+        RaydgpError: no candidate ran.
+    """
+    began = time.monotonic()
+    tuned = metaschedule.tune(workload, target, trials, seed, measurer.measure)
+    if tuned.best is None:
+        raise RaydgpError(f"MetaSchedule: none of {len(tuned.measurements)} candidates ran; see `raydgp doctor`")
+    return Best(given(workload, target["kind"], [tuned.modules[tuned.best.index]]), 0, time.monotonic() - began)
+
+
+def in_turns(
+    bests: Mapping[str, Best], measurer: Measurer, rounds: int, others: Mapping[str, Callable[[], float]]
+) -> dict[str, float]:
+    """Median seconds a call over rounds in which all take turns, so that ratios hold whatever the device's mood.
+
+    Args:
+        others: name -> what gives the seconds a call of something that is not ours.
+    """
+    times: dict[str, list[float]] = {name: [] for name in [*bests, *others]}
+    for _ in range(rounds):
+        for name, best in bests.items():
+            times[name].append(measurer.measure(best.space, np.array([best.index]))[0].median_s)
+        for name, seconds in others.items():
+            times[name].append(seconds())
+    return {name: median(values) for name, values in times.items()}
