@@ -8,8 +8,12 @@ BIN := $(VENV)/bin
 tune: $(VENV)/.installed
 	$(BIN)/raydgp tune --config configs/quickstart.yaml
 
+# What starts Ray, or kills processes at their deadlines, wants the machine for itself.
+ALONE := tests/cluster tests/faults
+
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ALONE:%=--ignore %)
+	$(BIN)/pytest $(ALONE)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
