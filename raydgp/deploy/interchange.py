@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import tvm
 from tvm.s_tir import Schedule
@@ -16,6 +16,7 @@ from raydgp.deploy.folder import PARAMETERS, SAMPLE
 from raydgp.deploy.lowering import Lowered
 from raydgp.kernels.registry import template_for
 from raydgp.kernels.target import to_tvm
+from raydgp.kernels.template import LayerTemplate
 from raydgp.records.manifest import write_atomically
 from raydgp.space import config_space
 from raydgp.workloads import Workload
@@ -92,7 +93,7 @@ def export(
 def _schedule(workload: Workload, index: int, module: tvm.IRModule, target: dict[str, Any]) -> Schedule:
     """The kernel as the model has it, scheduled by our trace."""
     space = config_space(workload, target["kind"])
-    ours = template_for(space).scheduled(workload, space.decode(index))  # type: ignore[attr-defined]
+    ours = cast(LayerTemplate, template_for(space)).scheduled(workload, space.decode(index))
     schedule = Schedule(module, debug_mask=0)
     ours.trace.apply_to_schedule(schedule, remove_postproc=False)
     origin = {"workload": workload.to_dict(), "space_hash": space.hash, "index": index}

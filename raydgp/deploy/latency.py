@@ -81,7 +81,9 @@ def measure(
     out: dict[str, Latency | str] = {}
     with ExitStack() as stack:
         children: dict[str, Child] = {}
-        errors, times, wanted = {}, {name: [] for name in ways}, {}  # type: ignore[var-annotated]
+        errors: dict[str, float] = {}
+        wanted: dict[str, int] = {}
+        times: dict[str, list[float]] = {name: [] for name in ways}
         for name, arguments in ways.items():
             child = Child("raydgp.deploy.contender", [*arguments, count], environment)
             stack.callback(child.kill)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tvm
@@ -19,14 +19,16 @@ from raydgp.deploy.layers import Layer, constant, find_layers, operator, shape_o
 from raydgp.errors import InputError
 from raydgp.kernels.epilogue import pack_bias
 from raydgp.kernels.registry import template_for
+from raydgp.kernels.template import LayerTemplate
 from raydgp.space import config_space
 from raydgp.space.llvm import whole_vectors
-from raydgp.workloads import Dense, Fused
+from raydgp.workloads import Dense, DepthwiseConv2d, Fused
 
 Array = NDArray[np.float32]
 Knobs = Callable[[Fused], dict[str, Any]]
 
 _BLOCKS = (32, 16, 8)  # of channels, the widest that fits: two registers of output side by side
+_OPAQUE = 8  # TVM's code of a function that nothing is fused into
 _UNARY = {"nn.relu", "clip", "sigmoid", "tanh", "nn.silu", "nn.gelu", "exp", "negative"}
 _BINARY = {"add", "subtract", "multiply", "divide", "maximum", "minimum"}
 _POOLS = {"nn.max_pool2d": "max", "nn.avg_pool2d": "avg"}
@@ -40,13 +42,11 @@ class Packed:
         module: function `main` takes the model's inputs, then the parameters; a layer is a call of a function of its
             own, without a schedule.
         layers: name of that function -> workload.
-        calls: name -> how often it is called.
         parameters: blocked weights and biases, in the order of `main`'s parameters.
     """
 
     module: tvm.IRModule
     layers: dict[str, Fused]
-    calls: dict[str, int]
     parameters: list[Array]
 
 
@@ -77,7 +77,12 @@ def pack(module: tvm.IRModule, knobs: Knobs | None = None) -> Packed:
     function = module["main"]
     if len(function.body.blocks) != 1:
         raise InputError("the model has control flow, which cannot be tuned; export it without")
-    return _Packer(function, knobs or (lambda w: config_space(w, "llvm").decode(config_space(w, "llvm").default))).run()
+    return _Packer(function, knobs or _default_knobs).run()
+
+
+def _default_knobs(workload: Fused) -> dict[str, Any]:
+    space = config_space(workload, "llvm")
+    return space.decode(space.default)
 
 
 @dataclass
@@ -87,7 +92,6 @@ class _Packer:
     builder: relax.BlockBuilder = field(default_factory=relax.BlockBuilder)
     values: dict[relax.Var, _Value] = field(default_factory=dict)
     functions: dict[Fused, relax.GlobalVar] = field(default_factory=dict)
-    calls: dict[str, int] = field(default_factory=dict)
     parameters: list[tuple[relax.Var, Array]] = field(default_factory=list)
 
     def run(self) -> Packed:
@@ -112,15 +116,16 @@ class _Packer:
         module = self.builder.finalize()
         module["main"] = module["main"].with_attr("num_input", len(inputs))
         names = {var.name_hint: workload for workload, var in self.functions.items()}
-        return Packed(module, names, self.calls, [array for _, array in self.parameters])
+        return Packed(module, names, [array for _, array in self.parameters])
 
     # --- layers
 
     def _layer(self, layer: Layer) -> _Value:
         workload, data = self._blocked_layer(layer)
-        knobs, template = self.knobs(workload), template_for(config_space(workload, "llvm"))
+        knobs = self.knobs(workload)
+        template = cast(LayerTemplate, template_for(config_space(workload, "llvm")))
         out_shape = template.out_shape(workload, knobs)
-        weight = template.pack_weight(workload, knobs, layer.weight)  # type: ignore[attr-defined]
+        weight = template.pack_weight(workload, knobs, layer.weight)
         outer, block = out_shape[1], out_shape[-1]
         arrays = [
             self._parameter(pack_bias(array, outer, block))
@@ -129,14 +134,9 @@ class _Packer:
             for array in layer.arrays
         ]
         if workload not in self.functions:
-            function = template.compute(workload, knobs)  # type: ignore[attr-defined]
-            name = f"layer{len(self.functions)}"
-            opaque = function.without_attr("global_symbol").with_attr(
-                "op_pattern", 8
-            )  # so that nothing is fused into it
-            self.functions[workload] = self.builder.add_func(opaque, name)
+            function = template.compute(workload, knobs).without_attr("global_symbol").with_attr("op_pattern", _OPAQUE)
+            self.functions[workload] = self.builder.add_func(function, f"layer{len(self.functions)}")
         called = self.functions[workload]
-        self.calls[called.name_hint] = self.calls.get(called.name_hint, 0) + 1
         arguments = [data, self._parameter(weight), *arrays]
         out = self.builder.emit(relax.call_tir(called, arguments, relax.TensorType(out_shape, "float32")))
         shape = shape_of(layer.output)
@@ -154,11 +154,11 @@ class _Packer:
             if len(value.shape) != 2:
                 data = self.builder.emit(relax.op.reshape(data, (anchor.n, anchor.k)))
             return Fused(anchor=anchor, epilogue=steps, block_out=block_out), data
-        channels = value.shape[1] if anchor.op == "depthwise_conv2d" else anchor.co  # type: ignore[union-attr]
+        channels = value.shape[1] if isinstance(anchor, DepthwiseConv2d) else anchor.co
         block_out = next(
             b for b in (*_BLOCKS, *range(whole_vectors(channels), 0, -1)) if whole_vectors(channels) % b == 0
         )
-        if anchor.op == "depthwise_conv2d":
+        if isinstance(anchor, DepthwiseConv2d):
             block_in = block_out
         elif value.whole and value.block > 1:
             block_in = value.block

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import tvm
 from numpy.typing import NDArray
+from tvm import s_tir
 
 from raydgp.workloads import Workload
 
@@ -27,3 +28,16 @@ class Template(Protocol):
 
     def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
         """The kernel's output in its logical layout."""
+
+
+class LayerTemplate(Template, Protocol):
+    """A template that also serves the layers of a model: its parts are there one by one."""
+
+    def compute(self, workload: Workload, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
+        """The kernel without a schedule."""
+
+    def scheduled(self, workload: Workload, knobs: dict[str, Any]) -> s_tir.Schedule:
+        """The schedule with its trace, which other users of TVM can apply to `compute`."""
+
+    def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
+        """The weight alone, from its logical layout."""

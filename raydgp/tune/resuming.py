@@ -26,10 +26,11 @@ _FIXED = ("model", "target", "strategy", "options", "seed", "batch")  # another 
 def finished(settings: TuneSettings, tasks: Sequence[zoo.Task], so_far: list[Record]) -> bool:
     """Whether the budget is spent: of every task, or of the model as a whole."""
     if settings.by_gain:
-        before = RunManifest.load(settings.run_dir) if settings.run_dir.exists() else None
-        asked = (settings.trials, settings.minutes)
-        done = before is not None and before.finished_unix_s is not None
-        return done and (before.settings["trials"], before.settings["minutes"]) == asked  # type: ignore[union-attr]
+        if not settings.run_dir.exists():
+            return False
+        before = RunManifest.load(settings.run_dir)
+        same = all(before.settings[key] == getattr(settings, key) for key in ("trials", "minutes"))
+        return same and before.finished_unix_s is not None
     spaces = [config_space(task.workload, settings.target) for task in tasks]
     return all(len(known(so_far, space.hash)) >= min(settings.trials, space.size) for space in spaces)
 
