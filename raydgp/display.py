@@ -82,23 +82,31 @@ class LiveTable:
 
 
 def layer_table(tasks: Sequence[TaskSummary], peak_gflops: float | None) -> Table:
-    """The final table: a row a layer. It fits a terminal of 80 columns with the longest names of the networks."""
+    """The final table: a row a layer. It fits a terminal of 80 columns with the longest names of the networks.
+
+    Layers that are held against TVM without a schedule show that; those of a whole model their share of its time.
+    """
     table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
     table.add_column("layer", no_wrap=True)
-    for title in ("untuned TVM", "default", "best GFLOPS", "over default", "of peak", "measured", "failed", "seconds"):
+    held = any(task.untuned_gflops for task in tasks)
+    before = ["untuned TVM"] if held else ["calls", "of time"]
+    after = ["failed", "seconds"] if held else []
+    for title in (*before, "default", "best GFLOPS", "over default", "of peak", "measured", *after):
         table.add_column(title, justify="right")
+    total_s = sum(task.count * task.best.median_s for task in tasks if task.best)
     for task in tasks:
         best = task.gflops(task.best)
+        share = f"{task.count * task.best.median_s / total_s:.0%}" if task.best else "-"
+        untuned = f"{task.untuned_gflops:.1f}" if task.untuned_gflops else "-"
         table.add_row(
             task.name,
-            f"{task.untuned_gflops:.1f}" if task.untuned_gflops else "-",
+            *([untuned] if held else [str(task.count), share]),
             f"{task.gflops(task.default):.1f}" if task.default else "-",
             f"{best:.1f}" if task.best else "-",
             "-" if math.isnan(task.speedup) else f"{task.speedup:.2f}x",
             f"{best / peak_gflops:.0%}" if peak_gflops and task.best else "-",
             str(task.measured),
-            str(task.failed),
-            f"{task.busy_s:.0f}",
+            *([str(task.failed), f"{task.busy_s:.0f}"] if held else []),
         )
     return table
 

@@ -1,10 +1,15 @@
-"""Latencies of ways to run one model: each in a process of its own, all of them in turns."""
+"""Latencies of ways to run one model: each in a process of its own, all of them in turns, the others stopped.
+
+Threads of TVM, torch and onnxruntime go on spinning for a while after a call, and a barrier of two threads that has to
+share its processors takes several times as long: what waits for its turn must not run.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -12,7 +17,8 @@ from scipy import stats
 from raydgp.errors import RaydgpError
 from raydgp.kernels.process import Child
 
-_ROUND = 20  # calls of one way before it is the next one's turn
+_ROUND = 20  # timed calls of one way before it is the next one's turn
+_WARM_UP = 5  # calls before them, which find the caches as the others left them
 _SLOW_S = 0.1  # of a call: what is slower gets fewer of them
 _SLOW_SHARE = 20
 _TIMEOUT_S = 900.0
@@ -89,9 +95,8 @@ def measure(
             stack.callback(child.kill)
             try:
                 child.wait_ready()
-                first, _ = child.call({"runs": 3}, b"", _TIMEOUT_S)
-                if "error" in first and "times_s" not in first:
-                    raise RaydgpError(first["error"])
+                first = _turn(child, 3, 0)
+                child.pause()
             except RaydgpError as error:
                 out[name] = str(error)
                 continue
@@ -101,7 +106,15 @@ def measure(
             for name, child in children.items():
                 calls = min(_ROUND if wanted[name] == runs else 1, wanted[name] - len(times[name]))
                 if calls:
-                    answer, _ = child.call({"runs": calls}, b"", _TIMEOUT_S)
-                    times[name] += answer["times_s"]
+                    child.resume()
+                    times[name] += _turn(child, calls, _WARM_UP if wanted[name] == runs else 0)["times_s"]
+                    child.pause()
                     on_calls(name, calls)
     return {name: Latency.of(times[name], errors[name]) if name in children else out[name] for name in ways}
+
+
+def _turn(child: Child, runs: int, warm_up: int) -> dict[str, Any]:
+    answer, _ = child.call({"runs": runs, "warm_up": warm_up}, b"", _TIMEOUT_S)
+    if "times_s" not in answer:
+        raise RaydgpError(answer["error"])
+    return answer

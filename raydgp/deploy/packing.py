@@ -22,7 +22,7 @@ from raydgp.kernels.registry import template_for
 from raydgp.kernels.template import LayerTemplate
 from raydgp.space import config_space
 from raydgp.space.llvm import whole_vectors
-from raydgp.workloads import Dense, DepthwiseConv2d, Fused
+from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused
 
 Array = NDArray[np.float32]
 Knobs = Callable[[Fused], dict[str, Any]]
@@ -135,7 +135,7 @@ class _Packer:
         ]
         if workload not in self.functions:
             function = template.compute(workload, knobs).without_attr("global_symbol").with_attr("op_pattern", _OPAQUE)
-            self.functions[workload] = self.builder.add_func(function, f"layer{len(self.functions)}")
+            self.functions[workload] = self.builder.add_func(function, _name(workload.anchor))
         called = self.functions[workload]
         arguments = [data, self._parameter(weight), *arrays]
         out = self.builder.emit(relax.call_tir(called, arguments, relax.TensorType(out_shape, "float32")))
@@ -283,3 +283,13 @@ class _Packer:
         if value.blocked is None:
             value.blocked, value.block = x, block
         return x
+
+
+def _name(anchor: Conv2d | DepthwiseConv2d | Dense) -> str:
+    """What people know a layer by: kernel, channels in and out, rows of the output; the builder tells twins apart."""
+    match anchor:
+        case Conv2d():
+            return f"conv{anchor.kh}x{anchor.kw}_{anchor.ci}_{anchor.co}_{anchor.oh}"
+        case DepthwiseConv2d():
+            return f"depthwise{anchor.kh}x{anchor.kw}_{anchor.ci}_{anchor.oh}"
+    return f"dense_{anchor.k}_{anchor.m}"

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+
 from raydgp.records import Record
 from raydgp.records.history import first
 from raydgp.records.journal import scan
@@ -27,7 +29,12 @@ _AT_A_TIME = 4  # layers a round: those in flight stay busy while one of them en
 
 
 def tune_by_gain(
-    cluster: Cluster, settings: TuneSettings, tasks: Sequence[zoo.Task], manifest: RunManifest, so_far: list[Record]
+    cluster: Cluster,
+    settings: TuneSettings,
+    tasks: Sequence[zoo.Task],
+    manifest: RunManifest,
+    so_far: list[Record],
+    console: Console,
 ) -> RunManifest:
     """Searches until the budget is spent or nothing more is to be gained.
 
@@ -47,7 +54,19 @@ def tune_by_gain(
         records = first(scan(settings.run_dir / JOURNAL_NAME).records)
         manifest = manifest.model_copy(update={"spent_s": manifest.spent_s + time.monotonic() - began})
         manifest.save(settings.run_dir)
+    if not _spent(settings, tasks, manifest, len(records)):
+        console.print("The search ends before its budget: nothing more is to be gained.")
     return manifest
+
+
+def _spent(settings: TuneSettings, tasks: Sequence[zoo.Task], manifest: RunManifest, measured: int) -> bool:
+    """Whether the time or the measurements are used up."""
+    used = settings.most_trials is not None and measured >= settings.most_trials * len(tasks)
+    return used or _late(settings, manifest)
+
+
+def _late(settings: TuneSettings, manifest: RunManifest) -> bool:
+    return settings.minutes is not None and manifest.spent_s >= 60 * settings.minutes
 
 
 def _next(
@@ -56,14 +75,15 @@ def _next(
     """Layers of the next round, name -> measurements that it is to have afterwards; none at the end."""
     progress = _progress(settings, tasks, manifest, records)
     measured = {name: len(layer.best_s) for name, layer in progress.items()}
-    if settings.minutes is not None and manifest.spent_s >= 60 * settings.minutes:
-        return {}
-    below = [task for task in tasks if measured[task.name] < FLOOR and progress[task.name].left]
-    if below:
+    floor = min(FLOOR, settings.trials)
+    below = [task for task in tasks if measured[task.name] < floor and progress[task.name].left]
+    if below and not _late(settings, manifest):
         kin: dict[object, zoo.Task] = {}
         for task in below:
             kin.setdefault(kinship(task.workload), task)
-        return {t.name: min(FLOOR, measured[t.name] + progress[t.name].left) for t in kin.values()}
+        return {t.name: min(floor, measured[t.name] + progress[t.name].left) for t in kin.values()}
+    if _spent(settings, tasks, manifest, sum(measured.values())):
+        return {}
     if settings.most_trials is None:
         slices = next_slices(progress, _SLICE, _AT_A_TIME)
     else:

@@ -123,7 +123,7 @@ def _measure(
             sink.start()
         with _watched(manifest, settings, console):
             if settings.by_gain:
-                manifest = tune_by_gain(cluster, settings, tasks, manifest, so_far)
+                manifest = tune_by_gain(cluster, settings, tasks, manifest, so_far, console)
             else:
                 cluster.tune(tasks, so_far)
     manifest.model_copy(update={"finished_unix_s": time.time()}).save(run_dir)

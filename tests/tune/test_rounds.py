@@ -1,8 +1,10 @@
 """A model's budget in rounds, with a cluster that measures by a formula."""
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from raydgp import config_space
 from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
@@ -61,7 +63,7 @@ def tuned(tmp_path: Path):
         ]
         manifest = RunManifest(settings={}, tasks=entries, target={}, device={}, versions={}, created_unix_s=0.0)
         cluster = Cluster(settings.run_dir / JOURNAL_NAME)
-        run.manifest = tune_by_gain(cluster, settings, TASKS, manifest, [])
+        run.manifest = tune_by_gain(cluster, settings, TASKS, manifest, [], Console(file=io.StringIO()))
         return cluster
 
     return run
@@ -72,6 +74,10 @@ def test_every_layer_has_its_floor_and_the_budget_is_the_models(tuned):
     assert cluster.rounds[0] == {"often": FLOOR, "once": FLOOR}
     assert sum(cluster.measured.values()) == 120
     assert cluster.measured["often"] > cluster.measured["once"] >= FLOOR
+
+
+def test_a_small_budget_is_the_floor(tuned):
+    assert tuned(trials=6).measured == {"often": 6, "once": 6}
 
 
 def test_time_ends_it_too(tuned):
