@@ -66,17 +66,7 @@ def write_run(here: Path) -> None:
     entries, records = [], []
     for place, task in enumerate(tasks):
         space = config_space(task.workload, target)
-        entries.append(
-            TaskEntry(
-                name=task.name,
-                workload=task.workload.to_dict(),
-                count=task.count,
-                group=task.workload.group,
-                space_hash=space.hash,
-                space_size=space.size,
-                default_index=space.default,
-            )
-        )
+        entries.append(TaskEntry.of(task.name, task.count, space))
         context = Context(
             task=task.name,
             workload=task.workload.to_dict(),

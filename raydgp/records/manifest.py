@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from raydgp.errors import InputError
 from raydgp.settings import TuneSettings
+from raydgp.space import ConfigSpace
 
 FILE_NAME = "run.json"
 JOURNAL_NAME = "journal.jsonl"
@@ -40,6 +41,24 @@ class TaskEntry(BaseModel):
     untuned_s: float | None = None
     start_points: list[int] = []
     settled: bool = False
+
+    @classmethod
+    def of(cls, name: str, count: int, space: ConfigSpace, **found: Any) -> Self:
+        """The entry of a task that is searched in a space.
+
+        Args:
+            found: further fields.
+        """
+        return cls(
+            name=name,
+            workload=space.workload.to_dict(),
+            count=count,
+            group=space.workload.group,
+            space_hash=space.hash,
+            space_size=space.size,
+            default_index=space.default,
+            **found,
+        )
 
 
 class RunManifest(BaseModel):

@@ -55,7 +55,7 @@ class Experience:
         entries = []
         for entry in manifest.tasks:
             if entry.name in fresh and not entry.start_points:
-                space = config_space(fresh[entry.name], self._settings.target)
+                space = config_space(fresh[entry.name], self._target)
                 kin = by_kin[kinship(space.workload)]
                 same = sum(record.context.space_hash == space.hash for record in kin)
                 update = {"start_points": _fastest(kin, space.size), "settled": same >= _SEARCHED}

@@ -70,26 +70,21 @@ def manifest_of(settings: TuneSettings, tasks: Sequence[zoo.Task], cluster: Clus
     unknown = [] if settings.is_imported else [task.workload for task in tasks if task.name not in untuned_s]
     baselines = cluster.baselines(unknown) if unknown or kept is None else None
     peak_gflops = baselines.peak_gflops if baselines else kept.peak_gflops if kept else None
-    known_tasks = dict(earlier)
     entries = []
     for task in tasks:
-        space = config_space(task.workload, settings.target)
+        space = config_space(task.workload, cluster.target)
         seconds = untuned_s.get(task.name) or (baselines.untuned_s.get(task.workload) if baselines else None)
+        entry = earlier.pop(task.name, None)
         entries.append(
-            TaskEntry(
-                name=task.name,
-                workload=task.workload.to_dict(),
-                count=task.count,
-                group=task.workload.group,
-                space_hash=space.hash,
-                space_size=space.size,
-                default_index=space.default,
-                start_points=known_tasks[task.name].start_points if task.name in known_tasks else [],
-                settled=task.name in known_tasks and known_tasks[task.name].settled,
+            TaskEntry.of(
+                task.name,
+                task.count,
+                space,
+                start_points=entry.start_points if entry else [],
+                settled=entry is not None and entry.settled,
                 untuned_s=seconds if seconds and math.isfinite(seconds) else None,
             )
         )
-        earlier.pop(task.name, None)
     return RunManifest(
         settings=settings.model_dump(mode="json"),
         tasks=[*entries, *earlier.values()],  # a task that is left out this time stays a task of the run

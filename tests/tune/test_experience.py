@@ -24,18 +24,7 @@ def settings(runs: Path) -> TuneSettings:
 
 
 def manifest(*workloads: Fused, device: dict[str, str] = DEVICE) -> RunManifest:
-    entries = [
-        TaskEntry(
-            name=f"layer{k}",
-            workload=workload.to_dict(),
-            count=1,
-            group=workload.group,
-            space_hash=config_space(workload, "llvm").hash,
-            space_size=config_space(workload, "llvm").size,
-            default_index=config_space(workload, "llvm").default,
-        )
-        for k, workload in enumerate(workloads)
-    ]
+    entries = [TaskEntry.of(f"layer{k}", 1, config_space(w, "llvm")) for k, w in enumerate(workloads)]
     return RunManifest(settings={}, tasks=entries, target=TARGET, device=device, versions={}, created_unix_s=0.0)
 
 

@@ -49,18 +49,7 @@ class Cluster:
 def tuned(tmp_path: Path):
     def run(**options) -> Cluster:
         settings = TuneSettings(model="zoo:resnet18", run="r", runs_dir=tmp_path, **options)
-        entries = [
-            TaskEntry(
-                name=task.name,
-                workload=task.workload.to_dict(),
-                count=task.count,
-                group="dense",
-                space_hash=config_space(task.workload, "llvm").hash,
-                space_size=1,
-                default_index=0,
-            )
-            for task in TASKS
-        ]
+        entries = [TaskEntry.of(task.name, task.count, config_space(task.workload, "llvm")) for task in TASKS]
         manifest = RunManifest(settings={}, tasks=entries, target={}, device={}, versions={}, created_unix_s=0.0)
         cluster = Cluster(settings.run_dir / JOURNAL_NAME)
         run.manifest = tune_by_gain(cluster, settings, TASKS, manifest, [], Console(file=io.StringIO()))

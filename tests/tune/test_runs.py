@@ -46,15 +46,7 @@ def record(space_hash: str) -> Record:
 
 
 def write_run(chosen: TuneSettings, *records: Record) -> None:
-    entry = TaskEntry(
-        name=TASK.name,
-        workload=TASK.workload.to_dict(),
-        count=TASK.count,
-        group=TASK.workload.group,
-        space_hash=SPACE.hash,
-        space_size=SPACE.size,
-        default_index=SPACE.default,
-    )
+    entry = TaskEntry.of(TASK.name, TASK.count, SPACE)
     RunManifest(
         settings=chosen.model_dump(mode="json"), tasks=[entry], target={}, device={}, versions={}, created_unix_s=0.0
     ).save(chosen.run_dir)
