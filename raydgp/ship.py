@@ -114,7 +114,10 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
     folders.write_manifest(out, manifest)
     shipped = Shipped(out, manifest, latencies)
     if settings.mlflow.enabled:
-        shipped.notes.append(f"MLflow: {_register(shipped, settings)}")
+        try:
+            shipped.notes.append(f"MLflow: {_register(shipped, settings)}")
+        except InputError as error:  # the figures are worth more than their registration
+            shipped.notes.append(str(error))
     return shipped
 
 

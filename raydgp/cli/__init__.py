@@ -74,6 +74,8 @@ def tune(whole: str | None, config: Path | None, as_json: bool, **given: Any) ->
         return
     print_report(out, outcome.summary, outcome.manifest.peak_gflops)
     out.print(f"Results: {outcome.run_dir}  (again: raydgp report {outcome.run_dir})", soft_wrap=True)
+    if settings.is_imported:
+        out.print(f"The whole model, compiled and measured: raydgp deploy {outcome.run_dir}", soft_wrap=True)
     for note in outcome.notes:
         out.print(note, soft_wrap=True)
 
