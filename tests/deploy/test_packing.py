@@ -105,7 +105,7 @@ def test_activations_stay_blocked_between_layers():
 def test_equal_layers_are_one_function():
     twice = nn.Sequential(nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU())
     packed = pack(imported(twice.eval(), (torch.zeros(1, 32, 8, 8),)))
-    assert packed.module["main"].script().count("cls.conv3x3_32_32_8") == 2
+    assert packed.module["main"].script().count("call_tir(conv3x3_32_32_8,") == 2
     assert packed.layers == {
         "conv3x3_32_32_8": Fused(
             anchor=Conv2d(n=1, ci=32, h=8, w=8, co=32, kh=3, kw=3, padding=(1, 1)),
