@@ -82,8 +82,6 @@ def run(settings: TuneSettings, console: Console) -> Outcome:
         RaydgpError: the run could not go on; what was measured is kept.
         Stopped: Ctrl-C or SIGTERM; what was measured is kept.
     """
-    if settings.is_imported:
-        console.print(f"{settings.model}: importing ...")
     tasks = plan(settings)
     run_dir = settings.run_dir
     so_far = records_so_far(settings, tasks)
