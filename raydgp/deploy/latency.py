@@ -19,7 +19,7 @@ from raydgp.kernels.process import Child
 
 _ROUND = 20  # timed calls of one way before it is the next one's turn
 _WARM_UP = 5  # calls before them, which find the caches as the others left them
-_SLOW_S = 0.1  # of a call: what is slower gets fewer of them
+_SLOW_S = 0.5  # of a call: what is slower gets fewer of them
 _SLOW_SHARE = 20
 _TIMEOUT_S = 900.0
 
@@ -75,7 +75,7 @@ def measure(
 
     Args:
         ways: name -> arguments of `raydgp.deploy.contender`.
-        runs: calls of each after its warm-up; a twentieth for what takes over a tenth of a second.
+        runs: calls of each after its warm-up; a twentieth for what takes over half a second.
         threads: of each.
         on_calls: told of every round.
 
