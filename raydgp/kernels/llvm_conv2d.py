@@ -8,51 +8,37 @@ from typing import Any
 import tvm
 from tvm import s_tir, te
 
-from raydgp.kernels.epilogue import anchor_of, finished, pack_extra, reads_plain
+from raydgp.kernels.epilogue import anchor_of, finished, reads_plain
+from raydgp.kernels.llvm_packed import Packed
 from raydgp.kernels.llvm_tiles import padded, schedule_pad, sum_in_registers, whole_tiles
 from raydgp.kernels.packing import Array, pack_channels, pack_weight, unpack_channels
-from raydgp.workloads import Conv2d, Fused
+from raydgp.workloads import Conv2d, Workload
 
 
-class PackedConv2d:
+class PackedConv2d(Packed):
     """data [n, ci/a, h, w, a], weight [co/b, ci/a, kh, kw, a, b] -> [n, co/b, oh, ow, b], co in whole blocks.
 
     Of a fused layer also the arrays of its epilogue, blocked like the output; its data may be plain [n, ci, h, w].
     """
 
-    def schedule(self, workload: Conv2d | Fused, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
-        return self.scheduled(workload, knobs).mod
+    def pack_data(self, workload: Workload, knobs: dict[str, Any], data: Array) -> Array:
+        """From [n, ci, h, w]."""
+        return data if reads_plain(workload) else pack_channels(data, _blocks(knobs)[0])
 
-    def scheduled(self, workload: Conv2d | Fused, knobs: dict[str, Any]) -> s_tir.Schedule:
-        """The schedule with its trace, which other users of TVM can apply to `compute`."""
-        sch = s_tir.Schedule(self.compute(workload, knobs), debug_mask=0, error_render_level="none")
-        apply(sch, knobs)
-        return sch
-
-    def pack(self, workload: Conv2d | Fused, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
-        data, weight, *extra = inputs
-        block_ci, block_co = _blocks(knobs)
-        packed = data if reads_plain(workload) else pack_channels(data, block_ci)
-        return [
-            packed,
-            self.pack_weight(workload, knobs, weight),
-            *pack_extra(workload, extra, knobs["tile_co"][0], block_co),
-        ]
-
-    def pack_weight(self, workload: Conv2d | Fused, knobs: dict[str, Any], weight: Array) -> Array:
-        """The weight alone, from [co, ci, kh, kw]."""
+    def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
+        """From [co, ci, kh, kw]."""
         block_ci, block_co = _blocks(knobs)
         return pack_weight(weight, knobs["tile_co"][0], block_co, block_ci)
 
-    def out_shape(self, workload: Conv2d | Fused, knobs: dict[str, Any]) -> tuple[int, ...]:
+    def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
         _, block_co = _blocks(knobs)
         conv = anchor_of(workload)
         return (conv.n, knobs["tile_co"][0], conv.oh, conv.ow, block_co)
 
-    def unpack(self, workload: Conv2d | Fused, knobs: dict[str, Any], out: Array) -> Array:
+    def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
         return unpack_channels(out, anchor_of(workload).co)
 
-    def compute(self, workload: Conv2d | Fused, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
+    def compute(self, workload: Workload, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
         """Blocks `pad`, `conv` over whole tiles, and `out`, which keeps what lies within the output."""
         w: Conv2d = anchor_of(workload)
         block_ci, block_co = _blocks(knobs)
@@ -77,37 +63,36 @@ class PackedConv2d:
         shape = (w.n, outer_co, w.oh, w.ow, block_co)
         return te.create_prim_func([data, weight, *finished(workload, conv, shape)])
 
+    def apply(self, sch: s_tir.Schedule, knobs: dict[str, Any]) -> None:
+        """Schedules the blocks `pad`, `conv` and `out` of a packed convolution."""
+        conv = sch.get_sblock("conv")
+        if knobs["pad"] == "inline":
+            sch.compute_inline(sch.get_sblock("pad"))
+        n, f, y, x, b, rc, ry, rx, ra = sch.get_loops(conv)
+        slices, middle, inner, unrolled = knobs["tile_ci"]
+        y, y_point = sch.split(y, [None, knobs["tile_oh"]])
+        x, x_point = sch.split(x, [None, knobs["tile_ow"]])
+        vector, lane = sch.split(b, [None, knobs["tile_co"][2]])
+        rc_slice, rc = sch.split(rc, [slices, middle])
+        ra, ra_unrolled = sch.split(ra, [inner, unrolled])
+
+        first, second = (f, y) if knobs["order"] == "co_oh" else (y, f)
+        reduction = [rc, ry, rx] if knobs["reduction"] == "ci_kernel" else [ry, rx, rc]
+        points = [y_point, x_point, vector] if knobs["inner"] == "vectors" else [vector, y_point, x_point]
+        # with one slice, a tile is finished in its registers; else a row of tiles waits in a local array for the next
+        whole = slices == 1
+        row = [x, rc_slice] if whole else [rc_slice, x]
+        sch.reorder(n, first, second, *row, *reduction, ra, ra_unrolled, *points, lane)
+        for loop in [*[rx, ry][: knobs["unroll_kernel"]], ra_unrolled, *points]:
+            sch.unroll(loop)
+        sch.vectorize(lane)
+
+        grid = [n, first, second][: 1 + knobs["parallel"]]
+        parallel = sum_in_registers(sch, grid, x if whole else second, rc_slice, points=4, whole=whole)
+        if knobs["pad"] != "inline":
+            schedule_pad(sch, knobs["pad"], parallel)
+
 
 def _blocks(knobs: dict[str, Any]) -> tuple[int, int]:
     """Channels of an input block and of an output block."""
     return prod(knobs["tile_ci"][2:]), prod(knobs["tile_co"][1:])
-
-
-def apply(sch: s_tir.Schedule, knobs: dict[str, Any]) -> None:
-    """Schedules the blocks `pad`, `conv` and `out` of a packed convolution."""
-    conv = sch.get_sblock("conv")
-    if knobs["pad"] == "inline":
-        sch.compute_inline(sch.get_sblock("pad"))
-    n, f, y, x, b, rc, ry, rx, ra = sch.get_loops(conv)
-    slices, middle, inner, unrolled = knobs["tile_ci"]
-    y, y_point = sch.split(y, [None, knobs["tile_oh"]])
-    x, x_point = sch.split(x, [None, knobs["tile_ow"]])
-    vector, lane = sch.split(b, [None, knobs["tile_co"][2]])
-    rc_slice, rc = sch.split(rc, [slices, middle])
-    ra, ra_unrolled = sch.split(ra, [inner, unrolled])
-
-    first, second = (f, y) if knobs["order"] == "co_oh" else (y, f)
-    reduction = [rc, ry, rx] if knobs["reduction"] == "ci_kernel" else [ry, rx, rc]
-    points = [y_point, x_point, vector] if knobs["inner"] == "vectors" else [vector, y_point, x_point]
-    # with one slice, a tile is finished in its registers; otherwise a row of tiles waits in a local array for the next
-    whole = slices == 1
-    row = [x, rc_slice] if whole else [rc_slice, x]
-    sch.reorder(n, first, second, *row, *reduction, ra, ra_unrolled, *points, lane)
-    for loop in [*[rx, ry][: knobs["unroll_kernel"]], ra_unrolled, *points]:
-        sch.unroll(loop)
-    sch.vectorize(lane)
-
-    grid = [n, first, second][: 1 + knobs["parallel"]]
-    parallel = sum_in_registers(sch, grid, x if whole else second, rc_slice, points=4, whole=whole)
-    if knobs["pad"] != "inline":
-        schedule_pad(sch, knobs["pad"], parallel)

@@ -9,51 +9,36 @@ import numpy as np
 import tvm
 from tvm import s_tir, te
 
-from raydgp.kernels.epilogue import anchor_of, finished, pack_extra
+from raydgp.kernels.epilogue import anchor_of, finished
+from raydgp.kernels.llvm_packed import Packed
 from raydgp.kernels.llvm_tiles import padded, schedule_pad, sum_in_registers, whole_tiles
 from raydgp.kernels.packing import Array, pack_channels, unpack_channels
-from raydgp.workloads import DepthwiseConv2d, Fused
+from raydgp.workloads import DepthwiseConv2d, Workload
 
 
-class PackedDepthwiseConv2d:
+class PackedDepthwiseConv2d(Packed):
     """data [n, c/b, h, w, b], weight [c/b, kh, kw, b] -> [n, c/b, oh, ow, b].
 
     Of a fused layer also the arrays of its epilogue, blocked like the output.
     """
 
-    def schedule(
-        self, workload: DepthwiseConv2d | Fused, knobs: dict[str, Any], target: dict[str, Any]
-    ) -> tvm.IRModule:
-        return self.scheduled(workload, knobs).mod
+    def pack_data(self, workload: Workload, knobs: dict[str, Any], data: Array) -> Array:
+        """From [n, c, h, w]."""
+        return pack_channels(data, _block(knobs))
 
-    def scheduled(self, workload: DepthwiseConv2d | Fused, knobs: dict[str, Any]) -> s_tir.Schedule:
-        """The schedule with its trace, which other users of TVM can apply to `compute`."""
-        sch = s_tir.Schedule(self.compute(workload, knobs), debug_mask=0, error_render_level="none")
-        apply(sch, knobs)
-        return sch
-
-    def pack(self, workload: DepthwiseConv2d | Fused, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
-        data, weight, *extra = inputs
-        block = _block(knobs)
-        return [
-            pack_channels(data, block),
-            self.pack_weight(workload, knobs, weight),
-            *pack_extra(workload, extra, knobs["tile_c"][0], block),
-        ]
-
-    def pack_weight(self, workload: DepthwiseConv2d | Fused, knobs: dict[str, Any], weight: Array) -> Array:
-        """The weight alone, from [c, 1, kh, kw]."""
+    def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
+        """From [c, 1, kh, kw]."""
         blocks = weight.reshape(knobs["tile_c"][0], _block(knobs), *weight.shape[2:])
         return np.ascontiguousarray(blocks.transpose(0, 2, 3, 1))
 
-    def out_shape(self, workload: DepthwiseConv2d | Fused, knobs: dict[str, Any]) -> tuple[int, ...]:
+    def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
         conv = anchor_of(workload)
         return (conv.n, knobs["tile_c"][0], conv.oh, conv.ow, _block(knobs))
 
-    def unpack(self, workload: DepthwiseConv2d | Fused, knobs: dict[str, Any], out: Array) -> Array:
+    def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
         return unpack_channels(out, anchor_of(workload).ci)
 
-    def compute(self, workload: DepthwiseConv2d | Fused, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
+    def compute(self, workload: Workload, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
         """Blocks `pad`, `conv` over whole tiles, and `out`, which keeps what lies within the output."""
         w: DepthwiseConv2d = anchor_of(workload)
         outer, block = knobs["tile_c"][0], _block(knobs)
@@ -74,28 +59,27 @@ class PackedDepthwiseConv2d:
         conv = te.compute((w.n, outer, rows, columns, block), product, name="conv")
         return te.create_prim_func([data, weight, *finished(workload, conv, (w.n, outer, w.oh, w.ow, block))])
 
+    def apply(self, sch: s_tir.Schedule, knobs: dict[str, Any]) -> None:
+        """Schedules the blocks `pad`, `conv` and `out` of a packed depthwise convolution."""
+        if knobs["pad"] == "inline":
+            sch.compute_inline(sch.get_sblock("pad"))
+        n, c, y, x, b, ry, rx = sch.get_loops(sch.get_sblock("conv"))
+        y, y_point = sch.split(y, [None, knobs["tile_oh"]])
+        x, x_point = sch.split(x, [None, knobs["tile_ow"]])
+        vector, lane = sch.split(b, [None, knobs["tile_c"][2]])
+
+        first, second = (c, y) if knobs["order"] == "c_oh" else (y, c)
+        reduction = [ry, rx] if knobs["reduction"] == "ry_rx" else [rx, ry]
+        points = [y_point, x_point, vector] if knobs["inner"] == "vectors" else [vector, y_point, x_point]
+        sch.reorder(n, first, second, x, *reduction, *points, lane)
+        for loop in reduction[2 - knobs["unroll_kernel"] :] + points:
+            sch.unroll(loop)
+        sch.vectorize(lane)
+
+        parallel = sum_in_registers(sch, [n, first, second][: 1 + knobs["parallel"]], x, reduction[0], points=4)
+        if knobs["pad"] != "inline":
+            schedule_pad(sch, knobs["pad"], parallel)
+
 
 def _block(knobs: dict[str, Any]) -> int:
     return prod(knobs["tile_c"][1:])
-
-
-def apply(sch: s_tir.Schedule, knobs: dict[str, Any]) -> None:
-    """Schedules the blocks `pad`, `conv` and `out` of a packed depthwise convolution."""
-    if knobs["pad"] == "inline":
-        sch.compute_inline(sch.get_sblock("pad"))
-    n, c, y, x, b, ry, rx = sch.get_loops(sch.get_sblock("conv"))
-    y, y_point = sch.split(y, [None, knobs["tile_oh"]])
-    x, x_point = sch.split(x, [None, knobs["tile_ow"]])
-    vector, lane = sch.split(b, [None, knobs["tile_c"][2]])
-
-    first, second = (c, y) if knobs["order"] == "c_oh" else (y, c)
-    reduction = [ry, rx] if knobs["reduction"] == "ry_rx" else [rx, ry]
-    points = [y_point, x_point, vector] if knobs["inner"] == "vectors" else [vector, y_point, x_point]
-    sch.reorder(n, first, second, x, *reduction, *points, lane)
-    for loop in reduction[2 - knobs["unroll_kernel"] :] + points:
-        sch.unroll(loop)
-    sch.vectorize(lane)
-
-    parallel = sum_in_registers(sch, [n, first, second][: 1 + knobs["parallel"]], x, reduction[0], points=4)
-    if knobs["pad"] != "inline":
-        schedule_pad(sch, knobs["pad"], parallel)
