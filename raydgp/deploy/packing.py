@@ -21,7 +21,7 @@ from raydgp.kernels.epilogue import pack_bias
 from raydgp.kernels.registry import template_for
 from raydgp.kernels.template import LayerTemplate
 from raydgp.space import config_space
-from raydgp.space.llvm import whole_vectors
+from raydgp.space.registers import whole_vectors
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused
 
 Array = NDArray[np.float32]

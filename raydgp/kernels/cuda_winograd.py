@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 import tvm
-from numpy.typing import NDArray
 from tvm import s_tir, te
 from tvm.s_tir.schedule import LoopRV
-from tvm.topi.nn import winograd_util
 from tvm.topi.utils import const_matrix
 
 from raydgp.kernels.cuda_tiles import annotate_unroll, bind, fetch, padded_nchw, threads, tile
 from raydgp.kernels.cuda_unpacked import Unpacked
 from raydgp.kernels.packing import Array
+from raydgp.kernels.winograd import matrices, transformed
 from raydgp.space.cuda import winograd_tile
 from raydgp.workloads import Conv2d
 
@@ -39,16 +38,8 @@ class WinogradConv2d(Unpacked):
 
     def pack(self, workload: Conv2d, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
         data, weight = inputs
-        _, _, g = _matrices(winograd_tile(workload), workload.kh)
-        transformed = np.einsum("ea,fcab,ub->eucf", g, weight, g, optimize=True)
-        return [np.ascontiguousarray(data), np.ascontiguousarray(transformed, np.float32)]
-
-
-def _matrices(m: int, r: int) -> tuple[NDArray[np.float64], ...]:
-    """A, B, G of F(m, r) by the Cook-Toom method, with the points that TVM takes."""
-    points = winograd_util._interpolation_points(m + r - 2)
-    a, b, g = winograd_util._cook_toom_convolution(points, m, r)
-    return a, b, g
+        _, _, g = matrices(winograd_tile(workload), workload.kh)
+        return [np.ascontiguousarray(data), np.ascontiguousarray(transformed(weight, g))]
 
 
 def _compute(w: Conv2d) -> tvm.tirx.PrimFunc:
@@ -56,7 +47,7 @@ def _compute(w: Conv2d) -> tvm.tirx.PrimFunc:
     m, r = winograd_tile(w), w.kh
     alpha, rows, columns = m + r - 1, -(-w.oh // m), -(-w.ow // m)
     tiles = w.n * rows * columns
-    a, b, _ = _matrices(m, r)
+    a, b, _ = matrices(m, r)
     to_back, to_data = const_matrix(a.astype(np.float32), "to_back"), const_matrix(b.astype(np.float32), "to_data")
     data = te.placeholder((w.n, w.ci, w.h, w.w), name="data")
     weight = te.placeholder((alpha, alpha, w.ci, w.co), name="weight")

@@ -13,6 +13,7 @@ from raydgp.kernels.cuda_winograd import WinogradConv2d
 from raydgp.kernels.llvm_conv2d import PackedConv2d
 from raydgp.kernels.llvm_dense import PackedDense
 from raydgp.kernels.llvm_depthwise import PackedDepthwiseConv2d
+from raydgp.kernels.llvm_winograd import PackedWinograd
 from raydgp.kernels.plain import Given, Plain
 from raydgp.kernels.sketched import Sketched
 from raydgp.kernels.template import Template
@@ -20,6 +21,7 @@ from raydgp.space import ConfigSpace
 
 _TEMPLATES: dict[str, Any] = {  # each a `Template` for its own kind of workload
     "llvm.conv2d_nchwc.v1": PackedConv2d(),
+    "llvm.conv2d_nchwc_winograd.v1": PackedWinograd(),
     "llvm.depthwise_conv2d_nchwc.v1": PackedDepthwiseConv2d(),
     "llvm.dense_packed.v1": PackedDense(),
     "llvm.sketched.v1": Sketched(),

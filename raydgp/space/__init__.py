@@ -15,6 +15,7 @@ from raydgp.workloads.kernel import Kernel
 __all__ = ["Columns", "ConfigSpace", "Indices", "Knob", "choice", "config_space", "config_spaces", "split"]
 
 _BY_TARGET = {"cuda": cuda.SPACES, "llvm": {**llvm.SPACES, Kernel: sketched.kernel_space}}
+_VARIANTS = {"cuda": cuda.VARIANTS, "llvm": llvm.VARIANTS}
 
 
 def config_space(workload: Workload, target: str | Mapping[str, Any], algorithm: str = "direct") -> ConfigSpace:
@@ -23,7 +24,8 @@ def config_space(workload: Workload, target: str | Mapping[str, Any], algorithm:
     Args:
         target: `cuda`, `llvm`, or a target's attributes, whose limits then say what is valid. They change neither the
             configurations nor the space's hash, but may change the default.
-        algorithm: `direct`, or for a convolution on `cuda` also `winograd`, which is a space of its own.
+        algorithm: `direct`, or for a convolution also `winograd`, which is a space of its own. A fused layer says
+            itself which algorithm computes it.
 
     Raises:
         InputError: unknown target, or a workload without a template there.
@@ -40,7 +42,7 @@ def config_spaces(workload: Workload, target: str | Mapping[str, Any]) -> list[C
         InputError: as of `config_space`.
     """
     spaces = [config_space(workload, target)]
-    for kind, algorithm in cuda.VARIANTS:
+    for kind, algorithm in dict.fromkeys([*cuda.VARIANTS, *llvm.VARIANTS]):
         with suppress(InputError):  # another kind of workload or target, or not of these shapes
             if isinstance(workload, kind):
                 spaces.append(config_space(workload, target, algorithm))
@@ -54,7 +56,7 @@ def _config_space(workload: Workload, target: str, algorithm: str, limits: cuda.
     if algorithm == "direct":
         build = _BY_TARGET[target].get(type(workload))
     else:
-        build = cuda.VARIANTS.get((type(workload), algorithm)) if target == "cuda" else None
+        build = _VARIANTS[target].get((type(workload), algorithm))
     if build is None:
         raise InputError(f"no schedule template for {workload.op} on {target} with algorithm {algorithm!r}")
     return build(workload, limits) if target == "cuda" else build(workload)

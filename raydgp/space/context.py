@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from raydgp.space.base import Columns, ConfigSpace
-from raydgp.space.llvm import LANES
+from raydgp.space.registers import LANES
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused
 
 _Vector = NDArray[np.float64]

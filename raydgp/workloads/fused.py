@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from raydgp.errors import InputError
@@ -10,6 +10,7 @@ from raydgp.workloads.ops import Conv2d, Dense, DepthwiseConv2d, Workload
 
 WITH_ARRAY = ("bias", "add")  # steps that take an array of their own
 STEPS = (*WITH_ARRAY, "relu", "relu6")
+ALGORITHMS = ("direct", "winograd")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +25,7 @@ class Fused(Workload):
         anchor: the operator that a schedule template is for.
         epilogue: steps, in order, out of `STEPS`.
         block_in, block_out: channel blocks of the data and of the output; what is added has the output's.
+        algorithm: what computes the anchor. Another algorithm has a space of its own, and is a task of its own.
     """
 
     op: ClassVar[str] = "fused"
@@ -31,6 +33,7 @@ class Fused(Workload):
     epilogue: tuple[str, ...] = ()
     block_in: int = 1
     block_out: int = 1
+    algorithm: str = "direct"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -40,22 +43,32 @@ class Fused(Workload):
         strange = [step for step in self.epilogue if step not in STEPS]
         if strange:
             raise InputError(f"fused: unknown step {strange[0]!r} in the epilogue; known are {', '.join(STEPS)}")
+        if self.algorithm not in ALGORITHMS:
+            raise InputError(f"fused: unknown algorithm {self.algorithm!r}; known are {', '.join(ALGORITHMS)}")
+
+    @property
+    def layer(self) -> Workload:
+        return replace(self, algorithm="direct")
 
     @property
     def flops(self) -> int:
-        """Of the anchor: the same measure with and without an epilogue."""
+        """Of the anchor computed directly: the same measure with and without an epilogue, by any algorithm."""
         return self.anchor.flops
 
     @property
     def group(self) -> str:
-        """The anchor's: what was learnt of it holds for both."""
-        return self.anchor.group
+        """The anchor's: what was learnt of it holds for both; that of another algorithm is apart."""
+        return self.anchor.group if self.algorithm == "direct" else f"{self.anchor.group}-{self.algorithm}"
 
     def to_dict(self) -> dict[str, Any]:
-        return {**super().to_dict(), "anchor": self.anchor.to_dict(), "epilogue": list(self.epilogue)}
+        out = {**super().to_dict(), "anchor": self.anchor.to_dict(), "epilogue": list(self.epilogue)}
+        if self.algorithm == "direct":
+            del out["algorithm"]  # records from before there was another one keep their spaces' hashes
+        return out
 
     def __str__(self) -> str:
-        return " + ".join([str(self.anchor), *self.epilogue])
+        how = [f"by {self.algorithm}"] if self.algorithm != "direct" else []
+        return " ".join([" + ".join([str(self.anchor), *self.epilogue]), *how])
 
     @property
     def channels(self) -> int:

@@ -40,6 +40,11 @@ class Workload:
         """Key of the workloads that share one pre-trained surrogate."""
         raise NotImplementedError
 
+    @property
+    def layer(self) -> Workload:
+        """What it computes, whichever algorithm does: of the tasks of one layer, a model takes the fastest."""
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         return {"op": self.op, **dataclasses.asdict(self)}
 

@@ -42,7 +42,22 @@ SHAPES = {
     "fused depthwise": Fused(
         anchor=DepthwiseConv2d(n=1, ci=64, h=9, w=9, **SAME), epilogue=("bias", "relu6"), block_in=32, block_out=32
     ),
+    "fused winograd": Fused(
+        anchor=Conv2d(n=2, ci=32, h=15, w=13, co=40, **SAME),
+        epilogue=("bias", "add", "relu"),
+        block_in=16,
+        block_out=8,
+        algorithm="winograd",
+    ),
     "fused dense": Fused(anchor=Dense(n=3, k=64, m=100), epilogue=("bias", "relu", "add")),
+}
+WINOGRAD = {
+    "winograd": Conv2d(n=1, ci=16, h=28, w=28, co=32, **SAME),
+    "winograd without padding": Conv2d(n=2, ci=8, h=14, w=31, co=16, kh=3, kw=3),
+    "winograd, uneven channels": Conv2d(n=1, ci=5, h=13, w=9, co=19, kh=3, kw=3, padding=(2, 0)),
+}
+SPACES = {name: config_space(workload, "llvm") for name, workload in SHAPES.items()} | {
+    name: config_space(workload, "llvm", "winograd") for name, workload in WINOGRAD.items()
 }
 DRAWS = 10
 
@@ -57,10 +72,9 @@ def run(space, index):
     return template.unpack(space.workload, knobs, out.numpy())
 
 
-@pytest.mark.parametrize("workload", SHAPES.values(), ids=SHAPES)
-def test_every_configuration_computes_the_operator(workload):
-    space = config_space(workload, "llvm")
-    expected = reference(workload, random_inputs(workload, 0))
+@pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
+def test_every_configuration_computes_the_operator(space):
+    expected = reference(space.workload, random_inputs(space.workload, 0))
     for index in [space.default, *space.sample_valid(DRAWS, np.random.default_rng(1))]:
         actual = run(space, index)
         assert actual.shape == expected.shape

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raydgp import Conv2d, Dense, DepthwiseConv2d, config_space, zoo
-from raydgp.space.llvm import LANES, MAX_ACCUMULATORS, MAX_UNROLLED_FMAS, MAX_WASTE, MIN_ACCUMULATORS, whole_vectors
+from raydgp.space.llvm import MAX_WASTE
+from raydgp.space.registers import LANES, MAX_ACCUMULATORS, MAX_UNROLLED_FMAS, MIN_ACCUMULATORS, whole_vectors
 
 TASKS = [pytest.param(t.workload, id=f"{net}-{t.name}") for net in zoo.NETWORKS for t in zoo.tasks(net)]
 extents = st.integers(1, 40)

@@ -1,0 +1,69 @@
+"""What CPU spaces share: channel blocks in whole vectors, and tiles whose accumulators fit the register file."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raydgp.space.knobs import Knob, divisors, split
+
+LANES = 16  # float32 in a 512-bit register
+HALF = LANES // 2
+MAX_ACCUMULATORS = 30  # of 32 vector registers: two stay free for the operands
+MIN_ACCUMULATORS = 8  # two units, each with a latency of four cycles; or what the default has, if that is fewer
+MAX_UNROLLED_FMAS = 1024  # of a loop body; about 10 KB of code
+MAX_BLOCK = 64  # elements of a channel block
+
+
+def whole_vectors(channels: int) -> int:
+    """Output channels as they are stored, zeros at the end: a multiple of 16 if that adds 5 % at most, else of 8."""
+    whole = -(-channels // LANES) * LANES
+    return whole if whole <= 1.05 * channels else -(-channels // HALF) * HALF
+
+
+def fits(
+    block: NDArray[np.int64], points: NDArray[np.int64], unrolled: NDArray[np.int64], default_points: int
+) -> NDArray[np.bool_]:
+    """Whether a tile fits the registers and fills the pipeline, and its unrolled body is short enough.
+
+    Args:
+        block: int64[n, 3], channels as (outer, vectors, lanes).
+        points: int64[n] of the tile in space.
+        unrolled: int64[n], terms of the sum unrolled in the body.
+        default_points: of the default's tile, whose channels are one vector.
+    """
+    accumulators = block[:, 1] * -(-block[:, 2] // LANES) * points
+    busy = accumulators >= min(MIN_ACCUMULATORS, default_points)
+    return busy & (accumulators <= MAX_ACCUMULATORS) & (accumulators * unrolled <= MAX_UNROLLED_FMAS)
+
+
+def widest_vector(channels: int) -> int:
+    """The widest of the lanes in `output_channels` that fill no more than one register."""
+    return next((d for d in (LANES, HALF) if channels % d == 0), widest(channels, LANES))
+
+
+def widest(extent: int, limit: int = 28) -> int:
+    """The largest divisor up to a limit."""
+    return max(d for d in divisors(extent) if d <= limit)
+
+
+def output_channels(name: str, channels: int) -> Knob:
+    """(outer, vectors, lanes): lanes in registers or halves, blocks of up to 64; anything for channels without."""
+    unit = LANES if channels % LANES == 0 else HALF
+    return split(name, channels, 3, lambda f: (f[:, 2] % unit == 0) & (f[:, 1] * f[:, 2] <= MAX_BLOCK))
+
+
+def input_channels(name: str, channels: int) -> Knob:
+    """(outer, middle, inner, unrolled): blocks of 8 to 64, or from the widest below where 8 to 16 has none."""
+    narrowest = min(HALF, widest(channels, LANES))
+
+    def keep(factors: NDArray[np.int64]) -> NDArray[np.bool_]:
+        block = factors[:, 2] * factors[:, 3]
+        return (block >= narrowest) & (block <= MAX_BLOCK)
+
+    return split(name, channels, 4, keep)
+
+
+def tiles(extent: int, limit: int) -> list[int]:
+    """The smallest tile for every number of tiles, ascending: 13 -> 1 2 3 4 5 7 13; a divisor among them is exact."""
+    return sorted({-(-extent // count) for count in range(1, extent + 1) if -(-extent // count) <= limit})
