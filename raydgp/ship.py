@@ -70,8 +70,11 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
     model, target = load(settings.model), outcome.manifest.target
     out = out or Path("deployed") / run_dir.resolve().name
 
-    def write(folder: Path, chosen: Mapping[Workload, Measurement]) -> dict[str, Any]:
-        """Compiles with configurations by workload, the default's for others, and writes the folder."""
+    def write(folder: Path, chosen: Mapping[Workload, Measurement], kept: bool) -> dict[str, Any]:
+        """Compiles with configurations by workload, the default's for others, and writes the folder.
+
+        Only a folder that is kept gets what TVM can use without us.
+        """
 
         def index(workload: Workload) -> int:
             return chosen[workload].index if workload in chosen else config_space(workload, target).default
@@ -90,15 +93,16 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
         strange = [task.workload for task in lowered.tasks if task.workload not in found]
         if strange:
             raise InputError(f"{settings.model} is not what {run_dir} tuned: {strange[0]} is new; tune it again")
-        export(folder, lowered, target, index, seconds)
+        if kept:
+            export(folder, lowered, target, index, seconds)
         executable = compile_model(lowered, target, scheduled)
         manifest = _manifest(outcome.manifest, model.digest, [found[task.workload] for task in lowered.tasks])
         folders.write(folder, executable, lowered.parameters, model.inputs, model.expected, manifest)
         return manifest
 
     with tempfile.TemporaryDirectory(prefix="raydgp-defaults-") as before:
-        write(Path(before), {})
-        manifest = write(out, {workload: task.best for workload, task in found.items() if task.best})
+        write(Path(before), {}, kept=False)
+        manifest = write(out, {workload: task.best for workload, task in found.items() if task.best}, kept=True)
         ways = {"raydgp": ("raydgp", str(out)), "defaults": ("raydgp", before)}
         for rival in rivals:
             names = TORCH if rival == "torch" else (rival,)

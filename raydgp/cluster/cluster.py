@@ -165,7 +165,7 @@ class Cluster:
 
     def _job(self, task: zoo.Task, records: list[Record], trials: int, points: Sequence[int]) -> LayerJob:
         settings = self._settings
-        space = config_space(task.workload, settings.target)
+        space = config_space(task.workload, self.target)
         context = Context(
             task=task.name,
             workload=task.workload.to_dict(),

@@ -25,7 +25,7 @@ LIBRARY, PARAMETERS, SAMPLE, MANIFEST, EXAMPLE = (
     "manifest.json",
     "example.py",
 )
-_EXAMPLE = '''"""Runs the model of this folder with TVM alone: pip install {requirements}"""
+_EXAMPLE = '''"""{purpose}"""
 import os
 from pathlib import Path
 
@@ -33,9 +33,7 @@ os.environ.setdefault("TVM_NUM_THREADS", "{threads}")  # TVM takes half of the p
 import numpy as np
 import tvm
 from tvm import relax
-
-here = Path(__file__).parent
-model = relax.VirtualMachine(tvm.runtime.load_module(str(here / "{library}")), tvm.cpu())
+{load}
 parameters, sample = np.load(here / "{parameters}"), np.load(here / "{sample}")
 inputs = [sample[name] for name in sample.files if name.startswith("input")]
 out = model["main"](*[tvm.runtime.tensor(a) for a in [*inputs, *(parameters[name] for name in parameters.files)]])
@@ -43,6 +41,20 @@ out = [out] if isinstance(out, tvm.runtime.Tensor) else list(out)
 for k, array in enumerate(out):
     print(array.shape, "largest error:", np.abs(array.numpy() - sample[f"output{{k}}"]).max())
 '''
+_LOAD = """
+here = Path(__file__).parent
+model = relax.VirtualMachine(tvm.runtime.load_module(str(here / "{library}")), tvm.cpu())"""
+
+
+def write_example(path: Path, purpose: str, load: str, threads: int) -> None:
+    """Writes a script into a deployed model's folder that runs the model with TVM alone and prints how wrong it is.
+
+    Args:
+        purpose: one line.
+        load: code that makes `here`, the folder, and `model`, a virtual machine, after `tvm` and `relax` are imported.
+    """
+    files = {"parameters": PARAMETERS, "sample": SAMPLE}
+    write_atomically(path, _EXAMPLE.format(purpose=purpose, load=load, threads=threads, **files))
 
 
 def write(
@@ -64,8 +76,8 @@ def write(
     sample = {f"input{k}": a for k, a in enumerate(inputs)} | {f"output{k}": a for k, a in enumerate(expected)}
     np.savez(folder / SAMPLE, **sample)  # type: ignore[arg-type]
     requirements = f"apache-tvm=={manifest['versions']['tvm']} apache-tvm-ffi==0.1.14.post1 numpy"
-    names = {"library": LIBRARY, "parameters": PARAMETERS, "sample": SAMPLE, "threads": manifest["threads"]}
-    write_atomically(folder / EXAMPLE, _EXAMPLE.format(requirements=requirements, **names))
+    purpose = f"Runs the model of this folder with TVM alone: pip install {requirements}"
+    write_example(folder / EXAMPLE, purpose, _LOAD.format(library=LIBRARY), manifest["threads"])
     write_manifest(folder, manifest)
 
 

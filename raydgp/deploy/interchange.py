@@ -12,7 +12,7 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.meta_schedule.arg_info import ArgInfo
 from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
 
-from raydgp.deploy.folder import PARAMETERS, SAMPLE
+from raydgp.deploy.folder import write_example
 from raydgp.deploy.lowering import Lowered
 from raydgp.kernels.registry import template_for
 from raydgp.kernels.target import to_tvm
@@ -31,29 +31,15 @@ ORIGIN = "raydgp.configuration"  # annotation of a function's root block, which 
 UNMEASURED_S = 1e9  # TVM takes no record without a time: any other one of the kernel is better than this
 
 _NORMALISE = "tvm.s_tir.meta_schedule.normalize_mod"  # MetaSchedule's own, by which it looks functions up
-_EXAMPLE = '''"""Compiles the model of this folder with the schedules of its MetaSchedule database, by TVM alone."""
-import os
-from pathlib import Path
-
-os.environ.setdefault("TVM_NUM_THREADS", "{threads}")  # TVM takes half of the processors by itself
-import numpy as np
-import tvm
-from tvm import relax
-from tvm.s_tir.meta_schedule.database import JSONDatabase
+_PURPOSE = "Compiles the model of this folder with the schedules of its MetaSchedule database, by TVM alone."
+_LOAD = """from tvm.s_tir.meta_schedule.database import JSONDatabase
 
 here = Path(__file__).parent
 target = tvm.target.Target({target})
 with target, JSONDatabase(work_dir=str(here)):
     module = tvm.ir.load_json((here / "{module}").read_text())
     module = relax.transform.MetaScheduleApplyDatabase(enable_warning=True)(module)
-model = relax.VirtualMachine(tvm.compile(module, target=target), tvm.cpu())
-parameters, sample = np.load(here / "{parameters}"), np.load(here / "{sample}")
-inputs = [sample[name] for name in sample.files if name.startswith("input")]
-out = model["main"](*[tvm.runtime.tensor(a) for a in [*inputs, *(parameters[name] for name in parameters.files)]])
-out = [out] if isinstance(out, tvm.runtime.Tensor) else list(out)
-for k, array in enumerate(out):
-    print(array.shape, "largest error:", np.abs(array.numpy() - sample[f"output{{k}}"]).max())
-'''
+model = relax.VirtualMachine(tvm.compile(module, target=target), tvm.cpu())"""
 
 
 def export(
@@ -86,8 +72,8 @@ def export(
         entry, arguments = database.commit_workload(module), ArgInfo.from_entry_func(module)
         database.commit_tuning_record(TuningRecord(schedule.trace, entry, [seconds], to_tvm(target), arguments))
     write_atomically(folder / MODULE, tvm.ir.save_json(lowered.module))
-    names = {"module": MODULE, "parameters": PARAMETERS, "sample": SAMPLE, "threads": target["num-cores"]}
-    write_atomically(folder / EXAMPLE, _EXAMPLE.format(target=target, **names))
+    load = _LOAD.format(target=target, module=MODULE)
+    write_example(folder / EXAMPLE, _PURPOSE, load, target["num-cores"])
 
 
 def _schedule(workload: Workload, index: int, module: tvm.IRModule, target: dict[str, Any]) -> Schedule:

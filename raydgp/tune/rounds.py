@@ -73,7 +73,7 @@ def _next(
     settings: TuneSettings, tasks: Sequence[zoo.Task], manifest: RunManifest, records: Sequence[Record]
 ) -> dict[str, int]:
     """Layers of the next round, name -> measurements that it is to have afterwards; none at the end."""
-    progress = _progress(settings, tasks, manifest, records)
+    progress = _progress(tasks, manifest, records)
     measured = {name: len(layer.best_s) for name, layer in progress.items()}
     floor = min(FLOOR, settings.trials)
     below = [task for task in tasks if measured[task.name] < floor and progress[task.name].left]
@@ -92,9 +92,7 @@ def _next(
     return {name: measured[name] + more for name, more in slices.items()}
 
 
-def _progress(
-    settings: TuneSettings, tasks: Sequence[zoo.Task], manifest: RunManifest, records: Sequence[Record]
-) -> dict[str, Progress]:
+def _progress(tasks: Sequence[zoo.Task], manifest: RunManifest, records: Sequence[Record]) -> dict[str, Progress]:
     times: defaultdict[str, list[float]] = defaultdict(list)
     for record in records:
         times[record.context.task].append(record.measurement.median_s)
@@ -102,6 +100,6 @@ def _progress(
     out = {}
     for task in tasks:
         best_s = tuple(accumulate(times[task.name], min))
-        most = FLOOR if task.name in settled else config_space(task.workload, settings.target).size
+        most = FLOOR if task.name in settled else config_space(task.workload, manifest.target).size
         out[task.name] = Progress(task.count, best_s, max(0, most - len(best_s)))
     return out

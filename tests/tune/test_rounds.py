@@ -50,8 +50,10 @@ def tuned(tmp_path: Path):
     def run(**options) -> Cluster:
         settings = TuneSettings(model="zoo:resnet18", run="r", runs_dir=tmp_path, **options)
         entries = [TaskEntry.of(task.name, task.count, config_space(task.workload, "llvm")) for task in TASKS]
-        manifest = RunManifest(settings={}, tasks=entries, target={}, device={}, versions={}, created_unix_s=0.0)
         cluster = Cluster(settings.run_dir / JOURNAL_NAME)
+        manifest = RunManifest(
+            settings={}, tasks=entries, target=cluster.target, device={}, versions={}, created_unix_s=0.0
+        )
         run.manifest = tune_by_gain(cluster, settings, TASKS, manifest, [], Console(file=io.StringIO()))
         return cluster
 
