@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from raydgp.doctor import Finding
-from raydgp.study.summary import RunSummary, TaskSummary
+from raydgp.study.summary import RunSummary
 
 if TYPE_CHECKING:
     from raydgp.deploy.latency import Latency
@@ -78,14 +78,16 @@ class LiveTable:
         return measured if self._total is None else min(measured, self._total)
 
     def _draw(self) -> Group:
-        return Group(layer_table(list(self._summary.tasks.values()), self._peak), self._bar)
+        return Group(layer_table(self._summary, self._peak), self._bar)
 
 
-def layer_table(tasks: Sequence[TaskSummary], peak_gflops: float | None) -> Table:
+def layer_table(summary: RunSummary, peak_gflops: float | None) -> Table:
     """The final table: a row a layer. It fits a terminal of 80 columns with the longest names of the networks.
 
-    Layers that are held against TVM without a schedule show that; those of a whole model their share of its time.
+    Layers that are held against TVM without a schedule show that; those of a whole model their share of its time. Of
+    the algorithms that compute a layer, only the fastest has a share.
     """
+    tasks, chosen = list(summary.tasks.values()), summary.chosen
     table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
     table.add_column("layer", no_wrap=True)
     held = any(task.untuned_gflops for task in tasks)
@@ -93,10 +95,10 @@ def layer_table(tasks: Sequence[TaskSummary], peak_gflops: float | None) -> Tabl
     after = ["failed", "seconds"] if held else []
     for title in (*before, "default", "best GFLOPS", "over default", "of peak", "measured", *after):
         table.add_column(title, justify="right")
-    total_s = sum(task.count * task.best.median_s for task in tasks if task.best)
+    total_s = sum(task.count * task.best.median_s for task in chosen if task.best)
     for task in tasks:
         best = task.gflops(task.best)
-        share = f"{task.count * task.best.median_s / total_s:.0%}" if task.best else "-"
+        share = f"{task.count * task.best.median_s / total_s:.0%}" if task.best and task in chosen else "-"
         untuned = f"{task.untuned_gflops:.1f}" if task.untuned_gflops else "-"
         table.add_row(
             task.name,
@@ -113,10 +115,10 @@ def layer_table(tasks: Sequence[TaskSummary], peak_gflops: float | None) -> Tabl
 
 def print_report(console: Console, summary: RunSummary, peak_gflops: float | None) -> None:
     """The final table and what it means for the whole network."""
-    console.print(layer_table(list(summary.tasks.values()), peak_gflops))
+    console.print(layer_table(summary, peak_gflops))
     if latency := summary.latency_s():
         default_s, best_s = latency
-        calls = sum(task.count for task in summary.tasks.values())
+        calls = sum(task.count for task in summary.chosen)
         untuned_s = summary.untuned_latency_s()
         untuned = f"{untuned_s * 1e3:.0f} ms by untuned TVM, " if untuned_s else ""
         console.print(

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 from rich.progress import Progress
@@ -25,7 +25,7 @@ from raydgp.settings import TuneSettings
 from raydgp.space import config_space
 from raydgp.study.summary import TaskSummary
 from raydgp.tracking import registry
-from raydgp.workloads import Workload
+from raydgp.workloads import Fused, Workload
 
 RIVALS = ("torch", "onnxruntime", "untuned")
 
@@ -66,30 +66,38 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
     if unknown:
         raise InputError(f"unknown rival {unknown[0]!r}; known are {', '.join(RIVALS)}")
     found = {task.workload: task for task in outcome.summary.tasks.values()}
+    fastest = {task.workload.layer: task for task in outcome.summary.chosen if task.best}
     console.print(f"{settings.model}: importing and compiling ...")
     model, target = load(settings.model), outcome.manifest.target
     out = out or Path("deployed") / run_dir.resolve().name
 
-    def write(folder: Path, chosen: Mapping[Workload, Measurement], kept: bool) -> dict[str, Any]:
-        """Compiles with configurations by workload, the default's for others, and writes the folder.
+    def write(folder: Path, chosen: Mapping[Workload, TaskSummary], kept: bool) -> dict[str, Any]:
+        """Compiles with the best of tasks by layer, the default's for others, and writes the folder.
 
         Only a folder that is kept gets what TVM can use without us.
         """
 
+        def best(workload: Workload) -> Measurement | None:
+            return chosen[workload.layer].best if workload.layer in chosen else None
+
         def index(workload: Workload) -> int:
-            return chosen[workload].index if workload in chosen else config_space(workload, target).default
+            return known.index if (known := best(workload)) else config_space(workload, target).default
 
         def seconds(workload: Workload) -> float | None:
-            return chosen[workload].median_s if workload in chosen else None
+            return known.median_s if (known := best(workload)) else None
 
         def knobs(workload: Workload) -> dict[str, Any]:
             return config_space(workload, target).decode(index(workload))
+
+        def choose(layer: Fused) -> tuple[Fused, dict[str, Any]]:
+            workload = cast(Fused, chosen[layer].workload) if layer in chosen else layer
+            return workload, knobs(workload)
 
         def scheduled(workload: Workload) -> Any:
             template = template_for(config_space(workload, target))
             return template.schedule(workload, knobs(workload), target)["main"]
 
-        lowered = lower(model.module, target, knobs)
+        lowered = lower(model.module, target, choose)
         strange = [task.workload for task in lowered.tasks if task.workload not in found]
         if strange:
             raise InputError(f"{settings.model} is not what {run_dir} tuned: {strange[0]} is new; tune it again")
@@ -102,7 +110,7 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
 
     with tempfile.TemporaryDirectory(prefix="raydgp-defaults-") as before:
         write(Path(before), {}, kept=False)
-        manifest = write(out, {workload: task.best for workload, task in found.items() if task.best}, kept=True)
+        manifest = write(out, fastest, kept=True)
         ways = {"raydgp": ("raydgp", str(out)), "defaults": ("raydgp", before)}
         for rival in rivals:
             names = TORCH if rival == "torch" else (rival,)

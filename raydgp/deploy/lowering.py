@@ -12,7 +12,7 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from raydgp.deploy.packing import Array, Knobs, pack
+from raydgp.deploy.packing import Array, Choose, pack
 from raydgp.errors import InputError
 from raydgp.kernels.sketching import kernel
 from raydgp.kernels.target import to_tvm
@@ -37,14 +37,14 @@ class Lowered:
     parameters: list[Array]
 
 
-def lower(module: tvm.IRModule, target: dict[str, Any], knobs: Knobs | None = None) -> Lowered:
+def lower(module: tvm.IRModule, target: dict[str, Any], choose: Choose | None = None) -> Lowered:
     """Packs, legalises and fuses an imported model.
 
     Args:
         target: as of `raydgp.kernels.target.host_target`.
-        knobs: as of `pack`.
+        choose: as of `pack`.
     """
-    packed = pack(module, knobs)
+    packed = pack(module, choose)
     with to_tvm(target):
         fused = _FUSE(packed.module)
     calls = Counter(_called(fused["main"]))

@@ -25,7 +25,7 @@ from raydgp.space.registers import whole_vectors
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused
 
 Array = NDArray[np.float32]
-Knobs = Callable[[Fused], dict[str, Any]]
+Choose = Callable[[Fused], tuple[Fused, dict[str, Any]]]
 
 _BLOCKS = (32, 16, 8)  # of channels, the widest that fits: two registers of output side by side
 _OPAQUE = 8  # TVM's code of a function that nothing is fused into
@@ -65,11 +65,12 @@ class _Value:
         return self.block > 0 and self.shape[1] % self.block == 0
 
 
-def pack(module: tvm.IRModule, knobs: Knobs | None = None) -> Packed:
+def pack(module: tvm.IRModule, choose: Choose | None = None) -> Packed:
     """Rewrites `main`, whose weights are constants.
 
     Args:
-        knobs: configuration of a layer, which its weights' layout depends on; the default's where it is None.
+        choose: of a layer, computed directly, the algorithm and the configuration that it gets, which its weights'
+            layout depends on; the same with the default's configuration where it is None.
 
     Raises:
         InputError: `main` is not one block of calls on tensors of fixed shapes.
@@ -77,18 +78,18 @@ def pack(module: tvm.IRModule, knobs: Knobs | None = None) -> Packed:
     function = module["main"]
     if len(function.body.blocks) != 1:
         raise InputError("the model has control flow, which cannot be tuned; export it without")
-    return _Packer(function, knobs or _default_knobs).run()
+    return _Packer(function, choose or _default).run()
 
 
-def _default_knobs(workload: Fused) -> dict[str, Any]:
+def _default(workload: Fused) -> tuple[Fused, dict[str, Any]]:
     space = config_space(workload, "llvm")
-    return space.decode(space.default)
+    return workload, space.decode(space.default)
 
 
 @dataclass
 class _Packer:
     function: relax.Function
-    knobs: Knobs
+    choose: Choose
     builder: relax.BlockBuilder = field(default_factory=relax.BlockBuilder)
     values: dict[relax.Var, _Value] = field(default_factory=dict)
     functions: dict[Fused, relax.GlobalVar] = field(default_factory=dict)
@@ -121,8 +122,8 @@ class _Packer:
     # --- layers
 
     def _layer(self, layer: Layer) -> _Value:
-        workload, data = self._blocked_layer(layer)
-        knobs = self.knobs(workload)
+        direct, data = self._blocked_layer(layer)
+        workload, knobs = self.choose(direct)
         template = cast(LayerTemplate, template_for(config_space(workload, "llvm")))
         out_shape = template.out_shape(workload, knobs)
         weight = template.pack_weight(workload, knobs, layer.weight)
@@ -135,7 +136,7 @@ class _Packer:
         ]
         if workload not in self.functions:
             function = template.compute(workload, knobs).without_attr("global_symbol").with_attr("op_pattern", _OPAQUE)
-            self.functions[workload] = self.builder.add_func(function, _name(workload.anchor))
+            self.functions[workload] = self.builder.add_func(function, _name(workload))
         called = self.functions[workload]
         arguments = [data, self._parameter(weight), *arrays]
         out = self.builder.emit(relax.call_tir(called, arguments, relax.TensorType(out_shape, "float32")))
@@ -285,11 +286,13 @@ class _Packer:
         return x
 
 
-def _name(anchor: Conv2d | DepthwiseConv2d | Dense) -> str:
+def _name(workload: Fused) -> str:
     """What people know a layer by: kernel, channels in and out, rows of the output; the builder tells twins apart."""
+    anchor = workload.anchor
     match anchor:
         case Conv2d():
-            return f"conv{anchor.kh}x{anchor.kw}_{anchor.ci}_{anchor.co}_{anchor.oh}"
+            how = "" if workload.algorithm == "direct" else f"_{workload.algorithm}"
+            return f"conv{anchor.kh}x{anchor.kw}_{anchor.ci}_{anchor.co}_{anchor.oh}{how}"
         case DepthwiseConv2d():
             return f"depthwise{anchor.kh}x{anchor.kw}_{anchor.ci}_{anchor.oh}"
     return f"dense_{anchor.k}_{anchor.m}"

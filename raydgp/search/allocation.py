@@ -19,11 +19,13 @@ class Progress:
         count: calls of the layer in the model.
         best_s: seconds of its fastest kernel after each measurement, infinite before one has run.
         left: configurations that may still be measured.
+        rival_s: seconds of the fastest kernel of another algorithm for the same layer; only what is faster helps.
     """
 
     count: int
     best_s: tuple[float, ...]
     left: int
+    rival_s: float = math.inf
 
     def gain_s(self, slice_: int) -> float:
         """Seconds of the model's time that the next `slice_` measurements are expected to save; infinite while nothing
@@ -38,7 +40,8 @@ class Progress:
             return math.inf
         middle = self.best_s[len(self.best_s) // 2]
         rate = 1 - self.best_s[-1] / middle if math.isfinite(middle) else 1.0
-        return self.count * self.best_s[-1] * (rate + _HOPE) * min(slice_, self.left) / len(self.best_s)
+        saved_s = self.best_s[-1] * (rate + _HOPE) * min(slice_, self.left) / len(self.best_s)
+        return self.count * max(0.0, saved_s - max(0.0, self.best_s[-1] - self.rival_s))
 
 
 def next_slices(layers: Mapping[str, Progress], slice_: int, at_a_time: int, left: int | None = None) -> dict[str, int]:
@@ -50,7 +53,7 @@ def next_slices(layers: Mapping[str, Progress], slice_: int, at_a_time: int, lef
         left: measurements that the budget has left.
     """
     gains = {name: layer.gain_s(slice_) for name, layer in layers.items()}
-    total_s = sum(layer.count * layer.best_s[-1] for layer in layers.values() if layer.best_s)
+    total_s = sum(p.count * p.best_s[-1] for p in layers.values() if p.best_s and p.best_s[-1] < p.rival_s)
     if sum(gains.values()) < _ENOUGH * total_s:
         return {}
     least = _WORTH * max(gains.values(), default=0.0)

@@ -50,6 +50,8 @@ def _llvm(workload: object, c: Columns) -> dict[str, _Vector]:
         return _registers(block, points, unrolled) | _shares(c, block[:, 0], tiles, c["order"][:, 0] == 0, reduction)
     if not isinstance(workload, Conv2d | DepthwiseConv2d):
         return {}
+    if "tile" in c:
+        return _winograd(workload, c)
     is_conv = isinstance(workload, Conv2d)
     block = c["tile_co" if is_conv else "tile_c"].astype(float)
     rows, columns = c["tile_oh"][:, 0].astype(float), c["tile_ow"][:, 0].astype(float)
@@ -71,6 +73,14 @@ def _llvm(workload: object, c: Columns) -> dict[str, _Vector]:
     out["read_by_row"] = read_rows * (workload.w + 2 * workload.padding[1]) * read_channels
     out["weights"] = block[:, 1] * block[:, 2] * kernel * channels / slices
     return out
+
+
+def _winograd(workload: Conv2d | DepthwiseConv2d, c: Columns) -> dict[str, _Vector]:
+    m, rows, columns = (c[name][:, 0].astype(float) for name in ("tile", "tile_h", "tile_w"))
+    tiles_h, tiles_w = np.ceil(np.ceil(workload.oh / m) / rows), np.ceil(np.ceil(workload.ow / m) / columns)
+    multiplies = (m + 2) ** 2 * tiles_h * rows * tiles_w * columns / (workload.oh * workload.ow)
+    out = _registers(c["tile_co"][:, [0, 2, 3]].astype(float), rows * columns, c["tile_ci"][:, 2])
+    return {**out, "multiplies": multiplies, "tiles_of_rows": tiles_h, "tiles_in_row": tiles_w}
 
 
 def _registers(block: _Vector, points: _Vector, unrolled: NDArray) -> dict[str, _Vector]:

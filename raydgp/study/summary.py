@@ -98,6 +98,19 @@ class RunSummary:
             if record.context.task in self.tasks:
                 self.tasks[record.context.task].add(record)
 
+    @property
+    def layers(self) -> list[list[TaskSummary]]:
+        """The tasks by layer: several where several algorithms compute it, the direct one first."""
+        layers: dict[Workload, list[TaskSummary]] = {}
+        for task in self.tasks.values():
+            layers.setdefault(task.workload.layer, []).append(task)
+        return list(layers.values())
+
+    @property
+    def chosen(self) -> list[TaskSummary]:
+        """Of each layer the task with the fastest kernel, the first while none has one."""
+        return [min(layer, key=lambda t: t.best.median_s if t.best else math.inf) for layer in self.layers]
+
     def untuned_latency_s(self) -> float | None:
         """Sum over all calls of the network's tasks without a schedule; None while one of them is unknown."""
         tasks = list(self.tasks.values())
@@ -107,8 +120,8 @@ class RunSummary:
 
     def latency_s(self) -> tuple[float, float] | None:
         """Sum over all calls of the network's tasks, by default and by best; None while one of them is unknown."""
-        tasks = list(self.tasks.values())
-        if any(t.default is None or not t.default.ok or t.best is None for t in tasks):
+        direct = [layer[0] for layer in self.layers]
+        if any(t.default is None or not t.default.ok for t in direct) or any(t.best is None for t in self.chosen):
             return None
-        default = sum(t.count * t.default.median_s for t in tasks if t.default)
-        return default, sum(t.count * t.best.median_s for t in tasks if t.best)
+        default_s = sum(t.count * t.default.median_s for t in direct if t.default)
+        return default_s, sum(t.count * t.best.median_s for t in self.chosen if t.best)

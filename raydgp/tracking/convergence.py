@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass, fields
 from typing import Any
 
 from raydgp.records import Measurement, Phases, Record, RunManifest, Status, TaskEntry
-from raydgp.workloads import from_dict
+from raydgp.workloads import Workload, from_dict
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,9 @@ class RunConvergence(Tally):
     def __init__(self, manifest: RunManifest) -> None:
         super().__init__()
         self._tasks = {task.name: task for task in manifest.tasks}
+        self._layers: defaultdict[Workload, list[str]] = defaultdict(list)  # the tasks that compute each
+        for task in manifest.tasks:
+            self._layers[from_dict(task.workload).layer].append(task.name)
         self._seen: set[tuple[str, int]] = set()
         self.parts: dict[str, Convergence] = {}
 
@@ -121,11 +125,11 @@ class RunConvergence(Tally):
     @property
     def network_s(self) -> float:
         """Sum of the layers' best latencies, each as often as the network calls it; infinite while one has none."""
-        best = {
-            name: min((part.best_s for part in self.parts.values() if part.task.name == name), default=math.inf)
-            for name in self._tasks
+        best_s = {
+            layer: min((part.best_s for part in self.parts.values() if part.task.name in names), default=math.inf)
+            for layer, names in self._layers.items()
         }
-        return sum(task.count * best[name] for name, task in self._tasks.items())
+        return sum(self._tasks[names[0]].count * best_s[layer] for layer, names in self._layers.items())
 
 
 def _finite(value: float) -> float | None:

@@ -22,7 +22,7 @@ _SEARCHED = 64  # measurements after which another run's search counts as done
 def kinship(workload: Workload) -> Hashable:
     """What layers with the same space have in common: an epilogue changes little of what is fast."""
     if isinstance(workload, Fused):
-        return workload.anchor, workload.block_in, workload.block_out
+        return workload.anchor, workload.block_in, workload.block_out, workload.algorithm
     return workload
 
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
 from raydgp import search
 from raydgp.errors import InputError, nearest
 from raydgp.settings import TuneSettings
 from raydgp.space import config_space
-from raydgp.workloads import zoo
+from raydgp.workloads import Fused, zoo
+from raydgp.workloads.fused import ALGORITHMS
 
 
 def plan(settings: TuneSettings) -> list[zoo.Task]:
@@ -41,4 +46,17 @@ def _imported(settings: TuneSettings) -> list[zoo.Task]:
     from raydgp.deploy.lowering import lower
     from raydgp.kernels.target import host_target
 
-    return lower(load(settings.model).module, host_target(settings.target)).tasks
+    return list(_with_variants(lower(load(settings.model).module, host_target(settings.target)).tasks))
+
+
+def _with_variants(tasks: Sequence[zoo.Task]) -> Iterator[zoo.Task]:
+    """Each layer once for every algorithm that can compute it: deploying takes the fastest."""
+    for task in tasks:
+        yield task
+        if not isinstance(task.workload, Fused):
+            continue
+        for algorithm in ALGORITHMS[1:]:
+            variant = replace(task.workload, algorithm=algorithm)
+            with suppress(InputError):  # it does not serve this layer
+                config_space(variant, "llvm")
+                yield zoo.Task(f"{task.name}_{algorithm}", variant, task.count)

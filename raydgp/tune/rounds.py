@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -101,5 +102,7 @@ def _progress(tasks: Sequence[zoo.Task], manifest: RunManifest, records: Sequenc
     for task in tasks:
         best_s = tuple(accumulate(times[task.name], min))
         most = FLOOR if task.name in settled else config_space(task.workload, manifest.target).size
-        out[task.name] = Progress(task.count, best_s, max(0, most - len(best_s)))
+        others = (t.name for t in tasks if t.workload.layer == task.workload.layer and t != task)
+        rival_s = min((min(times[name], default=math.inf) for name in others), default=math.inf)
+        out[task.name] = Progress(task.count, best_s, max(0, most - len(best_s)), rival_s)
     return out

@@ -1,5 +1,7 @@
 """Blocked models: which calls make a layer, what stays blocked, and that the numbers stay torch's."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -63,15 +65,23 @@ def outputs(packed, inputs):
     return [array.numpy() for array in out]
 
 
-def random_knobs(workload):
+def drawn(workload):
     space = config_space(workload, "llvm")
-    return space.decode(int(space.sample_valid(1, np.random.default_rng(3))[0]))
+    return workload, space.decode(int(space.sample_valid(1, np.random.default_rng(3))[0]))
 
 
-@pytest.mark.parametrize("knobs", [None, random_knobs], ids=["default", "random"])
-def test_the_numbers_are_torchs(model, knobs):
+def by_winograd(workload):
+    try:
+        return drawn(replace(workload, algorithm="winograd"))
+    except InputError:
+        return drawn(workload)
+
+
+@pytest.mark.parametrize("choose", [None, drawn, by_winograd], ids=["default", "drawn", "winograd"])
+def test_the_numbers_are_torchs(model, choose):
     module, inputs = model
-    packed = pack(imported(*model), knobs)
+    packed = pack(imported(*model), choose)
+    assert any(layer.algorithm == "winograd" for layer in packed.layers.values()) == (choose is by_winograd)
     with torch.no_grad():
         expected = [array.numpy() for array in module(*inputs)]
     for actual, wanted in zip(outputs(packed, inputs), expected, strict=True):

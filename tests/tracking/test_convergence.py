@@ -15,14 +15,14 @@ def manifest() -> RunManifest:
     tasks = [
         TaskEntry(
             name=name,
-            workload=WORKLOAD,
+            workload=workload,
             count=count,
             group="dense",
             space_hash="h",
             space_size=100,
             default_index=5,
         )
-        for name, count in (("a", 3), ("b", 1))
+        for name, count, workload in (("a", 3, WORKLOAD), ("b", 1, {**WORKLOAD, "m": 2000}))
     ]
     return RunManifest(settings={}, tasks=tasks, target={}, device={}, versions={}, created_unix_s=0.0)
 
@@ -99,3 +99,10 @@ def test_a_layer_without_a_result_has_an_honest_row(manifest: RunManifest) -> No
     assert (row["measured"], row["failed"]) == (1, 1)
     names = ("default_latency_us", "best_latency_us", "speedup", "best_gflops", "share_of_peak", "best_index")
     assert [row[name] for name in names] == [None] * 6
+
+
+def test_of_several_algorithms_for_a_layer_the_fastest_counts(manifest: RunManifest) -> None:
+    one, other = manifest.tasks
+    run = RunConvergence(manifest.model_copy(update={"tasks": [one, other.model_copy(update={"workload": WORKLOAD})]}))
+    entries = [run.add(r) for r in (record(1, 3e-3), record(1, 1e-3, task="b"), record(2, 2e-3))]
+    assert [entry[2].metrics["network_latency_us"] for entry in entries if entry] == [9000, 3000, 3000]
