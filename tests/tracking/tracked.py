@@ -1,4 +1,4 @@
-"""A run written by hand, and all that MLflow shows of it."""
+"""Runs written by hand, and all that MLflow shows of them."""
 
 import re
 from pathlib import Path
@@ -12,6 +12,19 @@ from raydgp.records.history import read_parquet
 CREATED_UNIX_S = 1.75e9
 NETWORK = {"a": 2, "b": 1}  # tasks by count
 FINISH_S = 240.0  # the follower is nice: on a busy machine it comes last
+
+
+def bare_manifest(**settings: object) -> RunManifest:
+    """Of a finished run without tasks."""
+    return RunManifest(
+        settings={"model": "resnet18", **settings},
+        tasks=[],
+        target={"kind": "llvm"},
+        device={},
+        versions={},
+        created_unix_s=CREATED_UNIX_S,
+        finished_unix_s=CREATED_UNIX_S + 1,
+    )
 
 
 def manifest(uri: str, finished: bool = True) -> RunManifest:
