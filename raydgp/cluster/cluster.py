@@ -98,6 +98,7 @@ class Cluster:
         Raises:
             JournalError: the journal cannot be written.
             RunnersLost: no runner is left.
+            RaydgpError: a workload's right answer cannot be computed.
         """
         records = list(records)
         assert self._pool

@@ -14,7 +14,7 @@ from ray.exceptions import RayError
 
 from raydgp.cluster.gate import Gate
 from raydgp.errors import InputError
-from raydgp.kernels.supervisor import Result
+from raydgp.kernels.supervisor import NoReference, Result
 
 _START_TIMEOUT_S = 180.0
 _HOPELESS = 6  # losses in a row without one result between them: then it is the runner, not the configurations
@@ -42,7 +42,7 @@ class Call:
     Attributes:
         library: reference of the library's bytes.
         avoid: the lane that was lost with it before.
-        outcome: the result and what its runner says of itself, or Lost.
+        outcome: the result and what its runner says of itself, or Lost, or NoReference.
     """
 
     workload: dict[str, Any]
@@ -144,11 +144,13 @@ class Lane:
             self._called.clear()
             while self._flying:
                 call, answer = self._flying[0]
-                result = await asyncio.wait_for(answer, self._deadline_s)
+                assert self.about
+                try:
+                    call.outcome.set_result((await asyncio.wait_for(answer, self._deadline_s), self.about))
+                except NoReference as error:  # so would any runner say, and this one is well
+                    call.outcome.set_exception(getattr(error, "cause", error))
                 self._losses = 0
                 self._flying.popleft()
-                assert self.about
-                call.outcome.set_result((result, self.about))
                 self._landed()
             await self._called.wait()
 

@@ -97,7 +97,7 @@ class RunnerPool:
         both sides.
 
         Raises:
-            RunnersLost: as `measure`.
+            RunnersLost, NoReference: as `measure`.
         """
         pending = {asyncio.ensure_future(self.measure(workload, index)) for index in indices}
         while pending:
@@ -112,6 +112,7 @@ class RunnerPool:
 
         Raises:
             RunnersLost: no runner is left; says nothing about the configuration.
+            NoReference: no configuration of the workload can be checked.
         """
         about = await self.describe()
         began = time.monotonic()
@@ -168,7 +169,7 @@ class RunnerPool:
         """The result and who gave it.
 
         Raises:
-            Lost, RunnersLost
+            Lost, RunnersLost, NoReference
         """
         if self._lost:
             raise self._lost

@@ -42,5 +42,9 @@ class Runner:
         }
 
     def run(self, workload: dict[str, Any], index: int, library: bytes) -> Result:
-        """Checks and times one built configuration."""
+        """Checks and times one built configuration.
+
+        Raises:
+            NoReference: of the workload.
+        """
         return self._bench.run(config_space(from_dict(workload), self._kind), index, library)

@@ -19,6 +19,10 @@ from raydgp.workloads import Workload
 _PREPARE_TIMEOUT_S = 120.0  # the reference of a large workload in numpy
 
 
+class NoReference(RaydgpError):
+    """A workload's inputs or right answer cannot be computed: no configuration of it can be checked."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """The outcome of one run.
@@ -74,7 +78,8 @@ class Supervisor:
         fault, the start of a child and the first computation of a workload's reference.
 
         Raises:
-            RaydgpError: no child can be started here; says nothing about the configuration.
+            NoReference: of the workload.
+            RaydgpError: no child can be started here. Neither says anything about the configuration.
         """
         self._prepare(space)
         request = {
@@ -129,7 +134,7 @@ class Supervisor:
                 self._replace()
                 raise
             if "error" in answer:
-                raise RaydgpError(f"no reference for {space.workload}: {answer['error']}")
+                raise NoReference(f"no reference for {space.workload}: {answer['error']}")
             self._prepared = (space.workload, space.target)
         if self._spare is None:
             self._spare = self._start()

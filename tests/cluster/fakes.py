@@ -19,7 +19,7 @@ from raydgp.cluster.pool import PoolSettings, RunnerPool
 from raydgp.cluster.recorder import Recorder
 from raydgp.cluster.station import Station
 from raydgp.kernels.builder import Built
-from raydgp.kernels.supervisor import Result
+from raydgp.kernels.supervisor import NoReference, Result
 from raydgp.records import Measurement, Resources, Status
 from raydgp.settings import MeasureSettings
 from raydgp.space import ConfigSpace, config_space
@@ -204,6 +204,10 @@ def doze() -> None:
 
 def fail() -> None:
     raise RuntimeError("a fault of the runner")
+
+
+def refuse() -> None:
+    raise NoReference("no reference for this: MemoryError: too large")
 
 
 def objective(config: dict[str, Any]) -> None:

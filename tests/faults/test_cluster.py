@@ -10,6 +10,7 @@ import pytest
 import ray
 
 from raydgp.errors import InputError, RunnersLost
+from raydgp.kernels.supervisor import NoReference
 from raydgp.records import Status
 from raydgp.settings import MeasureSettings
 
@@ -89,6 +90,17 @@ def test_a_runner_that_never_can_start_is_the_users_to_mend_at_once(log: fakes.L
     actor = fakes.pool(fakes.station(opened=no_device), scan_s=0.2)
     with pytest.raises(InputError, match="no such device"):
         ray.get(actor.describe.remote(), timeout=30)
+
+
+def test_a_workload_without_a_reference_is_told_at_once_and_costs_no_runner(log: fakes.Log) -> None:
+    fault = fakes.Fault(log, fakes.refuse, [BAD], times=9)
+    actor = fakes.pool(fakes.station(run=fault))
+    with pytest.raises(NoReference) as told:
+        fakes.measure(actor, [BAD])
+    assert str(told.value.cause) == "no reference for this: MemoryError: too large"
+    assert [m.status for m in fakes.measure(actor, INDICES[:1])] == [Status.OK]
+    assert len({pid for _, pid in log.read()}) == 1
+    assert fault.calls(BAD) == 1
 
 
 def test_too_many_losses_in_a_row_close_a_runner(log: fakes.Log) -> None:

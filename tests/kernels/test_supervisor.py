@@ -5,12 +5,14 @@ import sys
 import psutil
 import pytest
 
+from raydgp import config_space
 from raydgp.errors import RaydgpError
 from raydgp.kernels import supervisor as module
 from raydgp.kernels.cpus import own_cores
-from raydgp.kernels.supervisor import Supervisor
+from raydgp.kernels.supervisor import NoReference, Supervisor
 from raydgp.records import Status
 from raydgp.settings import MeasureSettings
+from raydgp.workloads import Dense
 
 SETTINGS = MeasureSettings(repeat=4, min_repeat_ms=1)
 
@@ -38,6 +40,14 @@ def test_a_child_whose_run_failed_in_any_way_is_replaced(space, library):
         before = supervisor._child.process.pid
         assert supervisor.run(space, space.default, b"no library", SETTINGS).status is Status.RUN_ERROR
         assert supervisor._child.process.pid != before
+        assert supervisor.run(space, space.default, library, SETTINGS).status is Status.OK
+
+
+def test_a_workload_whose_right_answer_cannot_be_computed_is_named(space, library):
+    huge = config_space(Dense(n=1, k=10**7, m=10**7), "llvm")
+    with Supervisor() as supervisor:
+        with pytest.raises(NoReference, match=r"no reference for dense\(.*MemoryError"):
+            supervisor.run(huge, huge.default, library, SETTINGS)
         assert supervisor.run(space, space.default, library, SETTINGS).status is Status.OK
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from tracked import bare_manifest
 
 from raydgp.errors import InputError
-from raydgp.records import Context, Journal, Measurement, Phases, Record, RunManifest, Status
+from raydgp.records import Context, Journal, Measurement, Phases, Record, Status
 from raydgp.tracking import sync
 from raydgp.tracking.registry import EXPERIMENT, experiment_records, register
 
@@ -55,16 +56,7 @@ def test_a_table_is_shown_with_the_run_in_the_experiment_asked_for(tmp_path: Pat
 
 
 def test_records_of_a_tracked_run_come_back(tmp_path: Path, uri: str) -> None:
-    manifest = RunManifest(
-        settings={"model": "resnet18", "mlflow": {"uri": uri}},
-        tasks=[],
-        target={"kind": "llvm"},
-        device={},
-        versions={},
-        created_unix_s=1.7e9,
-        finished_unix_s=1.7e9 + 1,
-    )
-    manifest.save(tmp_path / "run")
+    bare_manifest(mlflow={"uri": uri}).save(tmp_path / "run")
     workload = {"op": "dense", "n": 1, "k": 64, "m": 32}
     context = Context(
         task="fc", workload=workload, target={"kind": "llvm"}, space_hash="a" * 16, strategy="random", seed=0, run="run"

@@ -4,29 +4,17 @@ from pathlib import Path
 import psutil
 import pytest
 from mlflow import MlflowClient
+from tracked import bare_manifest
 
 from raydgp.errors import InputError
-from raydgp.records import RunManifest
 from raydgp.tracking import Sink, sync
-
-
-def manifest(**settings: object) -> RunManifest:
-    return RunManifest(
-        settings={"model": "resnet18", **settings},
-        tasks=[],
-        target={"kind": "llvm"},
-        device={},
-        versions={},
-        created_unix_s=1.7e9,
-        finished_unix_s=1.7e9 + 1,
-    )
 
 
 def test_by_default_database_and_artifacts_are_in_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    manifest().save(Path("runs/x"))
+    bare_manifest().save(Path("runs/x"))
     assert sync(Path("runs/x")) == "sqlite:///mlflow.db, experiment resnet18-llvm"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mlartifacts", "mlflow.db", "runs"]
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
@@ -39,13 +27,13 @@ def test_by_default_database_and_artifacts_are_in_the_working_directory(
 
 def test_an_experiment_of_the_users_choice(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'm.db'}"
-    manifest(mlflow={"uri": uri, "experiment": "mine / ours"}).save(tmp_path / "run")
+    bare_manifest(mlflow={"uri": uri, "experiment": "mine / ours"}).save(tmp_path / "run")
     sync(tmp_path / "run")
     assert MlflowClient(tracking_uri=uri).get_experiment_by_name("mine / ours")
 
 
 def test_the_follower_keeps_out_of_the_way(tmp_path: Path) -> None:
-    manifest(mlflow={"uri": f"sqlite:///{tmp_path / 'm.db'}"}).save(tmp_path / "run")
+    bare_manifest(mlflow={"uri": f"sqlite:///{tmp_path / 'm.db'}"}).save(tmp_path / "run")
     sink = Sink(tmp_path / "run")
     sink.start()
     (follower,) = psutil.Process().children()
@@ -77,7 +65,7 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
 def test_what_cannot_be_tracked_is_explained_in_one_line(
     tmp_path: Path, settings: dict[str, object], message: str
 ) -> None:
-    manifest(**settings).save(tmp_path / "run")
+    bare_manifest(**settings).save(tmp_path / "run")
     with pytest.raises(InputError, match=message) as error:
         sync(tmp_path / "run")
     assert "\n" not in str(error.value)
