@@ -20,7 +20,7 @@ TILES = (2, 4, 6)  # edges m of an output tile; beyond, float32 loses more than 
 GROUPS = {"tile": 0, "row": 1, "two_rows": 2, "four_rows": 4, "all": 0}  # rows of register tiles, where they say so
 _MAX_MULTIPLIES = 0.65  # of the direct convolution's
 _MAX_WASTE = 1.2  # tiles computed per tile of the output
-_DEFAULT_POINTS = 14
+_HEIGHTS, _WIDTHS = (1, 2, 3, 4), (1, 2, 3, 4, 5, 6, 7, 8, 10, 14)  # of a register tile
 
 
 def winograd(workload: Conv2d) -> ConfigSpace:
@@ -57,8 +57,8 @@ def winograd(workload: Conv2d) -> ConfigSpace:
             3,
             lambda f: (f[:, 1:].prod(axis=1) >= narrowest) & (f[:, 1:].prod(axis=1) <= MAX_BLOCK) & (f[:, 2] <= HALF),
         ),
-        choice("tile_h", [edge for edge in (1, 2, 3, 4) if edge <= most_rows]),
-        choice("tile_w", [edge for edge in (1, 2, 3, 4, 5, 6, 7, 8, 10, 14) if edge <= most_columns]),
+        choice("tile_h", [edge for edge in _HEIGHTS if edge <= most_rows]),
+        choice("tile_w", [edge for edge in _WIDTHS if edge <= most_columns]),
         choice("group", list(GROUPS)),
         choice("grid", ["groups", "groups_co", "co_groups"]),
         choice("pad", ["stage", "piece", "inline"]),
@@ -78,8 +78,8 @@ def winograd(workload: Conv2d) -> ConfigSpace:
     m = min(multiplies, key=lambda edge: multiplies[edge])
     if multiplies[m] > _MAX_MULTIPLIES * 9 * workload.oh * workload.ow:
         raise InputError(f"winograd saves nothing on {workload}: its output is too small")
-    tile_w = widest(-(-workload.ow // m), _DEFAULT_POINTS)
-    tile_h = widest(-(-workload.oh // m), min(4, _DEFAULT_POINTS // tile_w))
+    tile_w = max(edge for edge in _WIDTHS if -(-workload.ow // m) % edge == 0)
+    tile_h = max(edge for edge in _HEIGHTS if -(-workload.oh // m) % edge == 0 and edge * tile_w <= max(_WIDTHS))
     default_points = tile_h * tile_w
     lanes, block_ci = widest_vector(co), widest(workload.ci, LANES)
     default = {

@@ -50,3 +50,9 @@ def test_a_budget_is_kept_and_the_first_is_served_first():
 def test_what_has_little_to_gain_waits():
     layers = {"large": Progress(50, IMPROVING, 100), "small": Progress(1, IMPROVING, 100)}
     assert list(next_slices(layers, 8, 4)) == ["large"]
+
+
+def test_an_algorithm_far_behind_its_rival_gets_nothing():
+    behind, close = Progress(1, STUCK, 100, rival_s=0.5e-3), Progress(1, IMPROVING, 100, rival_s=0.9e-3)
+    assert behind.gain_s(4) == 0
+    assert 0 < close.gain_s(4) < Progress(1, IMPROVING, 100).gain_s(4)

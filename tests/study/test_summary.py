@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
 from raydgp.records import Context, Measurement, Phases, Record, Status
 from raydgp.study.summary import RunSummary, TaskSummary
-from raydgp.workloads import Dense
+from raydgp.workloads import Conv2d, Dense, Fused
 
 WORKLOAD = Dense(n=1, k=500, m=1000)  # 10^6 operations
 
@@ -64,6 +65,18 @@ def test_a_wrong_answer_that_is_fastest_cannot_win() -> None:
 
 def test_network_latency_counts_every_call() -> None:
     assert summary_of(record(0, (4e-3,)), record(1, (1e-3,))).latency_s() == pytest.approx((12e-3, 3e-3))
+
+
+def test_of_several_algorithms_for_a_layer_the_fastest_is_chosen_and_the_direct_default_counts() -> None:
+    anchor = Conv2d(n=1, ci=16, h=8, w=8, co=16, kh=3, kw=3, padding=(1, 1))
+    direct = Fused(anchor=anchor, block_in=16, block_out=16)
+    names = {"direct": direct, "winograd": replace(direct, algorithm="winograd")}
+    summary = RunSummary([TaskSummary(name, workload, 2) for name, workload in names.items()])
+    summary.add([record(0, (4e-3,), task="direct"), record(0, (3e-3,), task="winograd")])
+    assert [task.name for task in summary.chosen] == ["winograd"]
+    assert summary.latency_s() == pytest.approx((8e-3, 6e-3))
+    summary.add([record(1, (2e-3,), task="direct")])
+    assert [task.name for task in summary.chosen] == ["direct"]
 
 
 def test_unknown_figures_are_null_in_json() -> None:
