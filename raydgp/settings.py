@@ -28,6 +28,9 @@ class MeasureSettings(_Model):
     run_timeout_s: float = Field(10.0, gt=0, description="of one configuration, warm-up and check included")
     threads: int | None = Field(None, ge=1, description="threads a CPU kernel gets; all cores of the runner by default")
     cold_cache: bool = Field(False, description="times single calls that find the caches flushed; raise repeat with it")
+    model_mb: float | None = Field(
+        None, ge=0, description="MB of weights that a model reads between two calls of a layer; its own by default"
+    )
     tolerance: float = Field(1e-3, gt=0, description="largest error, relative to the reference's largest magnitude")
 
 

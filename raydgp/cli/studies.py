@@ -36,7 +36,7 @@ def record(model: str, task_name: str, kind: str, valid: int, fixed: tuple[str, 
     from raydgp.study.recording import sub_space
     from raydgp.tune import plan
 
-    (task,) = plan(TuneSettings(model=model, tasks=[task_name]))
+    _, (task,) = plan(TuneSettings(model=model, tasks=[task_name]))
     target, name = host_target(kind), f"{model}/{task_name}"
     space = sub_space(task.workload, target, valid, fixed)
     with LocalMeasurer(target, MeasureSettings()) as measurer, Progress(console=progress) as bar:

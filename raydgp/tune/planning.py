@@ -14,13 +14,19 @@ from raydgp.workloads import Fused, zoo
 from raydgp.workloads.fused import ALGORITHMS
 
 
-def plan(settings: TuneSettings) -> list[zoo.Task]:
+def plan(settings: TuneSettings) -> tuple[TuneSettings, list[zoo.Task]]:
     """The layer tasks that the settings ask for: of the papers' table of a network, or of a model that is imported.
+
+    Returns:
+        The settings, completed by what the model says, and the tasks.
 
     Raises:
         InputError: unknown model, task, strategy or option of it, or a model that cannot be imported.
     """
-    tasks = _imported(settings) if settings.is_imported else zoo.tasks(settings.model)
+    if settings.is_imported:
+        settings, tasks = _imported(settings)
+    else:
+        tasks = zoo.tasks(settings.model)
     if settings.tasks is not None:
         by_name = {task.name: task for task in tasks}
         for name in settings.tasks:
@@ -30,7 +36,7 @@ def plan(settings: TuneSettings) -> list[zoo.Task]:
     if not tasks:
         raise InputError("tasks: name at least one, or leave the key out to tune all of them")
     strategy_of(settings, tasks[0])
-    return tasks
+    return settings, tasks
 
 
 def strategy_of(settings: TuneSettings, task: zoo.Task) -> search.Strategy:
@@ -39,14 +45,18 @@ def strategy_of(settings: TuneSettings, task: zoo.Task) -> search.Strategy:
     return search.create(settings.strategy, config_space(task.workload, settings.target), settings.seed, **options)
 
 
-def _imported(settings: TuneSettings) -> list[zoo.Task]:
+def _imported(settings: TuneSettings) -> tuple[TuneSettings, list[zoo.Task]]:
     if settings.target != "llvm":
         raise InputError(f"model {settings.model}: whole models are tuned for target llvm; for cuda, name a network")
     from raydgp.deploy.importing import load  # loads torch and TVM
     from raydgp.deploy.lowering import lower
     from raydgp.kernels.target import host_target
 
-    return list(_with_variants(lower(load(settings.model).module, host_target(settings.target)).tasks))
+    lowered = lower(load(settings.model).module, host_target(settings.target))
+    if settings.measure.model_mb is None:
+        model_mb = sum(array.nbytes for array in lowered.parameters) / 1e6
+        settings = settings.model_copy(update={"measure": settings.measure.model_copy(update={"model_mb": model_mb})})
+    return settings, list(_with_variants(lowered.tasks))
 
 
 def _with_variants(tasks: Sequence[zoo.Task]) -> Iterator[zoo.Task]:

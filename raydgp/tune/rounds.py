@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from raydgp.cluster import Cluster
 
 FLOOR = 16  # measurements that every layer gets
+AMONG_KIN = 8  # that it gets where one of its kin has got them: the default's and the best of the other's
 _SLICE = 32
 _AT_A_TIME = 4  # layers a round: those in flight stay busy while one of them ends
 
@@ -76,13 +77,17 @@ def _next(
     """Layers of the next round, name -> measurements that it is to have afterwards; none at the end."""
     progress = _progress(tasks, manifest, records)
     measured = {name: len(layer.best_s) for name, layer in progress.items()}
-    floor = min(FLOOR, settings.trials)
-    below = [task for task in tasks if measured[task.name] < floor and progress[task.name].left]
+    known = {kinship(task.workload): task for task in tasks if measured[task.name] >= min(FLOOR, settings.trials)}
+    floor = {
+        task.name: min(settings.trials, FLOOR if known.get(kinship(task.workload), task) == task else AMONG_KIN)
+        for task in tasks
+    }
+    below = [task for task in tasks if measured[task.name] < floor[task.name] and progress[task.name].left]
     if below and not _late(settings, manifest):
         kin: dict[object, zoo.Task] = {}
         for task in below:
             kin.setdefault(kinship(task.workload), task)
-        return {t.name: min(floor, measured[t.name] + progress[t.name].left) for t in kin.values()}
+        return {t.name: min(floor[t.name], measured[t.name] + progress[t.name].left) for t in kin.values()}
     if _spent(settings, tasks, manifest, sum(measured.values())):
         return {}
     if settings.most_trials is None:

@@ -82,7 +82,7 @@ def run(settings: TuneSettings, console: Console) -> Outcome:
         RaydgpError: the run could not go on; what was measured is kept.
         Stopped: Ctrl-C or SIGTERM; what was measured is kept.
     """
-    tasks = plan(settings)
+    settings, tasks = plan(settings)
     run_dir = settings.run_dir
     so_far = records_so_far(settings, tasks)
     if settings.mlflow.enabled:

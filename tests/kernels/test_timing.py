@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+import tvm
 
-from raydgp.kernels.timing import compare
+from raydgp.kernels.timing import compare, within_a_model
+from raydgp.settings import MeasureSettings
 
 EXPECTED = np.array([[1.0, -4.0], [0.5, 2.0]], np.float32)
 
@@ -32,3 +34,20 @@ def test_a_reference_of_zeros_admits_zeros_only():
     zeros = np.zeros(3, np.float32)
     assert compare(zeros, zeros, tolerance=1e-3) == ""
     assert compare(zeros + np.float32(1e-9), zeros, tolerance=1e-3) != ""
+
+
+@pytest.mark.parametrize(("model_mb", "copies"), [(0.001, 1), (0.4, 100), (100, 256)])
+def test_within_a_model_every_call_finds_another_copy_of_the_weight(model_mb, copies):
+    weight = np.arange(1000, dtype=np.float32)
+    data, out = (tvm.runtime.tensor(np.zeros(4, np.float32)) for _ in range(2))
+    calls = []
+    settings = MeasureSettings(number=300, min_repeat_ms=0)
+    times_s = within_a_model(
+        lambda *arrays: calls.append(arrays), [data, tvm.runtime.tensor(weight), out], settings, model_mb
+    )
+    assert len(times_s) == settings.repeat
+    assert min(times_s) > 0
+    assert all(call[0] is data and call[2] is out for call in calls)
+    assert len({id(call[1]) for call in calls}) == copies
+    assert len({id(call[1]) for call in calls[:copies]}) == copies
+    np.testing.assert_array_equal(calls[copies - 1][1].numpy(), weight)

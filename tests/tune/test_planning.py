@@ -1,12 +1,15 @@
 """What is tuned of a model."""
 
+import pytest
+
 from raydgp.settings import TuneSettings
 from raydgp.tune.planning import plan
 from raydgp.workloads import Conv2d, Fused
 
 
 def test_layers_that_winograd_serves_are_tasks_by_it_too(tmp_path):
-    tasks = plan(TuneSettings(model="zoo:resnet18", run="r", runs_dir=tmp_path))
+    settings, tasks = plan(TuneSettings(model="zoo:resnet18", run="r", runs_dir=tmp_path))
+    assert settings.measure.model_mb == pytest.approx(4 * 11.7, rel=0.01)  # what its 11.7 million parameters take
     by_name = {task.name: task for task in tasks}
     for task in tasks:
         twin = by_name.get(f"{task.name}_winograd")

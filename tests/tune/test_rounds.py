@@ -10,8 +10,8 @@ from raydgp import config_space
 from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
 from raydgp.records.manifest import JOURNAL_NAME
 from raydgp.settings import TuneSettings
-from raydgp.tune.rounds import FLOOR, tune_by_gain
-from raydgp.workloads import Dense
+from raydgp.tune.rounds import AMONG_KIN, FLOOR, tune_by_gain
+from raydgp.workloads import Dense, Fused
 from raydgp.workloads.zoo import Task
 
 TASKS = [Task("often", Dense(n=1, k=64, m=64), 4), Task("once", Dense(n=1, k=64, m=128), 1)]
@@ -22,8 +22,8 @@ class Cluster:
 
     target, device = {"kind": "llvm"}, {"name": "this"}
 
-    def __init__(self, journal: Path) -> None:
-        self.journal, self.measured, self.rounds = journal, {task.name: 0 for task in TASKS}, []
+    def __init__(self, journal: Path, tasks: list[Task]) -> None:
+        self.journal, self.measured, self.rounds = journal, {task.name: 0 for task in tasks}, []
 
     def tune(self, tasks, records, trials, points):
         self.rounds.append(dict(trials))
@@ -47,14 +47,14 @@ class Cluster:
 
 @pytest.fixture
 def tuned(tmp_path: Path):
-    def run(**options) -> Cluster:
+    def run(tasks=TASKS, **options) -> Cluster:
         settings = TuneSettings(model="zoo:resnet18", run="r", runs_dir=tmp_path, **options)
-        entries = [TaskEntry.of(task.name, task.count, config_space(task.workload, "llvm")) for task in TASKS]
-        cluster = Cluster(settings.run_dir / JOURNAL_NAME)
+        entries = [TaskEntry.of(task.name, task.count, config_space(task.workload, "llvm")) for task in tasks]
+        cluster = Cluster(settings.run_dir / JOURNAL_NAME, tasks)
         manifest = RunManifest(
             settings={}, tasks=entries, target=cluster.target, device={}, versions={}, created_unix_s=0.0
         )
-        run.manifest = tune_by_gain(cluster, settings, TASKS, manifest, [], Console(file=io.StringIO()))
+        run.manifest = tune_by_gain(cluster, settings, tasks, manifest, [], Console(file=io.StringIO()))
         return cluster
 
     return run
@@ -65,6 +65,13 @@ def test_every_layer_has_its_floor_and_the_budget_is_the_models(tuned):
     assert cluster.rounds[0] == {"often": FLOOR, "once": FLOOR}
     assert sum(cluster.measured.values()) == 120
     assert cluster.measured["often"] > cluster.measured["once"] >= FLOOR
+
+
+def test_kin_start_from_each_others_best_and_need_less(tuned):
+    twins = [Fused(anchor=Dense(n=1, k=64, m=64), epilogue=steps, block_out=16) for steps in ((), ("relu",))]
+    cluster = tuned([Task(str(k), workload, 1) for k, workload in enumerate(twins)], trials=12)
+    assert cluster.rounds[:2] == [{"0": 12}, {"1": AMONG_KIN}]
+    assert len({entry.name: entry.start_points for entry in tuned.manifest.tasks}["1"]) > 1
 
 
 def test_a_small_budget_is_the_floor(tuned):
