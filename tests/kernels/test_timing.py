@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from raydgp.kernels.timing import compare
+from raydgp import Dense
+from raydgp.kernels.reference import reference
+from raydgp.kernels.timing import case, compare
 
 EXPECTED = np.array([[1.0, -4.0], [0.5, 2.0]], np.float32)
 
@@ -32,3 +34,15 @@ def test_a_reference_of_zeros_admits_zeros_only():
     zeros = np.zeros(3, np.float32)
     assert compare(zeros, zeros, tolerance=1e-3) == ""
     assert compare(zeros + np.float32(1e-9), zeros, tolerance=1e-3) != ""
+
+
+def test_what_is_expected_is_of_the_inputs_as_the_template_reads_them():
+    workload = Dense(n=4, k=300, m=5)
+    inputs, exact = case(workload, "cuda.dense_small_batch.v1")
+    same, rounded = case(workload, "cuda.dense_tensor_core.v1")
+    assert all((a == b).all() for a, b in zip(inputs, same, strict=True))
+    np.testing.assert_array_equal(exact, reference(workload, inputs))
+    read = tuple(array.astype(np.float16).astype(np.float32) for array in inputs)
+    np.testing.assert_array_equal(rounded, reference(workload, read))
+    assert compare(exact, rounded, tolerance=1e-5)
+    assert not compare(exact, rounded, tolerance=1e-3)
