@@ -75,7 +75,8 @@ def tensor_core(workload: Conv2d | Dense, limits: Limits = ANY) -> ConfigSpace:
 
 
 def require_tensor_cores(target: Mapping[str, Any]) -> None:
-    """
+    """Refuses a target that has none; one that names no architecture may have them.
+
     Raises:
         InputError: the target is older than tensor cores.
     """
@@ -96,8 +97,10 @@ def _tiles(name: str, extent: int, parts: list[tuple[int, ...]]) -> Knob:
 
 
 def _usual(space: ConfigSpace) -> int:
-    """Of the valid configurations the one nearest to four warps that compute 64 x 64 from slices of 32, with wide
-    copies and rows apart: what fits every GPU with tensor cores, several blocks at a time."""
+    """The valid configuration nearest to four warps that compute 64 x 64 from slices of 32, with the widest copies.
+
+    Several such blocks fit every GPU with tensor cores at a time.
+    """
     pool = np.arange(space.size)
     pool = pool[space.valid(pool)]
     c = space.columns(pool)
