@@ -1,6 +1,6 @@
 // float16 and tensor cores on a CPU, for cuda_emulator.py.
 //
-// Each lane of a warp holds a whole fragment and computes all of it, where on a GPU it has an eighth of a row or so: what
+// Each lane of a warp holds a whole fragment and computes all of it, where on a GPU it has a part of it: what
 // lanes that disagree on an argument make of it depends on which of them is the last to store, and so on the order in
 // which threads take turns. A fragment is full of NaN until it is loaded or filled.
 #include <cstdint>
@@ -34,7 +34,7 @@ template <class Use, class Layout>
 static void load_matrix_sync(fragment<Use, 16, 16, 16, half, Layout>& f, const half* from, unsigned stride) {
   static_assert(std::is_same_v<Layout, std::conditional_t<std::is_same_v<Use, matrix_a>, row_major, col_major>>);
   f = {};
-  if (uintptr_t(from) % 32 || stride % 8) return;  // as CUDA's programming guide demands, 7.24.1
+  if (uintptr_t(from) % 32 || stride % 8) return;  // CUDA's programming guide, warp matrix functions
   for (int i = 0; i < 16; ++i) for (int k = 0; k < 16; ++k) f.x[i][k] = from[i * stride + k];
 }
 static void fill_fragment(sums<float>& f, float value) { for (auto& row : f.x) for (float& e : row) e = value; }
