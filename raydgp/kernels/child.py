@@ -21,7 +21,7 @@ def start() -> Handle:
         if "knobs" not in request:
             if request["kind"] == "llvm":  # the runners of several GPUs must not share one processor
                 pin_threads(cpus)
-            timing.case(workload)
+            timing.case(workload, request["template"])
             return {}, b""
         knobs, settings = knobs_from_json(request["knobs"]), MeasureSettings(**request["settings"])
         status, times_s, error = timing.measure(

@@ -14,7 +14,10 @@ from raydgp.errors import InputError, RaydgpError
 from raydgp.kernels import cuda_nvrtc
 from raydgp.records import Resources
 
-# TVM's own prologue includes headers that no fp32 kernel needs and that take four fifths of the time
+# TVM's own prologue includes headers that no fp32 kernel needs and that take four fifths of the time. What float16 and
+# tensor cores need of it is its part from the first of their headers on.
+_HALVES = "#if !defined(__CUDA_ARCH__) || (__CUDA_ARCH__ >= 530)\n#include <cuda_fp16.h>\n"
+_HEADERS = ("cuda_fp16.h", "mma.h", "crt/mma.h")
 _PROLOGUE_END = "#define ushort unsigned short\n#endif\n"
 _PROLOGUE = "#define uint unsigned int\n#define uchar unsigned char\n#define ushort unsigned short\n"
 _OPTIONS = ("--use_fast_math", "--ptxas-options=-v", "-w")
@@ -47,11 +50,10 @@ def compile_source(source: str, arch: str) -> Cubin:
         CudaCompileError: the source does not compile.
         InputError: no compiler for the architecture is here.
     """
-    # behind TVM's prologue are the helpers that kernels call, if any (asynchronous copies, say), and the kernels
-    bare = _PROLOGUE + source.partition(_PROLOGUE_END)[2] if _PROLOGUE_END in source else source
-    if cuda_nvrtc.knows(arch):
+    bare, headers = _bare(source)
+    if compiler_for(arch, headers) == "nvrtc":
         try:
-            code, log = cuda_nvrtc.compile_cubin(bare, arch, _OPTIONS)
+            code, log = cuda_nvrtc.compile_cubin(bare, arch, _OPTIONS, headers)
         except cuda_nvrtc.NvrtcError as error:
             raise CudaCompileError(str(error)) from None
     else:
@@ -59,13 +61,24 @@ def compile_source(source: str, arch: str) -> Cubin:
     return Cubin(code, resources(log))
 
 
-def compiler_for(arch: str) -> str:
-    """`nvrtc` or `nvcc`, whichever `compile_source` takes.
+def _bare(source: str) -> tuple[str, tuple[str, ...]]:
+    """What TVM generated without the part of its prologue that the kernels do not need, and the headers they need."""
+    prologue, end, kernels = source.partition(_PROLOGUE_END)
+    if not end:
+        return source, ()
+    if "nvcuda::wmma" in kernels:
+        return _HALVES + prologue.partition(_HALVES)[2] + end + kernels, _HEADERS
+    # before the kernels come the helpers that they call, if any (asynchronous copies, say)
+    return _PROLOGUE + kernels, ()
+
+
+def compiler_for(arch: str, headers: tuple[str, ...] = ()) -> str:
+    """`nvrtc` or `nvcc`, whichever `compile_source` takes for kernels that include the headers.
 
     Raises:
         InputError: neither is here.
     """
-    if cuda_nvrtc.knows(arch):
+    if cuda_nvrtc.knows(arch, headers):
         return "nvrtc"
     if _nvcc_path() is not None:
         return "nvcc"
@@ -88,7 +101,6 @@ def resources(log: str) -> tuple[Resources, ...]:
 
 
 def _nvcc(source: str, arch: str) -> tuple[bytes, str]:
-    compiler_for(arch)
     with tempfile.TemporaryDirectory(prefix="raydgp-nvcc-") as folder:
         file, out = Path(folder) / "kernel.cu", Path(folder) / "kernel.cubin"
         file.write_text(source)

@@ -1,7 +1,7 @@
 """NVRTC, NVIDIA's compiler in a library, through ctypes: the fastest way from CUDA C to a cubin.
 
-The library comes with the package `nvidia-cuda-nvrtc` (extra `cuda`) or with a CUDA toolkit. No GPU and no driver is
-needed.
+The library comes with the package `nvidia-cuda-nvrtc` (extra `cuda`, with those of the headers) or with a CUDA toolkit.
+No GPU and no driver is needed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import importlib.util
 import os
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from raydgp.errors import RaydgpError
 
@@ -21,19 +22,29 @@ class NvrtcError(RaydgpError):
     """NVRTC refuses the source; the message is its log's first error."""
 
 
-def compile_cubin(source: str, arch: str, options: tuple[str, ...]) -> tuple[bytes, str]:
+class _Nvrtc(NamedTuple):
+    library: ctypes.CDLL
+    includes: tuple[Path, ...]  # folders of the headers that came with it
+
+
+def compile_cubin(source: str, arch: str, options: tuple[str, ...], headers: tuple[str, ...] = ()) -> tuple[bytes, str]:
     """The machine code of a source for an architecture such as `sm_90`, and the compiler's log.
 
+    Args:
+        headers: that the source includes.
+
     Raises:
-        NvrtcError: the source does not compile, or no NVRTC here knows the architecture (see `knows`).
+        NvrtcError: the source does not compile, or no NVRTC here can compile it (see `knows`).
     """
-    library = _library_for(arch)
-    if library is None:
+    found = _nvrtc_for(arch, headers)
+    if found is None:
         raise NvrtcError(f"no NVRTC here compiles for {arch}")
+    library, includes = found
     program = ctypes.c_void_p()
     _check(library, library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None))
     try:
-        flags = [f"--gpu-architecture={arch}".encode(), *(option.encode() for option in options)]
+        folders = [f"--include-path={folder}" for folder in includes]
+        flags = [flag.encode() for flag in (f"--gpu-architecture={arch}", *options, *folders)]
         status = library.nvrtcCompileProgram(program, len(flags), (ctypes.c_char_p * len(flags))(*flags))
         log = _take(library, program, "ProgramLog").rstrip(b"\0").decode(errors="replace")
         if status:
@@ -44,9 +55,9 @@ def compile_cubin(source: str, arch: str, options: tuple[str, ...]) -> tuple[byt
         library.nvrtcDestroyProgram(ctypes.byref(program))
 
 
-def knows(arch: str) -> bool:
-    """Whether an NVRTC is here that compiles for the architecture."""
-    return _library_for(arch) is not None
+def knows(arch: str, headers: tuple[str, ...] = ()) -> bool:
+    """Whether an NVRTC is here that compiles for the architecture and has the headers."""
+    return _nvrtc_for(arch, headers) is not None
 
 
 def _take(library: ctypes.CDLL, program: ctypes.c_void_p, what: str) -> bytes:
@@ -64,14 +75,18 @@ def _check(library: ctypes.CDLL, status: int) -> None:
 
 
 @cache
-def _library_for(arch: str) -> ctypes.CDLL | None:
-    """The first of the libraries here that compiles for the architecture."""
+def _nvrtc_for(arch: str, headers: tuple[str, ...]) -> _Nvrtc | None:
+    """The first of the libraries here that compiles for the architecture and has the headers."""
     number = int("".join(filter(str.isdigit, arch)))  # sm_90a is sm_90 with more instructions
-    return next((library for library in _libraries() if number in _architectures(library)), None)
+    for found in _libraries():
+        there = all(any((folder / header).exists() for folder in found.includes) for header in headers)
+        if there and number in _architectures(found.library):
+            return found
+    return None
 
 
 @cache
-def _libraries() -> list[ctypes.CDLL]:
+def _libraries() -> list[_Nvrtc]:
     """NVRTC of each version that is here, the newest first."""
     found = []
     for version in _VERSIONS:
@@ -84,7 +99,7 @@ def _libraries() -> list[ctypes.CDLL]:
             except OSError:
                 continue
             library.nvrtcGetErrorString.restype = ctypes.c_char_p
-            found.append(library)
+            found.append(_Nvrtc(library, _includes(path)))
             break
     return found
 
@@ -94,7 +109,18 @@ def _folders() -> list[Path]:
     spec = importlib.util.find_spec("nvidia")
     packages = [Path(root) for root in (spec.submodule_search_locations or [])] if spec else []
     wheels = [root / name / "lib" for root in packages for name in ("cu13", "cuda_nvrtc")]
-    return [*wheels, Path(os.environ.get("CUDA_PATH", "/usr/local/cuda")) / "lib64"]
+    return [*wheels, _toolkit() / "lib64"]
+
+
+def _includes(library: Path) -> tuple[Path, ...]:
+    """Where the headers of a library are: in its toolkit or package, or in the packages beside it (CUDA 12)."""
+    root = library.parent.parent if library.is_absolute() else _toolkit()
+    folders = [root, *(root.parent / name for name in ("cuda_runtime", "cuda_nvcc") if root.name == "cuda_nvrtc")]
+    return tuple(folder / "include" for folder in folders)
+
+
+def _toolkit() -> Path:
+    return Path(os.environ.get("CUDA_PATH", "/usr/local/cuda"))
 
 
 def _architectures(library: ctypes.CDLL) -> list[int]:

@@ -9,6 +9,7 @@ from raydgp.kernels.cuda_conv2d import DirectConv2d
 from raydgp.kernels.cuda_dense import LargeBatchDense, SmallBatchDense
 from raydgp.kernels.cuda_depthwise import DirectDepthwiseConv2d
 from raydgp.kernels.cuda_group_conv2d import DirectGroupConv2d
+from raydgp.kernels.cuda_tensor_core import TensorCore
 from raydgp.kernels.cuda_winograd import WinogradConv2d
 from raydgp.kernels.llvm_conv2d import PackedConv2d
 from raydgp.kernels.llvm_dense import PackedDense
@@ -33,6 +34,8 @@ _TEMPLATES: dict[str, Any] = {  # each a `Template` for its own kind of workload
     "cuda.conv2d_nchw_winograd.v1": WinogradConv2d(),
     "cuda.dense_small_batch.v1": SmallBatchDense(),
     "cuda.dense_large_batch.v1": LargeBatchDense(),
+    "cuda.conv2d_tensor_core.v1": TensorCore(),
+    "cuda.dense_tensor_core.v1": TensorCore(),
 }
 
 

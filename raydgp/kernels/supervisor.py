@@ -63,7 +63,7 @@ class Supervisor:
             raise InputError(f"threads={self.threads}, but this runner has {len(available)} cores; ask for no more")
         self._child = self._start()
         self._spare: Child | None = None
-        self._prepared: tuple[Workload, str] | None = None
+        self._prepared: tuple[Workload, str, str] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -126,8 +126,9 @@ class Supervisor:
         while not self._child.alive:  # killed from outside while idle: no configuration's fault
             self._replace()
         self._child.wait_ready()
-        if self._prepared != (space.workload, space.target):
-            request = {"workload": space.workload.to_dict(), "kind": space.target}
+        wanted = (space.workload, space.template, space.target)
+        if self._prepared != wanted:
+            request = {"workload": space.workload.to_dict(), "template": space.template, "kind": space.target}
             try:
                 answer, _ = self._child.call(request, b"", _PREPARE_TIMEOUT_S)
             except BaseException:
@@ -135,7 +136,7 @@ class Supervisor:
                 raise
             if "error" in answer:
                 raise NoReference(f"no reference for {space.workload}: {answer['error']}")
-            self._prepared = (space.workload, space.target)
+            self._prepared = wanted
         if self._spare is None:
             self._spare = self._start()
         self._spare.pause()

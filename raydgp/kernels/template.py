@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import tvm
@@ -28,6 +28,18 @@ class Template(Protocol):
 
     def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
         """The kernel's output in its logical layout."""
+
+
+@runtime_checkable
+class RoundingTemplate(Template, Protocol):
+    """A template whose kernels read less of their inputs than float32 holds.
+
+    They are right if they compute what the operator makes of what they read. Against the inputs themselves, a right one
+    would show an error of the order of the tolerance: float16 changes an output by 3e-4 of the largest one.
+    """
+
+    def rounded(self, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
+        """The logical inputs as the kernel reads them, in float32."""
 
 
 class LayerTemplate(Template, Protocol):

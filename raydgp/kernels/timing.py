@@ -15,7 +15,7 @@ import tvm_ffi
 
 from raydgp.kernels.reference import random_inputs, reference
 from raydgp.kernels.registry import template_named
-from raydgp.kernels.template import Array
+from raydgp.kernels.template import Array, RoundingTemplate
 from raydgp.records import Status
 from raydgp.settings import MeasureSettings
 from raydgp.workloads import Fused, Workload
@@ -28,10 +28,14 @@ _FLUSH_BYTES = 1 << 28  # twice the largest second-level cache of a GPU
 
 
 @lru_cache(maxsize=4)  # layers that search at the same time take turns
-def case(workload: Workload) -> tuple[tuple[Array, ...], Array]:
-    """Inputs in their logical layouts and the output they must give, kept for the next configurations."""
-    inputs = random_inputs(workload, _SEED)
-    return inputs, reference(workload, inputs)
+def case(workload: Workload, template: str) -> tuple[tuple[Array, ...], Array]:
+    """Inputs in their logical layouts and the output they must give, kept for the next configurations.
+
+    The output is that of the inputs as the template's kernels read them.
+    """
+    layout, inputs = template_named(template), random_inputs(workload, _SEED)
+    read = layout.rounded(inputs) if isinstance(layout, RoundingTemplate) else inputs
+    return inputs, reference(workload, read)
 
 
 def measure(
@@ -45,7 +49,7 @@ def measure(
     Returns:
         Status, seconds a call of every repeat, one line on what is wrong.
     """
-    inputs, expected = case(workload)
+    inputs, expected = case(workload, template)
     layout = template_named(template)
     device = tvm.device("cpu" if kind == "llvm" else kind, 0)
     module = load(library)

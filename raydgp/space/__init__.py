@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from raydgp.errors import InputError
-from raydgp.space import cuda, llvm, sketched
+from raydgp.space import cuda, cuda_tensor_core, llvm, sketched
 from raydgp.space.base import Columns, ConfigSpace, Indices
 from raydgp.space.knobs import Knob, choice, split
 from raydgp.workloads import Workload
@@ -15,7 +15,7 @@ from raydgp.workloads.kernel import Kernel
 __all__ = ["Columns", "ConfigSpace", "Indices", "Knob", "choice", "config_space", "config_spaces", "split"]
 
 _BY_TARGET = {"cuda": cuda.SPACES, "llvm": {**llvm.SPACES, Kernel: sketched.kernel_space}}
-_VARIANTS = {"cuda": cuda.VARIANTS, "llvm": llvm.VARIANTS}
+_VARIANTS = {"cuda": {**cuda.VARIANTS, **cuda_tensor_core.VARIANTS}, "llvm": llvm.VARIANTS}
 
 
 def config_space(workload: Workload, target: str | Mapping[str, Any], algorithm: str = "direct") -> ConfigSpace:
@@ -24,25 +24,31 @@ def config_space(workload: Workload, target: str | Mapping[str, Any], algorithm:
     Args:
         target: `cuda`, `llvm`, or a target's attributes, whose limits then say what is valid. They change neither the
             configurations nor the space's hash, but may change the default.
-        algorithm: `direct`, or for a convolution also `winograd`, which is a space of its own. A fused layer says
-            itself which algorithm computes it.
+        algorithm: `direct`, or also a space of its own: `winograd` for a convolution, and on `cuda` `tensor_core` for a
+            convolution or a dense layer, which computes with the inputs rounded to float16. Arrays stay float32 for
+            the user, but the result is that of the rounded ones, so it is never taken unless it is asked for. A fused
+            layer says itself which algorithm computes it.
 
     Raises:
-        InputError: unknown target, or a workload without a template there.
+        InputError: unknown target, a workload without a template there, or a GPU without tensor cores.
     """
+    if algorithm == cuda_tensor_core.ALGORITHM and not isinstance(target, str):
+        cuda_tensor_core.require_tensor_cores(target)
     if isinstance(target, str):
         return _config_space(workload, target, algorithm, cuda.Limits())
     return _config_space(workload, target["kind"], algorithm, cuda.Limits.of(target))
 
 
 def config_spaces(workload: Workload, target: str | Mapping[str, Any]) -> list[ConfigSpace]:
-    """The spaces of all algorithms that the workload can be computed by, `direct` first.
+    """The spaces of all algorithms that the workload can be computed by, `direct` first: where a record may be from.
+
+    They are no choice to take the fastest of: `tensor_core`, the last one on `cuda`, rounds its inputs to float16.
 
     Raises:
         InputError: as of `config_space`.
     """
     spaces = [config_space(workload, target)]
-    for kind, algorithm in dict.fromkeys([*cuda.VARIANTS, *llvm.VARIANTS]):
+    for kind, algorithm in dict.fromkeys(key for variants in _VARIANTS.values() for key in variants):
         with suppress(InputError):  # another kind of workload or target, or not of these shapes
             if isinstance(workload, kind):
                 spaces.append(config_space(workload, target, algorithm))

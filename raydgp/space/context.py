@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from raydgp.space.base import Columns, ConfigSpace
+from raydgp.space.cuda_tensor_core import FRAGMENT
 from raydgp.space.registers import LANES
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused
 
@@ -106,6 +107,8 @@ def _shares(
 
 def _cuda(workload: object, c: Columns) -> dict[str, _Vector]:
     """Of the splits into (block, vthread, thread, inner): what a launch and a thread amount to."""
+    if "tile_m" in c and isinstance(workload, Conv2d | Dense):
+        return _tensor_cores(workload, c)
     splits = [value.astype(float) for value in c.values() if value.shape[1] == 4]
     if not splits:
         return {}
@@ -120,4 +123,19 @@ def _cuda(workload: object, c: Columns) -> dict[str, _Vector]:
         "outputs_of_block": vthreads * threads * inner,
         "depth": depth,
         "body": vthreads * inner * depth,
+    }
+
+
+def _tensor_cores(workload: Conv2d | Dense, c: Columns) -> dict[str, _Vector]:
+    """What a launch, a block and a warp amount to; work in fragments, memory in float16."""
+    m, n, k = (c[name].astype(float) for name in ("tile_m", "tile_n", "tile_k"))
+    products = np.prod(np.concatenate([m, n, k], axis=1), axis=1)
+    return {
+        "blocks": m[:, 0] * n[:, 0],
+        "warps": m[:, 1] * n[:, 1],
+        "accumulators": m[:, 2] * n[:, 2],
+        "multiplies_per_load": m[:, 2] * n[:, 2] / (m[:, 2] + n[:, 2]),
+        "shared": FRAGMENT * (m[:, 1] * m[:, 2] + n[:, 1] * n[:, 2]) * (FRAGMENT * k[:, 1] + c["offset"][:, 0]),
+        "body": m[:, 2] * n[:, 2] * k[:, 1],
+        "waste": 2 * FRAGMENT**3 * products / workload.flops,
     }

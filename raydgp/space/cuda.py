@@ -47,10 +47,10 @@ class Limits:
         )
 
 
-_ANY = Limits()
+ANY = Limits()
 
 
-def conv2d(workload: Conv2d, limits: Limits = _ANY) -> ConfigSpace:
+def conv2d(workload: Conv2d, limits: Limits = ANY) -> ConfigSpace:
     """Direct convolution with shared copies of both inputs; 20 features, in the order of the paper's Table 1."""
     knobs = [
         split("tile_f", workload.co, 4),
@@ -59,7 +59,7 @@ def conv2d(workload: Conv2d, limits: Limits = _ANY) -> ConfigSpace:
         split("tile_rc", workload.ci, 2),
         split("tile_ry", workload.kh, 2),
         split("tile_rx", workload.kw, 2),
-        *_unroll(512),
+        *unroll(512),
     ]
 
     def check(c: Columns) -> NDArray[np.bool_]:
@@ -72,13 +72,13 @@ def conv2d(workload: Conv2d, limits: Limits = _ANY) -> ConfigSpace:
     return _space(workload, "cuda.conv2d_nchw.v1", knobs, check)
 
 
-def depthwise_conv2d(workload: DepthwiseConv2d, limits: Limits = _ANY) -> ConfigSpace:
+def depthwise_conv2d(workload: DepthwiseConv2d, limits: Limits = ANY) -> ConfigSpace:
     """Depthwise convolution; 14 features."""
     knobs = [
         split("tile_f", workload.ci, 4),
         split("tile_y", workload.oh, 4),
         split("tile_x", workload.ow, 4),
-        *_unroll(256),
+        *unroll(256),
     ]
 
     def check(c: Columns) -> NDArray[np.bool_]:
@@ -90,7 +90,7 @@ def depthwise_conv2d(workload: DepthwiseConv2d, limits: Limits = _ANY) -> Config
     return _space(workload, "cuda.depthwise_conv2d_nchw.v1", knobs, check)
 
 
-def dense(workload: Dense, limits: Limits = _ANY) -> ConfigSpace:
+def dense(workload: Dense, limits: Limits = ANY) -> ConfigSpace:
     """Dense layer: below a batch of 32 a block an output, above it tiles with the pruning that AutoTVM intended.
 
     AutoTVM's own pruning never takes effect, because it also asks for a first factor of tile_k above 2, and first
@@ -116,7 +116,7 @@ def dense(workload: Dense, limits: Limits = _ANY) -> ConfigSpace:
     return _space(workload, "cuda.dense_large_batch.v1", knobs, check)
 
 
-def group_conv2d(workload: GroupConv2d, limits: Limits = _ANY) -> ConfigSpace:
+def group_conv2d(workload: GroupConv2d, limits: Limits = ANY) -> ConfigSpace:
     """Convolution in groups, several of which a block may compute in its virtual threads; 27 features."""
     ci, co = workload.ci // workload.groups, workload.co // workload.groups
     knobs = [
@@ -128,7 +128,7 @@ def group_conv2d(workload: GroupConv2d, limits: Limits = _ANY) -> ConfigSpace:
         split("tile_rc", ci, 2),
         split("tile_ry", workload.kh, 2),
         split("tile_rx", workload.kw, 2),
-        *_unroll(512),
+        *unroll(512),
         choice("fuse_yx", [0, 1]),
     ]
 
@@ -156,7 +156,7 @@ def winograd_tile(workload: Conv2d) -> int:
     return 4 if workload.h % 8 == 0 else 2
 
 
-def winograd(workload: Conv2d, limits: Limits = _ANY) -> ConfigSpace:
+def winograd(workload: Conv2d, limits: Limits = ANY) -> ConfigSpace:
     """Winograd convolution, the weight transformed beforehand: tiles of its alpha^2 matrix products; 16 features.
 
     Raises:
@@ -172,7 +172,7 @@ def winograd(workload: Conv2d, limits: Limits = _ANY) -> ConfigSpace:
         split("tile_y", workload.co, 4),
         split("tile_x", tiles, 4),
         split("tile_rc", workload.ci, 2),
-        *_unroll(128),
+        *unroll(128),
     ]
 
     def check(c: Columns) -> NDArray[np.bool_]:
@@ -193,7 +193,7 @@ SPACES: dict[type, Any] = {
 VARIANTS: dict[tuple[type, str], Any] = {(Conv2d, "winograd"): winograd}
 
 
-def _unroll(middle: int) -> list[Knob]:
+def unroll(middle: int) -> list[Knob]:
     return [choice("auto_unroll_max_step", [0, middle, 1500]), choice("unroll_explicit", [0, 1])]
 
 

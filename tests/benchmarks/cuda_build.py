@@ -27,6 +27,8 @@ LAYERS = [
     ("groups", GroupConv2d(n=1, ci=128, h=28, w=28, co=128, kh=3, kw=3, padding=(1, 1), groups=32), "direct"),
     ("dense n=1", Dense(n=1, k=512, m=1000), "direct"),
     ("dense n=64", Dense(n=64, k=1024, m=1024), "direct"),
+    ("tensor cores", next(w for w in RESNET.values() if w.kh == 3), "tensor_core"),
+    ("dense tensor", Dense(n=64, k=1024, m=1024), "tensor_core"),
 ]
 
 

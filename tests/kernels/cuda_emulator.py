@@ -4,6 +4,8 @@ A fibre runs until it reaches `__syncthreads` or a warp shuffle. When none can g
 shuffle exchange their values; when all wait at the barrier, it opens. A barrier that only a part of a block reaches is
 an error, as are reads of shared memory that was never written: it is full of NaN.
 
+Of tensor cores wmma_emulator.h makes loops.
+
 The last steps of TVM's sum over a block rely on the lanes of a warp to keep step; so they do here.
 
 The order in which threads run between two barriers can be turned round; a race shows as different results.
@@ -57,6 +59,7 @@ static float __shfl_down_sync(unsigned, float value, unsigned delta, int) {
 static float __shfl_sync(unsigned, float value, int lane, int) { return shuffle(value, current / 32 * 32 + lane); }
 static void lockstep() { shuffle(0, current); }
 """
+_TENSOR_CORES = (Path(__file__).parent / "wmma_emulator.h").read_text()
 
 _LAUNCH = r"""
 static void (*kernel)();
@@ -108,7 +111,7 @@ static int launch(void (*body)(), Dim grid, Dim block, int reversed) {
 
 _KERNEL = re.compile(r'extern "C" __global__ void (?:__launch_bounds__\(\d+\) )?(\w+)\(([^)]*)\) \{')
 _IN_WARP = re.compile(r"^ +(?:float w_\d+_\d+ = .*|.* = w_\d+_\d+);$", re.MULTILINE)
-_SHARED = re.compile(r"__shared__ (?:alignas\(\d+\) )?float (\w+)\[(\d+)\];")
+_SHARED = re.compile(r"__shared__ (?:alignas\(\d+\) )?(float|half) (\w+)\[(\d+)\];")
 
 
 def launches(module: tvm.IRModule) -> list[dict[str, int]]:
@@ -128,26 +131,27 @@ def compile_emulated(source: str, extents: list[dict[str, int]], folder: Path) -
     """Compiles what TVM generated.
 
     Returns:
-        `run(arrays, reverse)`: runs the kernels one after the other on float32 arrays, by name, which they write in
-        place; RuntimeError when the threads of a block part at a barrier.
+        `run(arrays, reverse)`: runs the kernels one after the other on arrays of float32 (or float16, where the kernel
+        says half), by name, which they write in place; RuntimeError when the threads of a block part at a barrier.
     """
     code = source[source.index('extern "C"') :]
     kernels = [
-        (name, [argument.split()[-1].removesuffix("_ptr") for argument in arguments.split(",")])
+        (name, [(argument.split()[0], argument.split()[-1].removesuffix("_ptr")) for argument in arguments.split(",")])
         for name, arguments in _KERNEL.findall(code)
     ]
-    shared = dict(_SHARED.findall(code))  # made global, so that each block can find them forgotten
+    shared = _SHARED.findall(code)  # made global, so that each block can find them forgotten
     code = _IN_WARP.sub(r"\g<0> lockstep();", _SHARED.sub("", code))
-    declared = "".join(f"alignas(64) static float {name}[{size}];\n" for name, size in shared.items())
-    forget = "".join(f"for (float& x : {name}) x = std::numeric_limits<float>::quiet_NaN();\n" for name in shared)
-    parts = [_RUNTIME, declared, f"static void forget() {{ {forget} }}\nstatic float** given;\n", _LAUNCH, code]
+    declared = "".join(f"alignas(64) static {kind} {name}[{size}];\n" for kind, name, size in shared)
+    forget = "".join(f"for (auto& x : {name}) x = std::numeric_limits<float>::quiet_NaN();\n" for _, name, _ in shared)
+    units = _TENSOR_CORES if "nvcuda::wmma" in code else ""
+    parts = [_RUNTIME, units, declared, f"static void forget() {{ {forget} }}\nstatic void** given;\n", _LAUNCH, code]
     for (kernel, names), extent in zip(kernels, extents, strict=True):
         grid, block = (
             ", ".join(str(extent.get(f"{kind}.{axis}", 1)) for axis in "xyz") for kind in ("blockIdx", "threadIdx")
         )
-        arguments = ", ".join(f"given[{i}]" for i in range(len(names)))
+        arguments = ", ".join(f"({kind})given[{i}]" for i, (kind, _) in enumerate(names))
         parts.append(
-            f'extern "C" int run_{kernel}(float** pointers, int reversed) {{\n  given = pointers;\n'
+            f'extern "C" int run_{kernel}(void** pointers, int reversed) {{\n  given = pointers;\n'
             f"  return launch([] {{ {kernel}({arguments}); }}, {{{grid}}}, {{{block}}}, reversed);\n}}\n"
         )
     file, library = folder / "kernel.cpp", folder / "kernel.so"
@@ -159,7 +163,7 @@ def compile_emulated(source: str, extents: list[dict[str, int]], folder: Path) -
 
     def run(arrays: dict[str, np.ndarray], reverse: bool = False) -> None:
         for kernel, names in kernels:
-            pointers = (ctypes.c_void_p * len(names))(*(arrays[name].ctypes.data for name in names))
+            pointers = (ctypes.c_void_p * len(names))(*(arrays[name].ctypes.data for _, name in names))
             if getattr(loaded, f"run_{kernel}")(pointers, int(reverse)):
                 raise RuntimeError(f"{kernel}: threads of a block part at a barrier")
 

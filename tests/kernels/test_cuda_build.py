@@ -3,13 +3,14 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from raydgp import Conv2d, config_space
+from raydgp import Conv2d, Dense, config_space
 from raydgp.errors import InputError, RaydgpError
-from raydgp.kernels import cuda_compiler
+from raydgp.kernels import cuda_compiler, cuda_nvrtc
 from raydgp.kernels.build import BuildError, compile_kernel
 from raydgp.kernels.build import build as build_one
 from raydgp.kernels.builder import Builder
@@ -99,10 +100,58 @@ def test_a_builder_hands_them_on():
     assert built.resources == compile_kernel(space.template, CONV, space.decode(space.default), target()).resources
 
 
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+@pytest.mark.parametrize("workload", [CONV, Dense(n=64, k=100, m=96)], ids=["conv2d", "dense"])
+def test_kernels_on_tensor_cores_compile_with_the_headers_they_need(workload, arch):
+    compiler_or_skip(arch)
+    space = config_space(workload, target(arch), "tensor_core")
+    for index in [space.default, *space.sample_valid(1, np.random.default_rng(5)).tolist()]:
+        knobs = space.decode(index)
+        (used,) = compile_kernel(space.template, workload, knobs, target(arch)).resources
+        rows = 16 * (np.prod(knobs["tile_m"][1:]) + np.prod(knobs["tile_n"][1:]))
+        shared_bytes = 2 * rows * (16 * knobs["tile_k"][1] + knobs["offset"])
+        assert shared_bytes <= used.shared_bytes <= shared_bytes + 1024
+
+
+def test_a_gpu_without_tensor_cores_is_named_in_one_line():
+    space = config_space(CONV, "cuda", "tensor_core")
+    with pytest.raises(BuildError, match="needs a GPU of sm_70 or newer, not sm_61") as caught:
+        build_one(space, space.default, target("sm_61"))
+    assert "\n" not in str(caught.value)
+
+
+def test_headers_come_from_the_place_of_the_library(tmp_path, monkeypatch):
+    """CUDA 13's package, CUDA 12's packages, a toolkit, and the system's library with a toolkit's headers."""
+    places = {
+        "site/nvidia/cu13/lib/libnvrtc.so.13": ["site/nvidia/cu13/include"],
+        "site/nvidia/cuda_nvrtc/lib/libnvrtc.so.12": [
+            f"site/nvidia/{name}/include" for name in ("cuda_nvrtc", "cuda_runtime", "cuda_nvcc")
+        ],
+        "toolkit/lib64/libnvrtc.so.13": ["toolkit/include"],
+    }
+    for library, folders in places.items():
+        assert cuda_nvrtc._includes(tmp_path / library) == tuple(tmp_path / folder for folder in folders)
+    monkeypatch.setenv("CUDA_PATH", str(tmp_path / "toolkit"))
+    assert cuda_nvrtc._includes(Path("libnvrtc.so.13")) == (tmp_path / "toolkit" / "include",)
+
+
+def test_a_library_without_the_headers_is_not_taken(tmp_path, monkeypatch):
+    (tmp_path / "mma.h").touch()
+    monkeypatch.setattr(cuda_nvrtc, "_libraries", lambda: [cuda_nvrtc._Nvrtc(None, (tmp_path,))])
+    monkeypatch.setattr(cuda_nvrtc, "_architectures", lambda _: [90])
+    cuda_nvrtc._nvrtc_for.cache_clear()
+    try:
+        assert cuda_nvrtc.knows("sm_90", ("mma.h",))
+        assert not cuda_nvrtc.knows("sm_90", ("mma.h", "crt/mma.h"))
+        assert not cuda_nvrtc.knows("sm_70", ("mma.h",))
+    finally:
+        cuda_nvrtc._nvrtc_for.cache_clear()
+
+
 @pytest.mark.parametrize("compiler", ["nvrtc", "nvcc"])
 def test_either_compiler_names_the_error(compiler, monkeypatch):
     if compiler == "nvcc":
-        monkeypatch.setattr(cuda_compiler.cuda_nvrtc, "knows", lambda _: False)
+        monkeypatch.setattr(cuda_nvrtc, "knows", lambda *_: False)
     if compiler_or_skip("sm_90") != compiler:
         pytest.skip(f"no {compiler} here")
     good = compile_source(KERNEL + "}", "sm_90")
@@ -122,7 +171,7 @@ def test_helpers_between_tvms_prologue_and_the_kernels_are_kept():
 
 
 def test_an_architecture_that_no_compiler_knows_names_the_remedy(monkeypatch):
-    monkeypatch.setattr(cuda_compiler.cuda_nvrtc, "knows", lambda _: False)
+    monkeypatch.setattr(cuda_nvrtc, "knows", lambda *_: False)
     monkeypatch.setattr(cuda_compiler, "_nvcc_path", lambda: None)
     space = config_space(CONV, "cuda")
     with pytest.raises(BuildError, match=r"pip install raydgp\[cuda\]"):

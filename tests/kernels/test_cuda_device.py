@@ -21,7 +21,7 @@ from raydgp.records import Status
 from raydgp.settings import MeasureSettings
 
 sys.path.append(str(Path(__file__).parent))
-from test_cuda_templates import SHAPES
+from test_cuda_templates import SHAPES, TENSOR_CORES
 
 try:
     TARGET = host_target("cuda")
@@ -32,6 +32,7 @@ else:
     HERE = True
 on_a_gpu = pytest.mark.skipif(not HERE, reason="no GPU here")
 
+EVERY = SHAPES | TENSOR_CORES
 LAYER = Conv2d(n=1, ci=128, h=28, w=28, co=128, kh=3, kw=3, padding=(1, 1))
 SPACE = config_space(Conv2d(n=1, ci=16, h=14, w=14, co=16, kh=3, kw=3, padding=(1, 1)), "cuda")
 SETTINGS = MeasureSettings(min_repeat_ms=5, build_timeout_s=60)
@@ -66,7 +67,7 @@ def supervisor():
 
 @pytest.mark.gpu
 @on_a_gpu
-@pytest.mark.parametrize(("workload", "algorithm"), SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize(("workload", "algorithm"), EVERY.values(), ids=EVERY)
 def test_every_configuration_of_a_template_is_right(measurer, workload, algorithm):
     space = config_space(workload, TARGET, algorithm)
     indices = np.array([space.default, *space.sample_valid(4, np.random.default_rng(0))])

@@ -1,5 +1,6 @@
 """CUDA templates against the reference, without a GPU: unbound on the CPU, and the generated source on fibres."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from raydgp.kernels.cuda_build import cuda_source
 from raydgp.kernels.reference import random_inputs, reference
 from raydgp.kernels.registry import template_for
 from raydgp.kernels.target import host_target, to_tvm
+from raydgp.kernels.template import RoundingTemplate
 
 sys.path.append(str(Path(__file__).parent))
 from cuda_emulator import compile_emulated, launches
@@ -41,6 +43,17 @@ SHAPES = {name: (workload, "direct") for name, workload in SHAPES.items()} | {
     "winograd of 4": (Conv2d(n=1, ci=10, h=8, w=13, co=12, kh=3, kw=3), "winograd"),
     "winograd 5x5": (Conv2d(n=1, ci=3, h=9, w=7, co=5, kh=5, kw=5, padding=(2, 1)), "winograd"),
 }
+TENSOR_CORES = {
+    "tensor cores": (Conv2d(n=2, ci=24, h=7, w=9, co=40, **SAME), "tensor_core"),
+    "tensor cores uneven": (
+        Conv2d(n=3, ci=5, h=11, w=8, co=19, kh=5, kw=3, stride=(2, 1), padding=(2, 0), dilation=(1, 2)),
+        "tensor_core",
+    ),
+    "tensor cores 1x1": (Conv2d(n=1, ci=33, h=9, w=9, co=70, kh=1, kw=1, stride=(2, 2)), "tensor_core"),
+    "tensor cores dense": (Dense(n=64, k=96, m=128), "tensor_core"),
+    "tensor cores dense primes": (Dense(n=37, k=29, m=67), "tensor_core"),
+    "tensor cores dense one row": (Dense(n=1, k=200, m=10), "tensor_core"),
+}
 UNBOUND_DRAWS, EMULATED_DRAWS = 2, 1
 
 
@@ -48,8 +61,9 @@ def case(workload, algorithm, draws, seed):
     """The template, knobs of the default and of random valid configurations, inputs, and what they must give."""
     space = config_space(workload, "cuda", algorithm)
     indices = [space.default, *space.sample_valid(draws, np.random.default_rng(seed)).tolist()]
-    inputs = random_inputs(workload, 0)
-    return template_for(space), [space.decode(index) for index in indices], inputs, reference(workload, inputs)
+    inputs, template = random_inputs(workload, 0), template_for(space)
+    read = template.rounded(inputs) if isinstance(template, RoundingTemplate) else inputs
+    return template, [space.decode(index) for index in indices], inputs, reference(workload, read)
 
 
 def check(actual, expected, knobs):
@@ -69,7 +83,9 @@ def test_unbound_every_configuration_computes_the_operator(workload, algorithm, 
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
-@pytest.mark.parametrize(("workload", "algorithm"), SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize(
+    ("workload", "algorithm"), [*SHAPES.values(), *TENSOR_CORES.values()], ids=[*SHAPES, *TENSOR_CORES]
+)
 def test_generated_source_computes_the_operator_on_fibres(workload, algorithm, tmp_path):
     """Threads take turns in both orders between two barriers, so that a missing barrier shows."""
     template, configurations, inputs, expected = case(workload, algorithm, EMULATED_DRAWS, 2)
@@ -105,6 +121,42 @@ def test_fibres_notice_a_missing_barrier(tmp_path):
     out = np.zeros_like(expected)
     kernel([*inputs, out], False)
     assert not np.allclose(out, expected)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("__syncthreads();", ""),
+        ("(&(pixels_shared_ptr[", "(&(pixels_shared_ptr[threadIdx.x / 16 * 16 + "),  # lanes that do not agree
+        ("), 40);", "), 36);"),  # rows that are not where tensor cores can read them
+    ],
+)
+def test_fibres_notice_what_tensor_cores_must_not_be_given(tmp_path, right, wrong):
+    template, (knobs, *_), inputs, expected = case(*TENSOR_CORES["tensor cores"], 0, 2)
+    workload, _ = TENSOR_CORES["tensor cores"]
+
+    def change(source):
+        assert right in source
+        return source.replace(right, wrong)
+
+    kernel = emulated(template.schedule(workload, knobs, CUDA), tmp_path, change)
+    answers = []
+    for reverse in (False, True):
+        out = np.zeros(template.out_shape(workload, knobs), np.float32)
+        kernel([*template.pack(workload, knobs, inputs), out], reverse)
+        answers.append(np.allclose(template.unpack(workload, knobs, out), expected, atol=1e-3))
+    assert not all(answers)
+
+
+def test_what_is_copied_to_tensor_cores_is_copied_in_vectors():
+    """Also where zeros stand in for what is outside: 8 of float16 at once, none of them alone."""
+    workload, _ = TENSOR_CORES["tensor cores uneven"]
+    space = config_space(workload, "cuda", "tensor_core")
+    knobs = space.decode(space.default) | {"tile_m": (1, 8, 4), "tile_n": (1, 1, 2)}  # more threads than vectors
+    source = cuda_source(template_for(space).schedule(workload, knobs, CUDA), CUDA)
+    assert len(re.findall(r"\*\(uint4\*\)\((?:pixels|weight)_shared_ptr", source)) == 2
+    assert not re.search(r"_shared_ptr\[[^&]*\] = ", source)
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")

@@ -39,6 +39,8 @@ CASES = {
     "depthwise": (DepthwiseConv2d(n=1, ci=128, h=56, w=56, stride=(2, 1), **SAME), "direct"),
     "groups": (GroupConv2d(n=4, ci=64, h=28, w=28, co=128, groups=8, **SAME), "direct"),
     "winograd": (Conv2d(n=1, ci=256, h=14, w=14, co=256, **SAME), "winograd"),
+    "tensor cores": (Conv2d(n=2, ci=48, h=28, w=30, co=200, stride=(2, 1), **SAME), "tensor_core"),
+    "tensor cores dense": (Dense(n=1000, k=4096, m=500), "tensor_core"),
     "dense small": (Dense(n=1, k=4096, m=10), "direct"),
     "dense large": (Dense(n=128, k=4096, m=4096), "direct"),
 }

@@ -117,7 +117,7 @@ def test_every_configuration_is_what_tvm_makes_of_its_decisions(workloads, name)
 def test_configurations_compute_what_numpy_does(workloads, target, name):
     workload = workloads[name]
     space = config_space(workload, "llvm")
-    inputs, expected = case(workload)
+    inputs, expected = case(workload, "llvm.sketched.v1")
     np.testing.assert_allclose(expected, KERNELS[name][2](*inputs), rtol=1e-4, atol=1e-5)
     for index in {space.default, *space.sample_valid(4, np.random.default_rng(1)).tolist()}:
         knobs = space.decode(index)
@@ -173,16 +173,16 @@ print(hashlib.sha256(repr([kernel(name, primitive(name), TARGET) for name in KER
 
 
 def test_inputs_are_such_that_the_answer_is_a_number(workloads):
-    (x,), expected = case(workloads["root"])
+    (x,), expected = case(workloads["root"], "llvm.sketched.v1")
     assert (x >= 0).all()
     assert np.isfinite(expected).all()
-    assert case(workloads["root"])[1] is expected
+    assert case(workloads["root"], "llvm.sketched.v1")[1] is expected
 
 
 def test_whole_numbers_are_inputs_too():
     x, at = array(5, 3), te.placeholder((4,), dtype="int64", name="at")
     workload = kernel("take", te.create_prim_func([x, at, topi.take(x, at, axis=0)]), TARGET)
-    (data, where), expected = case(workload)
+    (data, where), expected = case(workload, "llvm.sketched.v1")
     assert where.dtype == np.int64
     np.testing.assert_array_equal(expected, data[where])
     assert [dtype for _, dtype in arrays(decode(workload))] == ["float32", "int64", "float32"]

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import tvm
 
-from raydgp.kernels.timing import compare, within_a_model
+from raydgp import Dense
+from raydgp.kernels.reference import reference
+from raydgp.kernels.timing import case, compare, within_a_model
 from raydgp.settings import MeasureSettings
 
 EXPECTED = np.array([[1.0, -4.0], [0.5, 2.0]], np.float32)
@@ -51,3 +53,15 @@ def test_within_a_model_every_call_finds_another_copy_of_the_weight(model_mb, co
     assert len({id(call[1]) for call in calls}) == copies
     assert len({id(call[1]) for call in calls[:copies]}) == copies
     np.testing.assert_array_equal(calls[copies - 1][1].numpy(), weight)
+
+
+def test_what_is_expected_is_of_the_inputs_as_the_template_reads_them():
+    workload = Dense(n=4, k=300, m=5)
+    inputs, exact = case(workload, "cuda.dense_small_batch.v1")
+    same, rounded = case(workload, "cuda.dense_tensor_core.v1")
+    assert all((a == b).all() for a, b in zip(inputs, same, strict=True))
+    np.testing.assert_array_equal(exact, reference(workload, inputs))
+    read = tuple(array.astype(np.float16).astype(np.float32) for array in inputs)
+    np.testing.assert_array_equal(rounded, reference(workload, read))
+    assert compare(exact, rounded, tolerance=1e-5)
+    assert not compare(exact, rounded, tolerance=1e-3)

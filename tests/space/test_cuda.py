@@ -152,6 +152,8 @@ LIMITED = [
     (Dense(n=1, k=2048, m=1000), "direct"),
     (Dense(n=64, k=1024, m=1024), "direct"),
     (Conv2d(n=1, ci=64, h=56, w=56, co=64, kh=3, kw=3, padding=(1, 1)), "winograd"),
+    (CONV, "tensor_core"),
+    (Dense(n=64, k=1024, m=1024), "tensor_core"),
 ]
 
 

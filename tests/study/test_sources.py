@@ -1,5 +1,7 @@
 """Every kind of source gives the same measurements, each counted once."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,22 @@ def test_records_of_a_sub_space_are_numbered_in_the_whole_one(records, made):
     assert task.indices[0] == task.space.encode(first.knobs)
     assert task.gflops[0] == pytest.approx(first.measurement.gflops(task.space.workload.flops))
     assert task.device == "formula"
+
+
+def test_records_of_another_algorithm_are_in_its_space(records, made):
+    workload = made.space_of(16).workload
+    space = config_space(workload, "cuda", "tensor_core")
+    picks = space.sample_valid(5, np.random.default_rng(0))
+    context = replace(records[0].context, target={"kind": "cuda"}, space_hash=space.hash)
+    (task,) = gather(
+        [],
+        [
+            Record(context=context, trial=i, knobs=space.decode(m.index), measurement=m)
+            for i, m in enumerate(made.Formula().measure(space, picks))
+        ],
+    )
+    assert task.space.hash == space.hash
+    assert task.indices.tolist() == picks.tolist()
 
 
 def test_recorded_spaces_are_tasks_of_one_group(made):
