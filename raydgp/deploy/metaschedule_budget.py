@@ -72,12 +72,7 @@ def _session(
     """One child's work; a line on what went wrong, if anything did."""
     count = str(settings.threads)
     with tempfile.TemporaryDirectory(prefix="raydgp-metaschedule-") as temporary:  # for what killed workers leave
-        environment = {
-            "TVM_NUM_THREADS": count,
-            "OMP_NUM_THREADS": count,
-            "TMPDIR": temporary,
-            "TVM_FFI_DISABLE_TORCH_C_DLPACK": "1",  # or every worker of TVM imports torch
-        }
+        environment = {"TVM_NUM_THREADS": count, "OMP_NUM_THREADS": count, "TMPDIR": temporary}
         arguments = [str(folder), repr(budget_s), settings.model_dump_json()]
         child = Child("raydgp.deploy.metaschedule_child", arguments, environment)
         try:

@@ -27,11 +27,11 @@ def start() -> Handle:
     settings, state = MeasureSettings.model_validate_json(sys.argv[4]), Tuned.load(folder)
     if state is None:
         raise InputError(f"{folder}: nothing says what to tune")
-    module, faults = load(state.model).module, []
+    faults: list[str] = []
 
     def tune() -> None:
         try:
-            tune_model(module, state, folder, settings, budget_s)
+            tune_model(load(state.model).module, state, folder, settings, budget_s)
         except Exception as error:
             faults.append(one_line(error))
 
