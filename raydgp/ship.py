@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TextColumn
 
 from raydgp import tune
 from raydgp.deploy import folder as folders
@@ -18,6 +18,8 @@ from raydgp.deploy.importing import load
 from raydgp.deploy.interchange import export
 from raydgp.deploy.latency import Latency, measure
 from raydgp.deploy.lowering import compile_model, lower
+from raydgp.deploy.metaschedule_budget import spend
+from raydgp.deploy.metaschedule_model import Tuned
 from raydgp.errors import InputError
 from raydgp.kernels.registry import template_for
 from raydgp.records import Measurement, RunManifest
@@ -27,7 +29,8 @@ from raydgp.study.summary import TaskSummary
 from raydgp.tracking import registry
 from raydgp.workloads import Fused, Workload
 
-RIVALS = ("torch", "onnxruntime", "untuned")
+METASCHEDULE = "metaschedule"  # among the rivals, and the folder of the run where its tuning is kept
+RIVALS = ("torch", "onnxruntime", METASCHEDULE, "untuned")
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
 
     Args:
         out: the folder to write; `deployed/<run>` by default.
-        rivals: of `RIVALS`, measured in turns with it.
+        rivals: of `RIVALS`, measured in turns with it. MetaSchedule first tunes for as long as the run did.
         runs: timed calls of each.
 
     Raises:
@@ -115,6 +118,10 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
         for rival in rivals:
             names = TORCH if rival == "torch" else (rival,)
             ways |= {name: (name, settings.model) for name in names}
+        tuned = None
+        if METASCHEDULE in rivals:
+            tuned = _let_metaschedule_tune(run_dir, outcome.manifest, console)
+            ways[METASCHEDULE] = (METASCHEDULE, str(run_dir / METASCHEDULE))
         with Progress(console=console, transient=True) as bars:
             bar = {name: bars.add_task(name, total=runs) for name in ways}
             latencies = measure(ways, runs, manifest["threads"], lambda name, calls: bars.advance(bar[name], calls))
@@ -123,14 +130,39 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
         raise InputError(f"{out} was written but does not run: {ours}")
     rest = {name: latency.to_dict() if isinstance(latency, Latency) else latency for name, latency in latencies.items()}
     manifest |= {"latency": rest.pop("raydgp"), "others": rest}
+    notes = []
+    if tuned:
+        manifest[METASCHEDULE] = tuned.to_dict(outcome.manifest.spent_s)
+        notes.append(tuned.line(outcome.manifest.spent_s))
     folders.write_manifest(out, manifest)
-    shipped = Shipped(out, manifest, latencies)
+    shipped = Shipped(out, manifest, latencies, notes)
     if settings.mlflow.enabled:
         try:
             shipped.notes.append(f"MLflow: {_register(shipped, settings)}")
         except InputError as error:  # the figures are worth more than their registration
             shipped.notes.append(str(error))
     return shipped
+
+
+def _let_metaschedule_tune(run_dir: Path, run: RunManifest, console: Console) -> Tuned:
+    """Brings MetaSchedule's tuning of the run's model, kept in the run's folder, to the seconds that the run has spent.
+
+    Not to the minutes that the run was allowed: it may have ended early, or gone over them by its last measurements.
+    """
+    settings, folder = run.tune_settings(), run_dir / METASCHEDULE
+    said = f"{settings.model}: MetaSchedule may tune for {run.spent_s:.0f} s, as the run did; kept in {folder}"
+    console.print(said, soft_wrap=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f} s"))
+    with Progress(*columns, console=console, transient=True) as bars:
+        bar = bars.add_task("MetaSchedule starts", total=max(1.0, run.spent_s))
+
+        def show(state: Tuned, spent_s: float) -> None:
+            done = len(state.kernels) - len(state.untuned)
+            said = f"MetaSchedule: {state.trials} measured, {done} of {len(state.kernels)} kernels have a schedule"
+            bars.update(bar, completed=spent_s, description=said)
+
+        measure = settings.measure.model_copy(update={"threads": run.device["threads"]})
+        return spend(folder, settings.model, run.target, measure, run.spent_s, show)
 
 
 def _register(shipped: Shipped, settings: TuneSettings) -> str:

@@ -8,7 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,11 +22,12 @@ from raydgp.deploy.folder import Deployed
 from raydgp.deploy.importing import load
 from raydgp.deploy.latency import Latency
 from raydgp.deploy.lowering import lower
+from raydgp.deploy.metaschedule_model import Tuned
 from raydgp.errors import InputError
 from raydgp.kernels.target import describe_device, host_target, versions
 from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
 from raydgp.records.manifest import JOURNAL_NAME
-from raydgp.settings import TrackingSettings, TuneSettings
+from raydgp.settings import MeasureSettings, TrackingSettings, TuneSettings
 from raydgp.ship import Shipped, ship
 
 MODEL = """
@@ -87,6 +90,7 @@ def write_run(here: Path) -> None:
         device={**describe_device(target), "threads": 2},
         versions=versions(),
         created_unix_s=0.0,
+        spent_s=2.0,
     )
     manifest.save(settings.run_dir)
     with Journal(settings.run_dir / JOURNAL_NAME) as journal:
@@ -97,7 +101,23 @@ def write_run(here: Path) -> None:
 def result(folder: Path) -> Shipped:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        return shipped(folder, "untuned")
+        patch.setattr("raydgp.ship.spend", spend)
+        return shipped(folder, "untuned", "metaschedule")
+
+
+def spend(
+    folder: Path,
+    source: str,
+    target: dict[str, Any],
+    settings: MeasureSettings,
+    budget_s: float,
+    on_progress: Callable[[Tuned, float], None],
+) -> Tuned:
+    """In place of a tuning (tests/deploy/test_metaschedule_budget.py has a real one): the time is up at once."""
+    state = Tuned(model=source, target=target, threads=settings.threads or 0, spent_s=budget_s, trials=7)
+    state.save(folder)
+    on_progress(state, budget_s)
+    return state
 
 
 @pytest.fixture
@@ -113,7 +133,7 @@ def shipped(folder: Path, *rivals: str) -> Shipped:
 
 def test_a_shipped_model_is_right_measured_and_registered(inside: Path, result: Shipped) -> None:
     assert isinstance(result.latencies["untuned"], Latency)
-    for name in ("raydgp", "defaults", "untuned"):
+    for name in ("raydgp", "defaults", "untuned", "metaschedule"):
         assert result.latencies[name].runs == 20
         assert result.latencies[name].error < 1e-4
     manifest = json.loads((inside / "out" / "manifest.json").read_text())
@@ -125,6 +145,15 @@ def test_a_shipped_model_is_right_measured_and_registered(inside: Path, result: 
     files = {file.path for file in client.list_artifacts(version.run_id, "model")}
     assert {"model/model.so", "model/manifest.json", "model/example.py", "model/apply_database.py"} <= files
     assert "raydgp_median_ms" in client.get_run(version.run_id).data.metrics
+
+
+def test_metaschedule_had_the_time_of_the_run(inside: Path, result: Shipped) -> None:
+    manifest = json.loads((inside / "out" / "manifest.json").read_text())
+    assert manifest["metaschedule"]["budget_s"] == manifest["metaschedule"]["spent_s"] == 2.0
+    assert result.notes[0].startswith("MetaSchedule had 2 s and took 2: 7 candidates")
+    state = Tuned.load(inside / "runs" / "r" / "metaschedule")
+    assert state is not None
+    assert (state.model, state.threads) == ("nets:small", 2)
 
 
 def test_the_example_needs_tvm_alone(inside: Path, result: Shipped) -> None:
@@ -150,7 +179,9 @@ def test_a_deployed_model_is_called_with_arrays(result: Shipped, tmp_path: Path)
 
 
 def test_what_cannot_be_shipped_is_told_in_a_line(inside: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"unknown rival 'tensorrt'; known are"):
+    with pytest.raises(
+        InputError, match=r"unknown rival 'tensorrt'; known are torch, onnxruntime, metaschedule, untuned"
+    ):
         shipped(inside, "tensorrt")
     (inside / "nets.py").write_text((MODEL % 0).replace("Conv2d(32, 64, 1)", "Conv2d(32, 64, 3)"))
     sys.modules.pop("nets", None)

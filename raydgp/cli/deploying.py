@@ -14,13 +14,16 @@ from raydgp.display import latency_table
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", "folder", type=click.Path(path_type=Path), help="Folder to write; deployed/RUN by default.")
-@click.option("--compare", default="", help="Measured beside it, by commas: torch, onnxruntime, untuned.")
+@click.option("--compare", default="", help="Measured beside it, by commas: torch, onnxruntime, metaschedule, untuned.")
 @click.option("--runs", default=600, type=click.IntRange(3), help="Timed calls of each; 600 by default.")
 @as_json_option
 def deploy(run: Path, folder: Path | None, compare: str, runs: int, as_json: bool) -> None:
     """Compiles the model of RUN with the best configurations found, measures it and writes what runs it.
 
     Beside it stands a MetaSchedule database, for users of TVM who compile the model themselves.
+
+    With --compare metaschedule TVM's own tuner first gets as many seconds for the same model as RUN has spent. What it
+    finds is kept in RUN/metaschedule: after Ctrl-C the same command goes on, and the next one has nothing to tune.
     """
     from raydgp.ship import ship
 

@@ -7,13 +7,17 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from raydgp.errors import InputError
 from raydgp.kernels.frames import Message
 from raydgp.kernels.serve import Handle, serve
+
+if TYPE_CHECKING:
+    from raydgp.deploy.importing import Imported  # loads torch
 
 Array = NDArray[Any]
 Run = Callable[[], Any]
@@ -48,6 +52,8 @@ def _make(way: str, source: str, threads: int) -> Way:
         return _deployed(Path(source))
     if way == "untuned":
         return _untuned(source)
+    if way == "metaschedule":
+        return _metaschedule(Path(source))
     return _onnxruntime(source, threads) if way == "onnxruntime" else _torch(way, source, threads)
 
 
@@ -64,14 +70,34 @@ def _untuned(source: str) -> Way:
     import tvm
     from tvm import relax
 
-    from raydgp.deploy.folder import arrays
     from raydgp.deploy.importing import load
     from raydgp.kernels.target import host_target, to_tvm
 
     model, target = load(source), to_tvm(host_target("llvm"))
     with target:
         module = relax.get_pipeline("zero")(model.module)
-    main = relax.VirtualMachine(tvm.compile(module, target=target), tvm.cpu())["main"]
+    return _called(tvm.compile(module, target=target), model)
+
+
+def _metaschedule(folder: Path) -> Way:
+    """What TVM compiles with the schedules that its own tuner has left in a folder."""
+    from raydgp.deploy.importing import load
+    from raydgp.deploy.metaschedule_model import Tuned, compiled
+
+    state = Tuned.load(folder)
+    if state is None:
+        raise InputError(f"{folder}: MetaSchedule has tuned nothing there")
+    model = load(state.model)
+    return _called(compiled(model.module, state, folder), model)
+
+
+def _called(executable: Any, model: Imported) -> Way:
+    import tvm
+    from tvm import relax
+
+    from raydgp.deploy.folder import arrays
+
+    main = relax.VirtualMachine(executable, tvm.cpu())["main"]
     inputs = [tvm.runtime.tensor(array) for array in model.inputs]
     return lambda: main(*inputs), lambda out: list(arrays(out)), model.expected
 
