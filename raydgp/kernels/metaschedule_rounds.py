@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import tvm
@@ -89,6 +90,8 @@ def tune(
         on_choice: told which kernel has its turn.
         on_turn: told what came of it, when the database has it.
     """
+    if not jobs:
+        return
     threads, kind = settings.threads or len(own_cores()), to_tvm(target)
     candidates, population = effort(budget_s, len(jobs), len(own_cpus()))
     ordered = sorted(jobs, key=lambda job: job.calls * estimate_tir_flops(job.module), reverse=True)
@@ -188,7 +191,7 @@ class _Scheduler(ms.task_scheduler.PyTaskScheduler):
 
     def _end_turn(self, exhausted: bool) -> None:
         results = [] if exhausted else self.join_running_task(self._running)
-        times_s = [sum(map(float, r.run_secs)) / len(r.run_secs) for r in results if r.run_secs]
+        times_s = [median(map(float, result.run_secs)) for result in results if result.run_secs]
         seconds, name = time.monotonic() - self._began_s, self._jobs[self._running].name
         self._on_turn(Turn(name, times_s, len(results) - len(times_s), seconds, exhausted))
 
