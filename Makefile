@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 
 tune: $(VENV)/.installed
 	$(BIN)/raydgp tune --config configs/quickstart.yaml
+	$(BIN)/raydgp deploy quickstart --compare torch,onnxruntime,untuned --runs 200
 
 # What starts Ray, or kills processes at their deadlines, wants the machine for itself.
 ALONE := tests/cluster tests/faults
@@ -25,7 +26,7 @@ $(VENV)/.installed: pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raydgp needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock torch
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable .
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[compare]'
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
