@@ -22,14 +22,20 @@ from raydgp.deploy.metaschedule_budget import spend
 from raydgp.deploy.metaschedule_model import Tuned
 from raydgp.errors import InputError
 from raydgp.kernels.registry import template_for
+from raydgp.measure.local import LocalMeasurer
 from raydgp.records import Measurement, RunManifest
+from raydgp.records.history import first
+from raydgp.records.journal import scan
+from raydgp.records.manifest import JOURNAL_NAME
 from raydgp.settings import TuneSettings
 from raydgp.space import config_space
 from raydgp.study.summary import TaskSummary
 from raydgp.tracking import registry
+from raydgp.tune.finals import finals
 from raydgp.workloads import Fused, Workload
 
 METASCHEDULE = "metaschedule"  # among the rivals, and the folder of the run where its tuning is kept
+_REPEAT = 7  # timings of a finalist
 RIVALS = ("torch", "onnxruntime", METASCHEDULE, "untuned")
 
 
@@ -69,9 +75,10 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
     if unknown:
         raise InputError(f"unknown rival {unknown[0]!r}; known are {', '.join(RIVALS)}")
     found = {task.workload: task for task in outcome.summary.tasks.values()}
-    fastest = {task.workload.layer: task for task in outcome.summary.chosen if task.best}
+    target = outcome.manifest.target
+    fastest = _finals(run_dir, outcome, console)
     console.print(f"{settings.model}: importing and compiling ...")
-    model, target = load(settings.model), outcome.manifest.target
+    model = load(settings.model)
     out = out or Path("deployed") / run_dir.resolve().name
 
     def write(folder: Path, chosen: Mapping[Workload, TaskSummary], kept: bool) -> dict[str, Any]:
@@ -107,7 +114,8 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
         if kept:
             export(folder, lowered, target, index, seconds)
         executable = compile_model(lowered, target, scheduled)
-        manifest = _manifest(outcome.manifest, model.digest, [found[task.workload] for task in lowered.tasks])
+        tasks = [chosen.get(task.workload.layer, found[task.workload]) for task in lowered.tasks]
+        manifest = _manifest(outcome.manifest, model.digest, tasks)
         folders.write(folder, executable, lowered.parameters, model.inputs, model.expected, manifest)
         return manifest
 
@@ -142,6 +150,17 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
         except InputError as error:  # the figures are worth more than their registration
             shipped.notes.append(str(error))
     return shipped
+
+
+def _finals(run_dir: Path, outcome: tune.Outcome, console: Console) -> dict[Workload, TaskSummary]:
+    """The task that computes each layer fastest, its best measured once more."""
+    run = outcome.manifest
+    settings = run.tune_settings().measure.model_copy(update={"threads": run.device["threads"], "repeat": _REPEAT})
+    records = first(scan(run_dir / JOURNAL_NAME).records) if (run_dir / JOURNAL_NAME).is_file() else []
+    layers = outcome.summary.layers
+    with LocalMeasurer(run.target, settings) as measurer, Progress(console=console, transient=True) as bars:
+        bar = bars.add_task("the fastest of each layer, once more", total=len(layers))
+        return finals(layers, records, run.target, measurer, lambda: bars.advance(bar))
 
 
 def _let_metaschedule_tune(run_dir: Path, run: RunManifest, console: Console) -> Tuned:
