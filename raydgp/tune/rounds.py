@@ -63,8 +63,8 @@ def tune_by_gain(
 
 def _spent(settings: TuneSettings, tasks: Sequence[zoo.Task], manifest: RunManifest, measured: int) -> bool:
     """Whether the time or the measurements are used up."""
-    used = settings.most_trials is not None and measured >= settings.most_trials * len(tasks)
-    return used or _late(settings, manifest)
+    left = _affordable(settings, tasks, manifest, measured)
+    return left is not None and left <= 0
 
 
 def _late(settings: TuneSettings, manifest: RunManifest) -> bool:
@@ -90,12 +90,16 @@ def _next(
         return {t.name: min(floor[t.name], measured[t.name] + progress[t.name].left) for t in kin.values()}
     if _spent(settings, tasks, manifest, sum(measured.values())):
         return {}
-    if settings.most_trials is None:
-        slices = next_slices(progress, _SLICE, _AT_A_TIME)
-    else:
-        left = settings.most_trials * len(tasks) - sum(measured.values())
-        slices = next_slices(progress, _SLICE, _AT_A_TIME, left)
+    slices = next_slices(progress, _SLICE, _AT_A_TIME, _affordable(settings, tasks, manifest, sum(measured.values())))
     return {name: measured[name] + more for name, more in slices.items()}
+
+
+def _affordable(settings: TuneSettings, tasks: Sequence[zoo.Task], manifest: RunManifest, measured: int) -> int | None:
+    """Measurements that the budget has left, by the time that they took so far; None where it has no end."""
+    left = [] if settings.most_trials is None else [settings.most_trials * len(tasks) - measured]
+    if settings.minutes is not None and manifest.spent_s:
+        left.append(int((60 * settings.minutes - manifest.spent_s) * measured / manifest.spent_s))
+    return min(left, default=None)
 
 
 def _progress(tasks: Sequence[zoo.Task], manifest: RunManifest, records: Sequence[Record]) -> dict[str, Progress]:

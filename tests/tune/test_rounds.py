@@ -84,6 +84,15 @@ def test_time_ends_it_too(tuned):
     assert tuned.manifest.spent_s > 0
 
 
+def test_the_last_round_is_as_long_as_the_time_that_is_left(monkeypatch, tuned):
+    clock = iter(range(0, 10_000, 60))
+    monkeypatch.setattr("raydgp.tune.rounds.time.monotonic", lambda: next(clock))  # a round takes a minute
+    cluster = tuned(minutes=1.5)
+    assert cluster.rounds[0] == {"often": FLOOR, "once": FLOOR}
+    assert sum(cluster.measured.values()) == 2 * FLOOR + FLOOR  # half of the minute's 32
+    assert len(cluster.rounds) == 2
+
+
 def test_where_it_is_kept_is_saved(tuned, tmp_path: Path):
     tuned(trials=20)
     assert RunManifest.load(tmp_path / "r").spent_s > 0
