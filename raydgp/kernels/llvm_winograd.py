@@ -39,10 +39,10 @@ class PackedWinograd(Packed):
         return pack_channels(data, _blocks(knobs)[0])
 
     def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
-        """From [co, ci, 3, 3]."""
+        """From [co, ci, r, r]."""
         block_ci, block_co = _blocks(knobs)
         _, outer_co, *_ = self.out_shape(workload, knobs)
-        u = transformed(fill(weight, outer_co * block_co), _transforms(knobs["tile"])[2])
+        u = transformed(fill(weight, outer_co * block_co), _transforms(knobs["tile"], weight.shape[2])[2])
         blocks = u.reshape(*u.shape[:2], -1, block_ci, outer_co, block_co)
         return np.ascontiguousarray(blocks.transpose(0, 1, 4, 2, 3, 5))
 
@@ -57,7 +57,7 @@ class PackedWinograd(Packed):
         """Blocks `pad`, `tile`, `rows`, `transformed`, `product`, `kept`, `columns`, `conv` over whole tiles, `out`."""
         w: Conv2d = anchor_of(workload)
         m = knobs["tile"]
-        alpha, (a, b, _) = m + 2, _transforms(m)
+        alpha, (a, b, _) = m + w.kh - 1, _transforms(m, w.kh)
         block_ci, block_co = _blocks(knobs)
         shape = self.out_shape(workload, knobs)
         n, outer_co, outer_ci = w.n, shape[1], w.ci // block_ci
@@ -66,7 +66,7 @@ class PackedWinograd(Packed):
 
         data = te.placeholder((n, outer_ci, w.h, w.w, block_ci), name="data")
         weight = te.placeholder((alpha, alpha, outer_co, outer_ci, block_ci, block_co), name="weight")
-        pad = padded(data, w.padding, (n, outer_ci, h * m + 2, w_ * m + 2, block_ci))
+        pad = padded(data, w.padding, (n, outer_ci, h * m + w.kh - 1, w_ * m + w.kw - 1, block_ci))
         tile = te.compute(
             (n, outer_ci, h, w_, alpha, alpha, block_ci),
             lambda n, c, y, x, i, j, r: pad[n, c, y * m + i, x * m + j, r],
@@ -111,8 +111,8 @@ class PackedWinograd(Packed):
         _transform_data(sch, knobs, shared if knobs["grid"] == "groups" else None)
 
 
-def _transforms(m: int) -> tuple[Matrix, Matrix, Matrix]:
-    return matrices(m, 3, _POINTS[: m + 1])
+def _transforms(m: int, r: int) -> tuple[Matrix, Matrix, Matrix]:
+    return matrices(m, r, _POINTS[: m + r - 2])
 
 
 def _blocks(knobs: dict[str, Any]) -> tuple[int, int]:

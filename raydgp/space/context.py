@@ -79,7 +79,7 @@ def _llvm(workload: object, c: Columns) -> dict[str, _Vector]:
 def _winograd(workload: Conv2d | DepthwiseConv2d, c: Columns) -> dict[str, _Vector]:
     m, rows, columns = (c[name][:, 0].astype(float) for name in ("tile", "tile_h", "tile_w"))
     tiles_h, tiles_w = np.ceil(np.ceil(workload.oh / m) / rows), np.ceil(np.ceil(workload.ow / m) / columns)
-    multiplies = (m + 2) ** 2 * tiles_h * rows * tiles_w * columns / (workload.oh * workload.ow)
+    multiplies = (m + workload.kh - 1) ** 2 * tiles_h * rows * tiles_w * columns / (workload.oh * workload.ow)
     out = _registers(c["tile_co"][:, [0, 2, 3]].astype(float), rows * columns, c["tile_ci"][:, 2])
     return {**out, "multiplies": multiplies, "tiles_of_rows": tiles_h, "tiles_in_row": tiles_w}
 

@@ -16,7 +16,7 @@ from raydgp.space.knobs import choice, split
 from raydgp.space.registers import HALF, LANES, MAX_BLOCK, fits, whole_vectors, widest, widest_vector
 from raydgp.workloads import Conv2d
 
-TILES = (2, 4, 6)  # edges m of an output tile; beyond, float32 loses more than it should (Lavin and Gray, 4.3)
+EDGES = (4, 6, 8)  # alpha, of an input tile; beyond, float32 loses more than it should (Lavin and Gray, 4.3)
 GROUPS = {"tile": 0, "row": 1, "two_rows": 2, "four_rows": 4, "all": 0}  # rows of register tiles, where they say so
 _MAX_MULTIPLIES = 0.65  # of the direct convolution's
 _MAX_WASTE = 1.2  # tiles computed per tile of the output
@@ -24,10 +24,10 @@ _HEIGHTS, _WIDTHS = (1, 2, 3, 4), (1, 2, 3, 4, 5, 6, 7, 8, 10, 14)  # of a regis
 
 
 def winograd(workload: Conv2d) -> ConfigSpace:
-    """Winograd's convolution F(m x m, 3 x 3), the weight transformed beforehand.
+    """Winograd's convolution F(m x m, r x r), the weight transformed beforehand.
 
     Knobs:
-        tile: edge m of an output tile; alpha = m + 2 is the input tile's.
+        tile: edge m of an output tile; alpha = m + r - 1 is the input tile's.
         tile_co: output channels as (outer, chunk, vectors, lanes), of `whole_vectors`; a block is vectors * lanes. The
             products of a chunk of blocks wait in a local array for their transform back.
         tile_ci: input channels as (outer, inner, unrolled); a block is inner * unrolled.
@@ -38,18 +38,22 @@ def winograd(workload: Conv2d) -> ConfigSpace:
             is transformed in a stage of its own, then groups and chunks of channels are shared, in this order.
         pad: where padding is computed: in a parallel stage of its own, for each piece of the transform, or on reading.
 
-    The default is F(4 x 4, 3 x 3), or F(2 x 2, 3 x 3) where that wastes less, with the widest tile of up to 14.
+    The default is the tile with an input tile of 6 or 4, of the two the one that multiplies less, and the widest
+    register tile that divides.
 
     Raises:
-        InputError: the kernel is not 3 x 3, or there is a stride or a dilation, or too little output for any tile.
+        InputError: the kernel is not square or not 3 to 5 wide, or there is a stride or a dilation, or too little
+            output for any tile.
     """
-    if not ((workload.kh, workload.kw) == (3, 3) and workload.stride == workload.dilation == (1, 1)):
-        raise InputError(f"winograd needs a 3x3 kernel without stride and dilation; {workload} has not")
+    r = workload.kh
+    if not (workload.kw == r and 3 <= r <= 5 and workload.stride == workload.dilation == (1, 1)):
+        raise InputError(f"winograd needs a square kernel of 3 to 5 without stride and dilation; {workload} has not")
+    output_edges = [alpha - r + 1 for alpha in EDGES if alpha > r]
     co, narrowest = whole_vectors(workload.co), min(HALF, widest(workload.ci, LANES))
-    most_rows, most_columns = -(-workload.oh // min(TILES)), -(-workload.ow // min(TILES))
+    most_rows, most_columns = -(-workload.oh // min(output_edges)), -(-workload.ow // min(output_edges))
     unit = LANES if co % LANES == 0 else HALF
     knobs = [
-        choice("tile", list(TILES)),
+        choice("tile", output_edges),
         split("tile_co", co, 4, lambda f: (f[:, 3] % unit == 0) & (f[:, 2] * f[:, 3] <= MAX_BLOCK)),
         split(
             "tile_ci",
@@ -70,13 +74,13 @@ def winograd(workload: Conv2d) -> ConfigSpace:
         group_h = tile_h * np.array([max(1, rows) for rows in GROUPS.values()])[c["group"][:, 0]]
         whole = -(-rows // group_h) * group_h * -(-columns // tile_w) * tile_w
         tight = whole <= _MAX_WASTE * rows * columns
-        fewer = (m + 2) ** 2 * whole <= _MAX_MULTIPLIES * 9 * workload.oh * workload.ow
+        fewer = (m + r - 1) ** 2 * whole <= _MAX_MULTIPLIES * r**2 * workload.oh * workload.ow
         block = c["tile_co"][:, [0, 2, 3]]
         return tight & fewer & fits(block, tile_h * tile_w, c["tile_ci"][:, 2], default_points)
 
-    multiplies = {m: (m + 2) ** 2 * -(-workload.oh // m) * -(-workload.ow // m) for m in (4, 2)}
+    multiplies = {m: (m + r - 1) ** 2 * -(-workload.oh // m) * -(-workload.ow // m) for m in output_edges if m + r < 8}
     m = min(multiplies, key=lambda edge: multiplies[edge])
-    if multiplies[m] > _MAX_MULTIPLIES * 9 * workload.oh * workload.ow:
+    if multiplies[m] > _MAX_MULTIPLIES * r**2 * workload.oh * workload.ow:
         raise InputError(f"winograd saves nothing on {workload}: its output is too small")
     tile_w = max(edge for edge in _WIDTHS if -(-workload.ow // m) % edge == 0)
     tile_h = max(edge for edge in _HEIGHTS if -(-workload.oh // m) % edge == 0 and edge * tile_w <= max(_WIDTHS))

@@ -54,6 +54,7 @@ SHAPES = {
 WINOGRAD = {
     "winograd": Conv2d(n=1, ci=16, h=28, w=28, co=32, **SAME),
     "winograd without padding": Conv2d(n=2, ci=8, h=14, w=31, co=16, kh=3, kw=3),
+    "winograd 5x5": Conv2d(n=1, ci=16, h=13, w=14, co=16, kh=5, kw=5, padding=(2, 2)),
     "winograd, uneven channels": Conv2d(n=1, ci=5, h=13, w=9, co=19, kh=3, kw=3, padding=(2, 0)),
 }
 SPACES = {name: config_space(workload, "llvm") for name, workload in SHAPES.items()} | {
