@@ -130,7 +130,8 @@ def print_report(console: Console, summary: RunSummary, peak_gflops: float | Non
     if peak_gflops:
         console.print(f"Measured peak of this machine: {peak_gflops:.0f} GFLOPS (fp32 multiply-adds, all threads).")
     if len(summary.chosen) < len(summary.tasks):
-        console.print("Winograd's GFLOPS are of the direct convolution's operations, of which it needs fewer.")
+        said = "Winograd's GFLOPS are of the direct convolution's operations, of which it needs fewer."
+        console.print(said, soft_wrap=True)
 
 
 def latency_table(latencies: Mapping[str, Latency | str]) -> Table:
