@@ -11,6 +11,7 @@ from raydgp.records.history import read_parquet
 
 CREATED_UNIX_S = 1.75e9
 NETWORK = {"a": 2, "b": 1}  # tasks by count
+WORKLOADS = {"a": {"op": "dense", "n": 1, "k": 64, "m": 32}, "b": {"op": "dense", "n": 1, "k": 32, "m": 64}}
 FINISH_S = 240.0  # the follower is nice: on a busy machine it comes last
 
 
@@ -31,7 +32,7 @@ def manifest(uri: str, finished: bool = True) -> RunManifest:
     tasks = [
         TaskEntry(
             name=name,
-            workload={"op": "dense", "n": 1, "k": 64, "m": 32},
+            workload=WORKLOADS[name],
             count=count,
             group="dense",
             space_hash=name * 16,
@@ -56,7 +57,7 @@ def manifest(uri: str, finished: bool = True) -> RunManifest:
 def record(task: str, index: int) -> Record:
     context = Context(
         task=task,
-        workload={"op": "dense", "n": 1, "k": 64, "m": 32},
+        workload=WORKLOADS[task],
         target={"kind": "llvm"},
         space_hash=task * 16,
         strategy="random",
