@@ -136,7 +136,9 @@ def test_a_measurement_says_where_and_where_the_time_went(log: fakes.Log) -> Non
 @pytest.mark.parametrize("act", [fakes.crash, fakes.leave, fakes.fail])
 def test_a_build_that_ends_its_process_or_raises_is_a_build_error(log: fakes.Log, act: Callable[[], None]) -> None:
     bad = INDICES[1]
-    found = fakes.measure(fakes.pool(fakes.station(build=fakes.Fault(log, act, [bad], 9))), INDICES[:3])
+    patient = MeasureSettings(build_timeout_s=20, run_timeout_s=5)  # no limit of time is in question here
+    pool = fakes.pool(fakes.station(build=fakes.Fault(log, act, [bad], 9)), measure=patient)
+    found = fakes.measure(pool, INDICES[:3])
     assert [m.status for m in found] == [Status.OK, Status.BUILD_ERROR, Status.OK]
     assert found[1].error
     assert "\n" not in found[1].error
