@@ -8,56 +8,51 @@ import tvm
 from tvm import s_tir, te
 
 from raydgp.kernels.cuda_tiles import annotate_unroll, bind, fetch, padded_nchw, threads, tile
-from raydgp.kernels.cuda_unpacked import Unpacked
-from raydgp.workloads import Conv2d
+from raydgp.kernels.cuda_unpacked import Unpacked, kernel
+from raydgp.kernels.epilogue import anchor_of
+from raydgp.workloads import Conv2d, Workload
 
 
 class DirectConv2d(Unpacked):
     """data [n, ci, h, w], weight [co, ci, kh, kw] -> [n, co, oh, ow]."""
 
-    def schedule(self, workload: Conv2d, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
-        sch = s_tir.Schedule(_compute(workload), debug_mask=0, error_render_level="none")
-        apply(sch, knobs)
-        return sch.mod
+    def compute(self, workload: Workload, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
+        """Blocks `pad`, `conv` and `out`."""
+        w: Conv2d = anchor_of(workload)
+        (stride_h, stride_w), (dilation_h, dilation_w) = w.stride, w.dilation
+        data = te.placeholder((w.n, w.ci, w.h, w.w), name="data")
+        weight = te.placeholder((w.co, w.ci, w.kh, w.kw), name="weight")
+        pad = padded_nchw(data, w.padding)
+        rc, ry, rx = (te.reduce_axis((0, extent), name) for extent, name in ((w.ci, "rc"), (w.kh, "ry"), (w.kw, "rx")))
 
+        def product(n: Any, f: Any, y: Any, x: Any) -> Any:
+            pixel = pad[n, rc, y * stride_h + ry * dilation_h, x * stride_w + rx * dilation_w]
+            return te.sum(pixel * weight[f, rc, ry, rx], axis=[rc, ry, rx])
 
-def _compute(w: Conv2d) -> tvm.tirx.PrimFunc:
-    """Blocks `pad` and `conv`."""
-    (stride_h, stride_w), (dilation_h, dilation_w) = w.stride, w.dilation
-    data = te.placeholder((w.n, w.ci, w.h, w.w), name="data")
-    weight = te.placeholder((w.co, w.ci, w.kh, w.kw), name="weight")
-    pad = padded_nchw(data, w.padding)
-    rc, ry, rx = (te.reduce_axis((0, extent), name) for extent, name in ((w.ci, "rc"), (w.kh, "ry"), (w.kw, "rx")))
+        conv = te.compute((w.n, w.co, w.oh, w.ow), product, name="conv")
+        return kernel(workload, data, weight, conv)
 
-    def product(n: Any, f: Any, y: Any, x: Any) -> Any:
-        pixel = pad[n, rc, y * stride_h + ry * dilation_h, x * stride_w + rx * dilation_w]
-        return te.sum(pixel * weight[f, rc, ry, rx], axis=[rc, ry, rx])
+    def apply(self, sch: s_tir.Schedule, workload: Workload, knobs: dict[str, Any]) -> None:
+        """Schedules the blocks `pad`, `conv` and `out` of a direct convolution."""
+        conv = sch.get_sblock("conv")
+        sch.set_scope(conv, 0, "local")
+        copies = [sch.cache_read(conv, operand, "shared") for operand in (0, 1)]
+        sch.compute_inline(sch.get_sblock("pad"))  # after the copies, so that the padding test lands in the shared one
 
-    conv = te.compute((w.n, w.co, w.oh, w.ow), product, name="conv")
-    return te.create_prim_func([data, weight, conv])
-
-
-def apply(sch: s_tir.Schedule, knobs: dict[str, Any]) -> None:
-    """Schedules the blocks `pad` and `conv` of a direct convolution."""
-    conv = sch.get_sblock("conv")
-    write = sch.cache_write(conv, 0, "local")
-    copies = [sch.cache_read(conv, operand, "shared") for operand in (0, 1)]
-    sch.compute_inline(sch.get_sblock("pad"))  # after the copies, so that the padding test lands in the shared one
-
-    n, f, y, x, rc, ry, rx = sch.get_loops(conv)
-    factors = [knobs["tile_f"], knobs["tile_y"], knobs["tile_x"]]
-    tiles = tile(sch, [f, y, x], factors)
-    outer, inner = zip(
-        *(sch.split(loop, knobs[name]) for loop, name in ((rc, "tile_rc"), (ry, "tile_ry"), (rx, "tile_rx"))),
-        strict=True,
-    )
-    sch.reorder(*outer, *inner, *tiles.inner)
-    grid = [sch.fuse(n, tiles.blocks[0]), *tiles.blocks[1:]]
-    bind(sch, grid, "blockIdx")
-    bind(sch, tiles.vthreads, "vthread")
-    bind(sch, tiles.threads, "threadIdx")
-    sch.reverse_compute_at(write, tiles.threads[-1], preserve_unit_loops=True)
-    for copy in copies:
-        fetch(sch, copy, outer[-1], threads([factor[2] for factor in factors]), rank=4, contiguous=True)
-    annotate_unroll(sch, grid[0], knobs)
-    sch.decompose_reduction(conv, outer[0])
+        n, f, y, x, rc, ry, rx = sch.get_loops(conv)
+        factors = [knobs["tile_f"], knobs["tile_y"], knobs["tile_x"]]
+        tiles = tile(sch, [f, y, x], factors)
+        outer, inner = zip(
+            *(sch.split(loop, knobs[name]) for loop, name in ((rc, "tile_rc"), (ry, "tile_ry"), (rx, "tile_rx"))),
+            strict=True,
+        )
+        sch.reorder(*outer, *inner, *tiles.inner)
+        grid = [sch.fuse(n, tiles.blocks[0]), *tiles.blocks[1:]]
+        bind(sch, grid, "blockIdx")
+        bind(sch, tiles.vthreads, "vthread")
+        bind(sch, tiles.threads, "threadIdx")
+        sch.reverse_compute_at(sch.get_sblock("out"), tiles.threads[-1], preserve_unit_loops=True)
+        for copy in copies:
+            fetch(sch, copy, outer[-1], threads([factor[2] for factor in factors]), rank=4, contiguous=True)
+        annotate_unroll(sch, grid[0], knobs)
+        sch.decompose_reduction(conv, outer[0])

@@ -15,11 +15,12 @@ from tvm.s_tir.schedule import LoopRV
 from tvm.topi.utils import const_matrix
 
 from raydgp.kernels.cuda_tiles import annotate_unroll, bind, fetch, padded_nchw, threads, tile
-from raydgp.kernels.cuda_unpacked import Unpacked
+from raydgp.kernels.cuda_unpacked import Unpacked, kernel
+from raydgp.kernels.epilogue import anchor_of
 from raydgp.kernels.packing import Array
 from raydgp.kernels.winograd import matrices, transformed
 from raydgp.space.cuda import winograd_tile
-from raydgp.workloads import Conv2d
+from raydgp.workloads import Conv2d, Workload
 
 _TRANSFORM_THREADS = 128
 
@@ -27,61 +28,59 @@ _TRANSFORM_THREADS = 128
 class WinogradConv2d(Unpacked):
     """data [n, ci, h, w], weight [alpha, alpha, ci, co] (transformed) -> [n, co, oh, ow]."""
 
-    def schedule(self, workload: Conv2d, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
-        sch = s_tir.Schedule(_compute(workload), debug_mask=0, error_render_level="none")
-        for constants in ("to_data", "to_back"):
-            sch.compute_inline(sch.get_sblock(constants))
+    def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
+        """From [co, ci, r, r]."""
+        _, _, g = matrices(winograd_tile(anchor_of(workload)), weight.shape[2])
+        return np.ascontiguousarray(transformed(weight, g))
+
+    def compute(self, workload: Workload, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
+        """Blocks `pad`, `input_tile`, `data_pack`, `bgemm`, `inverse`, `conv`, `out`, and two of constants."""
+        w: Conv2d = anchor_of(workload)
+        m, r = winograd_tile(w), w.kh
+        alpha, rows, columns = m + r - 1, -(-w.oh // m), -(-w.ow // m)
+        tiles = w.n * rows * columns
+        a, b, _ = matrices(m, r)
+        to_back, to_data = const_matrix(a.astype(np.float32), "to_back"), const_matrix(b.astype(np.float32), "to_data")
+        data = te.placeholder((w.n, w.ci, w.h, w.w), name="data")
+        weight = te.placeholder((alpha, alpha, w.ci, w.co), name="weight")
+        beyond = (rows * m - w.oh, columns * m - w.ow)  # what fills the last tiles
+        pad = padded_nchw(data, w.padding, beyond)
+
+        def pixel(c: Any, p: Any, e: Any, u: Any) -> Any:
+            return pad[p // (rows * columns), c, p // columns % rows * m + e, p % columns * m + u]
+
+        input_tile = te.compute((w.ci, tiles, alpha, alpha), pixel, name="input_tile")
+        ra, rb = te.reduce_axis((0, alpha), "ra"), te.reduce_axis((0, alpha), "rb")
+        data_pack = te.compute(
+            (alpha, alpha, w.ci, tiles),
+            lambda e, u, c, p: te.sum(input_tile[c, p, ra, rb] * to_data[ra, e] * to_data[rb, u], axis=[ra, rb]),
+            name="data_pack",
+        )
+        rc = te.reduce_axis((0, w.ci), "rc")
+        bgemm = te.compute(
+            (alpha, alpha, w.co, tiles),
+            lambda e, u, f, p: te.sum(weight[e, u, rc, f] * data_pack[e, u, rc, p], axis=rc),
+            name="bgemm",
+        )
+        sa, sb = te.reduce_axis((0, alpha), "sa"), te.reduce_axis((0, alpha), "sb")
+        inverse = te.compute(
+            (w.co, tiles, m, m),
+            lambda f, p, y, x: te.sum(bgemm[sa, sb, f, p] * to_back[sa, y] * to_back[sb, x], axis=[sa, sb]),
+            name="inverse",
+        )
+        conv = te.compute(
+            (w.n, w.co, w.oh, w.ow),
+            lambda n, f, y, x: inverse[f, n * rows * columns + y // m * columns + x // m, y % m, x % m],
+            name="conv",
+        )
+        return kernel(workload, data, weight, conv)
+
+    def apply(self, sch: s_tir.Schedule, workload: Workload, knobs: dict[str, Any]) -> None:
+        for block in ("to_data", "to_back", "conv"):
+            sch.compute_inline(sch.get_sblock(block))
         _transform_data(sch)
         _multiply(sch, knobs)
-        _transform_back(sch, winograd_tile(workload))
-        return sch.mod
-
-    def pack(self, workload: Conv2d, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
-        data, weight = inputs
-        _, _, g = matrices(winograd_tile(workload), workload.kh)
-        return [np.ascontiguousarray(data), np.ascontiguousarray(transformed(weight, g))]
-
-
-def _compute(w: Conv2d) -> tvm.tirx.PrimFunc:
-    """Blocks `pad`, `input_tile`, `data_pack`, `bgemm`, `inverse` and `conv`."""
-    m, r = winograd_tile(w), w.kh
-    alpha, rows, columns = m + r - 1, -(-w.oh // m), -(-w.ow // m)
-    tiles = w.n * rows * columns
-    a, b, _ = matrices(m, r)
-    to_back, to_data = const_matrix(a.astype(np.float32), "to_back"), const_matrix(b.astype(np.float32), "to_data")
-    data = te.placeholder((w.n, w.ci, w.h, w.w), name="data")
-    weight = te.placeholder((alpha, alpha, w.ci, w.co), name="weight")
-    beyond = (rows * m - w.oh, columns * m - w.ow)  # what fills the last tiles
-    pad = padded_nchw(data, w.padding, beyond)
-
-    def pixel(c: Any, p: Any, e: Any, u: Any) -> Any:
-        return pad[p // (rows * columns), c, p // columns % rows * m + e, p % columns * m + u]
-
-    input_tile = te.compute((w.ci, tiles, alpha, alpha), pixel, name="input_tile")
-    ra, rb = te.reduce_axis((0, alpha), "ra"), te.reduce_axis((0, alpha), "rb")
-    data_pack = te.compute(
-        (alpha, alpha, w.ci, tiles),
-        lambda e, u, c, p: te.sum(input_tile[c, p, ra, rb] * to_data[ra, e] * to_data[rb, u], axis=[ra, rb]),
-        name="data_pack",
-    )
-    rc = te.reduce_axis((0, w.ci), "rc")
-    bgemm = te.compute(
-        (alpha, alpha, w.co, tiles),
-        lambda e, u, f, p: te.sum(weight[e, u, rc, f] * data_pack[e, u, rc, p], axis=rc),
-        name="bgemm",
-    )
-    sa, sb = te.reduce_axis((0, alpha), "sa"), te.reduce_axis((0, alpha), "sb")
-    inverse = te.compute(
-        (w.co, tiles, m, m),
-        lambda f, p, y, x: te.sum(bgemm[sa, sb, f, p] * to_back[sa, y] * to_back[sb, x], axis=[sa, sb]),
-        name="inverse",
-    )
-    conv = te.compute(
-        (w.n, w.co, w.oh, w.ow),
-        lambda n, f, y, x: inverse[f, n * rows * columns + y // m * columns + x // m, y % m, x % m],
-        name="conv",
-    )
-    return te.create_prim_func([data, weight, conv])
+        _transform_back(sch, winograd_tile(anchor_of(workload)))
 
 
 def _transform_data(sch: s_tir.Schedule) -> None:
@@ -125,8 +124,8 @@ def _multiply(sch: s_tir.Schedule, knobs: dict[str, Any]) -> None:
 
 def _transform_back(sch: s_tir.Schedule, m: int) -> None:
     """A thread a tile of the output."""
-    conv, inverse = sch.get_sblock("conv"), sch.get_sblock("inverse")
-    n, f, y, x = sch.get_loops(conv)
+    out, inverse = sch.get_sblock("out"), sch.get_sblock("inverse")
+    n, f, y, x = sch.get_loops(out)
     y, y_inner = sch.split(y, [None, m])
     x, x_inner = sch.split(x, [None, m])
     sch.reorder(n, f, y, x, y_inner, x_inner)

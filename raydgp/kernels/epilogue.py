@@ -1,4 +1,4 @@
-"""What follows an anchor operator within its kernel: bias, residual, activation, on channel-blocked arrays."""
+"""What follows an anchor operator within its kernel: bias, residual, activation, on channel-blocked or plain arrays."""
 
 from __future__ import annotations
 
@@ -21,20 +21,23 @@ def reads_plain(workload: Workload) -> bool:
     return isinstance(workload, Fused) and workload.block_in == 1
 
 
-def finished(workload: Workload, conv: te.Tensor, shape: tuple[int, ...]) -> list[te.Tensor]:
+def finished(
+    workload: Workload, conv: te.Tensor, shape: tuple[int, ...], channels: tuple[int, ...] = (1, -1)
+) -> list[te.Tensor]:
     """The arrays that the epilogue takes, and last block `out`: what of `conv` lies within `shape`, and the steps.
 
-    Channels are `shape`'s second dimension, in blocks of its last.
+    Args:
+        channels: dimensions of `shape` that number them: the second in blocks of the last, or the second alone.
     """
     steps = workload.epilogue if isinstance(workload, Fused) else ()
-    shapes = {"bias": (shape[1], shape[-1]), "add": shape}
+    shapes = {"bias": tuple(shape[axis] for axis in channels), "add": shape}
     arrays = {k: te.placeholder(shapes[step], name=f"{step}{k}") for k, step in enumerate(steps) if step in shapes}
 
     def element(*at: Any) -> Any:
         value = conv[at]
         for k, step in enumerate(steps):
             if step == "bias":
-                value = value + arrays[k][at[1], at[-1]]
+                value = value + arrays[k][tuple(at[axis] for axis in channels)]
             elif step == "add":
                 value = value + arrays[k][at]
             else:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from raydgp.errors import InputError
 from raydgp.space.base import Columns, ConfigSpace
 from raydgp.space.knobs import Knob, choice, split
-from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, GroupConv2d
+from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused, GroupConv2d
 
 _MAX_VTHREADS = 8  # CUDA code generation unrolls virtual threads; AutoTVM's and TVM's verifiers stop at 8
 _FLOAT_BYTES = 4
@@ -184,11 +184,26 @@ def winograd(workload: Conv2d, limits: Limits = ANY) -> ConfigSpace:
     return _space(workload, "cuda.conv2d_nchw_winograd.v1", knobs, check)
 
 
+def fused(workload: Fused, limits: Limits = ANY) -> ConfigSpace:
+    """The anchor's space: what the epilogue adds to a kernel is done where the kernel writes.
+
+    Raises:
+        InputError: the algorithm does not serve the anchor, or the arrays are blocked.
+    """
+    kind, algorithm = type(workload.anchor), workload.algorithm
+    build = SPACES[kind] if algorithm == "direct" else VARIANTS.get((kind, algorithm))
+    if build is None or (workload.block_in, workload.block_out) != (1, 1):
+        raise InputError(f"no schedule template for {workload} on cuda")
+    space: ConfigSpace = build(workload.anchor, limits)
+    return space.taken_for(workload)
+
+
 SPACES: dict[type, Any] = {
     Conv2d: conv2d,
     DepthwiseConv2d: depthwise_conv2d,
     GroupConv2d: group_conv2d,
     Dense: dense,
+    Fused: fused,
 }
 VARIANTS: dict[tuple[type, str], Any] = {(Conv2d, "winograd"): winograd}
 

@@ -173,7 +173,7 @@ def fused(workload: Fused) -> ConfigSpace:
         InputError: the algorithm does not serve the anchor, or reads blocks that the data does not have.
     """
     kind, algorithm = type(workload.anchor), workload.algorithm
-    build = SPACES[kind] if algorithm == "direct" else VARIANTS.get((kind, algorithm))
+    build = SPACES.get(kind) if algorithm == "direct" else VARIANTS.get((kind, algorithm))
     if build is None or (algorithm == "winograd" and workload.block_in == 1):
         raise InputError(f"no schedule template for {workload}")
     space: ConfigSpace = build(workload.anchor)

@@ -1,4 +1,4 @@
-"""A layer with what a model does to its output right after, as one kernel on channel-blocked arrays."""
+"""A layer with what a model does to its output right after, as one kernel on channel-blocked or plain arrays."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from raydgp.errors import InputError
-from raydgp.workloads.ops import Conv2d, Dense, DepthwiseConv2d, Workload
+from raydgp.workloads.ops import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, Workload
 
 WITH_ARRAY = ("bias", "add")  # steps that take an array of their own
 STEPS = (*WITH_ARRAY, "relu", "relu6")
@@ -29,7 +29,7 @@ class Fused(Workload):
     """
 
     op: ClassVar[str] = "fused"
-    anchor: Conv2d | DepthwiseConv2d | Dense
+    anchor: Conv2d | DepthwiseConv2d | GroupConv2d | Dense
     epilogue: tuple[str, ...] = ()
     block_in: int = 1
     block_out: int = 1
@@ -37,8 +37,8 @@ class Fused(Workload):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.anchor, Conv2d | DepthwiseConv2d | Dense):
-            raise InputError(f"fused: the anchor must be a conv2d, a depthwise_conv2d or a dense, not {self.anchor!r}")
+        if not isinstance(self.anchor, Conv2d | DepthwiseConv2d | GroupConv2d | Dense):
+            raise InputError(f"fused: the anchor must be a convolution or a dense layer, not {self.anchor!r}")
         object.__setattr__(self, "epilogue", tuple(self.epilogue))
         strange = [step for step in self.epilogue if step not in STEPS]
         if strange:
@@ -74,4 +74,6 @@ class Fused(Workload):
     def channels(self) -> int:
         """Output channels, or outputs of a dense layer."""
         anchor = self.anchor
-        return anchor.co if isinstance(anchor, Conv2d) else anchor.m if isinstance(anchor, Dense) else anchor.ci
+        if isinstance(anchor, Conv2d | GroupConv2d):
+            return anchor.co
+        return anchor.m if isinstance(anchor, Dense) else anchor.ci

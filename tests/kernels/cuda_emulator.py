@@ -23,6 +23,7 @@ from tvm import s_tir, tirx
 
 _RUNTIME = r"""
 #include <ucontext.h>
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -31,6 +32,8 @@ _RUNTIME = r"""
 #define __global__
 #define __launch_bounds__(...)
 #define uint unsigned int
+using std::max;
+using std::min;
 struct Dim { int x, y, z; };
 static Dim threadIdx, blockIdx, blockDim, gridDim;
 enum State { READY, BARRIER, SHUFFLE, DONE };

@@ -36,7 +36,7 @@ EVERY = SHAPES | TENSOR_CORES
 LAYER = Conv2d(n=1, ci=128, h=28, w=28, co=128, kh=3, kw=3, padding=(1, 1))
 SPACE = config_space(Conv2d(n=1, ci=16, h=14, w=14, co=16, kh=3, kw=3, padding=(1, 1)), "cuda")
 SETTINGS = MeasureSettings(min_repeat_ms=5, build_timeout_s=60)
-CRASH = "*(volatile float*)(conv_ptr + (1ll << 44)) = 1.0f;"
+CRASH = "*(volatile float*)(out_ptr + (1ll << 44)) = 1.0f;"
 HANG = "while (clock64() >= 0) {}"
 
 

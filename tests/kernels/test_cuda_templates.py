@@ -16,6 +16,7 @@ from raydgp.kernels.reference import random_inputs, reference
 from raydgp.kernels.registry import template_for
 from raydgp.kernels.target import host_target, to_tvm
 from raydgp.kernels.template import RoundingTemplate
+from raydgp.workloads import Fused
 
 sys.path.append(str(Path(__file__).parent))
 from cuda_emulator import compile_emulated, launches
@@ -43,6 +44,21 @@ SHAPES = {name: (workload, "direct") for name, workload in SHAPES.items()} | {
     "winograd of 4": (Conv2d(n=1, ci=10, h=8, w=13, co=12, kh=3, kw=3), "winograd"),
     "winograd 5x5": (Conv2d(n=1, ci=3, h=9, w=7, co=5, kh=5, kw=5, padding=(2, 1)), "winograd"),
 }
+FUSED = {
+    "alone": Fused(anchor=SHAPES["1x1 stride 2"][0]),
+    "bias": Fused(anchor=SHAPES["uneven"][0], epilogue=("bias",)),
+    "bias, residual, relu": Fused(anchor=SHAPES["stride and batch"][0], epilogue=("bias", "add", "relu")),
+    "relu6, residual, bias": Fused(anchor=SHAPES["dilation"][0], epilogue=("relu6", "add", "bias")),
+    "depthwise": Fused(anchor=SHAPES["depthwise uneven"][0], epilogue=("bias", "relu6")),
+    "groups": Fused(anchor=SHAPES["groups"][0], epilogue=("bias", "add", "relu")),
+    "dense one row": Fused(anchor=SHAPES["dense one row"][0], epilogue=("bias", "relu")),
+    "dense few rows": Fused(anchor=SHAPES["dense few rows"][0], epilogue=("bias", "add", "relu6")),
+    "dense": Fused(anchor=SHAPES["dense"][0], epilogue=("bias", "relu", "add")),
+    "dense primes": Fused(anchor=SHAPES["dense primes"][0], epilogue=("add",)),
+    "winograd": Fused(anchor=SHAPES["winograd of 2"][0], epilogue=("bias", "add", "relu"), algorithm="winograd"),
+    "winograd of 4": Fused(anchor=SHAPES["winograd of 4"][0], epilogue=("bias", "relu6"), algorithm="winograd"),
+}
+SHAPES |= {f"fused, {name}": (workload, "direct") for name, workload in FUSED.items()}
 TENSOR_CORES = {
     "tensor cores": (Conv2d(n=2, ci=24, h=7, w=9, co=40, **SAME), "tensor_core"),
     "tensor cores uneven": (

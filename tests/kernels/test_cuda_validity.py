@@ -8,6 +8,7 @@ from tvm.s_tir.analysis import verify_gpu_code
 
 from raydgp import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, config_space
 from raydgp.kernels.registry import template_for
+from raydgp.workloads import Fused
 
 CUDA = {"kind": "cuda", "arch": "sm_80", "max_threads_per_block": 1024, "max_shared_memory_per_block": 49152}
 LIMITS = {
@@ -43,6 +44,13 @@ CASES = {
     "tensor cores dense": (Dense(n=1000, k=4096, m=500), "tensor_core"),
     "dense small": (Dense(n=1, k=4096, m=10), "direct"),
     "dense large": (Dense(n=128, k=4096, m=4096), "direct"),
+}
+CASES |= {
+    f"fused {name}": (
+        Fused(anchor=CASES[name][0], epilogue=("bias", "add", "relu"), algorithm=CASES[name][1]),
+        "direct",
+    )
+    for name in ("conv2d", "depthwise", "groups", "winograd", "dense small", "dense large")
 }
 DRAWS = 16
 
