@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from tvm import relax
 
 from raydgp.errors import InputError
-from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d
+from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, GroupConv2d
 
 Array = NDArray[np.float32]
+Anchor = Conv2d | DepthwiseConv2d | GroupConv2d | Dense
 
 
 @dataclass(eq=False)
@@ -32,7 +33,7 @@ class Layer:
         calls: variables of the calls that it replaces; its output stands for the last one.
     """
 
-    anchor: Conv2d | DepthwiseConv2d | Dense
+    anchor: Anchor
     data: relax.Var
     weight: Array
     calls: list[relax.Var]
@@ -44,11 +45,14 @@ class Layer:
         return self.calls[-1]
 
 
-def find_layers(bindings: Sequence[relax.VarBinding], outputs: set[relax.Var]) -> list[Layer]:
+def find_layers(
+    bindings: Sequence[relax.VarBinding], outputs: set[relax.Var], has_template: Callable[[Anchor], bool]
+) -> list[Layer]:
     """The layers of a dataflow block, in the order of their outputs.
 
     Args:
         outputs: variables used after the block.
+        has_template: whether an operator can be a layer's anchor.
     """
     uses = Counter(var for binding in bindings for var in variables(binding.value))
     users = {var: binding for binding in bindings for var in variables(binding.value)}
@@ -57,7 +61,7 @@ def find_layers(bindings: Sequence[relax.VarBinding], outputs: set[relax.Var]) -
     layers = []
     for binding in reversed(bindings):  # a residual is added by the later one of the layers that make its two sides
         layer = _anchored(binding)
-        if layer is None:
+        if layer is None or not has_template(layer.anchor):
             continue
         while uses[layer.output] == 1 and layer.output not in outputs:
             user = users[layer.output]
@@ -109,7 +113,7 @@ def operator(value: Any) -> str:
 
 
 def _anchored(binding: relax.VarBinding) -> Layer | None:
-    """A layer of the anchor alone; None where this is none that a template is for."""
+    """A layer of the anchor alone; None where this is no operator of which there are templates."""
     call, name = binding.value, operator(binding.value)
     if name not in ("nn.conv2d", "matmul") or not isinstance(call.args[0], relax.Var):
         return None
@@ -125,7 +129,7 @@ def _anchored(binding: relax.VarBinding) -> Layer | None:
     return Layer(Dense(n=prod(shape_of(data)[:-1]), k=k, m=m), data, weight.T, [binding.var])
 
 
-def _convolution(attrs: Any, data: tuple[int, ...], weight: tuple[int, ...]) -> Conv2d | DepthwiseConv2d | None:
+def _convolution(attrs: Any, data: tuple[int, ...], weight: tuple[int, ...]) -> Anchor | None:
     top, left, bottom, right = (int(p) for p in attrs.padding)
     groups = int(attrs.groups)
     plain = attrs.data_layout == "NCHW" and attrs.kernel_layout == "OIHW" and attrs.out_layout == "NCHW"
@@ -137,7 +141,9 @@ def _convolution(attrs: Any, data: tuple[int, ...], weight: tuple[int, ...]) -> 
     geometry |= {"n": n, "ci": ci, "h": h, "w": w, "kh": weight[2], "kw": weight[3]}
     if groups == 1:
         return Conv2d(co=weight[0], **geometry)
-    return DepthwiseConv2d(**geometry) if groups == ci == weight[0] else None
+    if groups == ci == weight[0]:
+        return DepthwiseConv2d(**geometry)
+    return GroupConv2d(co=weight[0], groups=groups, **geometry)
 
 
 def _take(layer: Layer, binding: relax.VarBinding) -> bool:

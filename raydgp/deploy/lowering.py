@@ -44,7 +44,7 @@ def lower(module: tvm.IRModule, target: dict[str, Any], choose: Choose | None = 
         target: as of `raydgp.kernels.target.host_target`.
         choose: as of `pack`.
     """
-    packed = pack(module, choose)
+    packed = pack(module, target["kind"], choose)
     with to_tvm(target):
         fused = _FUSE(packed.module)
     calls = Counter(_called(fused["main"]))

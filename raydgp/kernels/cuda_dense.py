@@ -30,7 +30,7 @@ class SmallBatchDense(_Dense):
     """A block an output, its threads share the sum."""
 
     def apply(self, sch: s_tir.Schedule, workload: Workload, knobs: dict[str, Any]) -> None:
-        """Schedules the blocks of `compute`: each thread sums every so many products, then all threads add up theirs."""
+        """Schedules the blocks of `compute`: a thread sums every so many products, then all threads add up theirs."""
         i, j, k = sch.get_loops(sch.get_sblock("dense"))
         _, thread = sch.split(k, knobs["tile_k"])
         partial = sch.rfactor(thread, factor_axis=2)
@@ -52,7 +52,7 @@ class LargeBatchDense(_Dense):
     """A block a tile of outputs."""
 
     def apply(self, sch: s_tir.Schedule, workload: Workload, knobs: dict[str, Any]) -> None:
-        """Schedules the blocks of `compute`: a block's inputs are copied to shared memory in slices, then to registers."""
+        """Schedules the blocks of `compute`: inputs are copied to shared memory in slices, then to registers."""
         dense = sch.get_sblock("dense")
         sch.set_scope(dense, 0, "local")
         shared = [sch.cache_read(dense, operand, "shared") for operand in (0, 1)]

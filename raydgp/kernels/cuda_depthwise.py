@@ -33,7 +33,7 @@ class DirectDepthwiseConv2d(Unpacked):
         return kernel(workload, data, weight, conv)
 
     def apply(self, sch: s_tir.Schedule, workload: Workload, knobs: dict[str, Any]) -> None:
-        """Schedules the blocks `pad`, `conv` and `out`: a block's inputs are copied to shared memory, then to registers."""
+        """Schedules the blocks of `compute`: a block's inputs are copied to shared memory, then to registers."""
         conv = sch.get_sblock("conv")
         sch.set_scope(conv, 0, "local")
         shared = [sch.cache_read(conv, operand, "shared") for operand in (0, 1)]

@@ -1,4 +1,4 @@
-"""What the CUDA templates of fp32 layers share: plain arrays, a kernel that ends in block `out`, steps that schedule it."""
+"""What the CUDA templates of fp32 layers share: plain arrays, steps of a schedule, block `out` that ends it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 import tvm
 from tvm import s_tir
 
-from raydgp.kernels.epilogue import pack_extra
+from raydgp.kernels.epilogue import pack_bias, pack_extra
 from raydgp.kernels.template import Array
 from raydgp.workloads import Workload
 
@@ -52,6 +52,11 @@ class Packed(ABC):
     @abstractmethod
     def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
         """The weight alone, from its logical layout."""
+
+    def pack_bias(self, workload: Workload, knobs: dict[str, Any], bias: Array) -> Array:
+        """A bias of the epilogue, from [co], in the blocks of the output."""
+        _, outer, *_, block = self.out_shape(workload, knobs)
+        return pack_bias(bias, outer, block)
 
     @abstractmethod
     def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:

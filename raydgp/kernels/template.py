@@ -53,3 +53,6 @@ class LayerTemplate(Template, Protocol):
 
     def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
         """The weight alone, from its logical layout."""
+
+    def pack_bias(self, workload: Workload, knobs: dict[str, Any], bias: Array) -> Array:
+        """A bias of the epilogue alone, from [co]."""
