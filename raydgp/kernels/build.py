@@ -74,6 +74,8 @@ def link(library: str, objects: list[str], **_: Any) -> None:
     linker = next((name for name in ("ld", "gcc", "cc", "clang") if shutil.which(name)), None)
     if linker is None:
         raise BuildError("no linker: install gcc or binutils")
-    answer = subprocess.run([linker, "-shared", "-o", library, *objects], capture_output=True, text=True)
+    answer = subprocess.run(
+        [linker, "-shared", "-z", "noexecstack", "-o", library, *objects], capture_output=True, text=True
+    )
     if answer.returncode:
         raise BuildError(f"{linker}: {(answer.stderr.strip().splitlines() or ['no message'])[-1]}")

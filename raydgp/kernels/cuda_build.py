@@ -26,7 +26,7 @@ from raydgp.records import Resources
 
 def cuda_source(module: tvm.IRModule, target: dict[str, Any]) -> str:
     """The CUDA C that TVM makes of a scheduled module."""
-    return str(_generate(module, target).imports[0].inspect_source())
+    return str(generate(module, target).imports[0].inspect_source())
 
 
 def cuda_library(module: tvm.IRModule, target: dict[str, Any]) -> tuple[bytes, tuple[Resources, ...]]:
@@ -39,7 +39,7 @@ def cuda_library(module: tvm.IRModule, target: dict[str, Any]) -> tuple[bytes, t
         CudaCompileError: the source does not compile.
         InputError: no compiler for the architecture is here.
     """
-    host = _generate(module, target)
+    host = generate(module, target)
     source = host.imports[0].inspect_source()
     cubin = compile_source(source, target["arch"])
     imports = tvm_ffi.get_global_func("runtime.ModulePackImportsToTensor")(host).numpy().tobytes()
@@ -70,7 +70,7 @@ def with_cubin(imports: bytes, source: str, cubin: bytes) -> bytes:
     return _length(packed) + packed
 
 
-def _generate(module: tvm.IRModule, target: dict[str, Any]) -> Any:
+def generate(module: tvm.IRModule, target: dict[str, Any]) -> Any:
     """The host's module, which imports the source of the kernels, also where there is a driver."""
     # the compiler finds common subexpressions itself and gives the same code, from half the source and in half the time
     plain = tvm.transform.PassContext(config={"tirx.disable_cse_tir": True})
