@@ -12,8 +12,9 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from raydgp.deploy.packing import Array, Choose, pack
+from raydgp.deploy.packing import OPAQUE, Array, Choose, pack
 from raydgp.errors import InputError
+from raydgp.kernels.cuda_executable import compile_executable
 from raydgp.kernels.sketching import kernel
 from raydgp.kernels.target import to_tvm
 from raydgp.workloads import Workload
@@ -46,7 +47,7 @@ def lower(module: tvm.IRModule, target: dict[str, Any], choose: Choose | None = 
     """
     packed = pack(module, target["kind"], choose)
     with to_tvm(target):
-        fused = _FUSE(packed.module)
+        fused = (_FUSE if target["kind"] == "cuda" else _FUSE_FOR_VECTORS)(packed.module)
     calls = Counter(_called(fused["main"]))
     tasks = []
     for name, count in calls.items():
@@ -59,15 +60,23 @@ def lower(module: tvm.IRModule, target: dict[str, Any], choose: Choose | None = 
 
 
 def compile_model(lowered: Lowered, target: dict[str, Any], schedule: Schedule) -> Any:
-    """The model's executable, each function replaced by its scheduled one.
+    """The model's executable, each function replaced by its scheduled one; `export_library` writes it.
+
+    Functions without a task run as TVM makes them: on a CPU without a schedule, on a GPU by TVM's own rules (DLight).
 
     Args:
         schedule: scheduled function of a workload.
+
+    Returns:
+        TVM's executable; for a GPU a `CudaExecutable`.
     """
     module = lowered.module
     for task in lowered.tasks:
-        function = schedule(task.workload).without_attr("global_symbol").with_attr("tirx.is_scheduled", True)
+        function = schedule(task.workload).without_attr("global_symbol")
+        function = function.with_attrs({"tirx.is_scheduled": True, "op_pattern": OPAQUE})
         module.update_func(module.get_global_var(task.name), function)
+    if target["kind"] == "cuda":
+        return compile_executable(module, target)
     return tvm.compile(module, target=to_tvm(target))
 
 
@@ -103,8 +112,6 @@ def _write_out(module: tvm.IRModule, _: tvm.transform.PassContext) -> tvm.IRModu
 
 _FUSE = tvm.transform.Sequential(
     [
-        _write_out,
-        relax.transform.FastMathTransform(),  # exp and erf as polynomials, which vectorise
         relax.transform.LegalizeOps(),
         relax.transform.RewriteDataflowReshape(),  # what only renames a shape moves no data
         relax.transform.AnnotateTIROpPattern(),
@@ -112,5 +119,12 @@ _FUSE = tvm.transform.Sequential(
         relax.transform.FuseOps(),
         relax.transform.FuseTIR(),
         relax.transform.DeadCodeElimination(),
+    ]
+)
+_FUSE_FOR_VECTORS = tvm.transform.Sequential(
+    [
+        _write_out,
+        relax.transform.FastMathTransform(),  # exp and erf as polynomials, which vectorise; a GPU has instructions
+        _FUSE,
     ]
 )

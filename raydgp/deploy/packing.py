@@ -30,7 +30,7 @@ Array = NDArray[np.float32]
 Choose = Callable[[Fused], tuple[Fused, dict[str, Any]]]
 
 _BLOCKS = (32, 16, 8)  # of channels, the widest that fits: two registers of output side by side
-_OPAQUE = 8  # TVM's code of a function that nothing is fused into
+OPAQUE = 8  # TVM's code of a function that nothing is fused into
 
 
 @dataclass
@@ -129,7 +129,7 @@ class _Packer:
             for array in layer.arrays
         ]
         if workload not in self.functions:
-            function = template.compute(workload, knobs).without_attr("global_symbol").with_attr("op_pattern", _OPAQUE)
+            function = template.compute(workload, knobs).without_attr("global_symbol").with_attr("op_pattern", OPAQUE)
             self.functions[workload] = self.builder.add_func(function, _name(workload))
         called = self.functions[workload]
         arguments = [data, self._parameter(weight), *arrays]

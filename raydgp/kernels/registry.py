@@ -16,7 +16,7 @@ from raydgp.kernels.llvm_dense import PackedDense
 from raydgp.kernels.llvm_depthwise import PackedDepthwiseConv2d
 from raydgp.kernels.llvm_winograd import PackedWinograd
 from raydgp.kernels.plain import Given, Plain
-from raydgp.kernels.sketched import Sketched
+from raydgp.kernels.sketched import CudaSketched, Sketched
 from raydgp.kernels.template import Template
 from raydgp.space import ConfigSpace
 
@@ -26,6 +26,7 @@ _TEMPLATES: dict[str, Any] = {  # each a `Template` for its own kind of workload
     "llvm.depthwise_conv2d_nchwc.v1": PackedDepthwiseConv2d(),
     "llvm.dense_packed.v1": PackedDense(),
     "llvm.sketched.v1": Sketched(),
+    "cuda.sketched.v1": CudaSketched(),
     "tvm.plain.v1": Plain(),
     "tvm.given.v1": Given(),
     "cuda.conv2d_nchw.v1": DirectConv2d(),

@@ -1,4 +1,4 @@
-"""Template of an imported model's kernels: one of a kernel's own schedules, with the decisions of the knobs."""
+"""Templates of an imported model's kernels: one of a kernel's own schedules, with the decisions of the knobs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tvm.s_tir import Schedule, Trace
 from tvm.s_tir.meta_schedule import postproc
 
 from raydgp.errors import RaydgpError
+from raydgp.kernels import cuda_sketching
 from raydgp.kernels.kernel_code import arrays, decode
 from raydgp.kernels.sketch_rules import PARALLEL, SERIAL
 from raydgp.kernels.template import Array
@@ -17,7 +18,7 @@ from raydgp.workloads.kernel import Kernel
 
 
 class Sketched:
-    """Arrays as the function has them, the output last."""
+    """For a CPU. Arrays as the function has them, the output last."""
 
     def schedule(self, workload: Kernel, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
         return self.scheduled(workload, knobs).mod
@@ -36,24 +37,42 @@ class Sketched:
         return out
 
 
+class CudaSketched(Sketched):
+    """The same for a GPU."""
+
+    def scheduled(self, workload: Kernel, knobs: dict[str, Any]) -> Schedule:
+        sch = _decided(workload, knobs)
+        return _completed(sch, workload, cuda_sketching.steps(sch.mod))
+
+
 def schedule(workload: Kernel, knobs: dict[str, Any]) -> Schedule:
-    """The function scheduled, with the trace of how, as TVM's MetaSchedule would have done it.
+    """The function scheduled for a CPU, with the trace of how, as TVM's MetaSchedule would have done it.
 
     Raises:
         InputError: the workload cannot be read.
         RaydgpError: the schedule has a loop of unknown length, or what it annotates cannot be done.
     """
-    sch = Schedule(decode(workload), debug_mask=0, error_render_level="none")
-    Trace.apply_json_to_schedule(decided(workload, knobs), sch)
-    sch.enter_postproc()
+    sch = _decided(workload, knobs)
     root = sch.get_sblock("root")
     if int(sch.get(root).annotations.get(PARALLEL, 0)) == SERIAL:
         sch.unannotate(root, PARALLEL)
-    for step in (
+    steps = [
         postproc.DisallowDynamicLoop(),
         postproc.RewriteParallelVectorizeUnroll(),
         postproc.RewriteReductionBlock(),
-    ):
+    ]
+    return _completed(sch, workload, steps)
+
+
+def _decided(workload: Kernel, knobs: dict[str, Any]) -> Schedule:
+    sch = Schedule(decode(workload), debug_mask=0, error_render_level="none")
+    Trace.apply_json_to_schedule(decided(workload, knobs), sch)
+    sch.enter_postproc()
+    return sch
+
+
+def _completed(sch: Schedule, workload: Kernel, steps: list[postproc.Postproc]) -> Schedule:
+    for step in steps:
         if not step.apply(sch):
             raise RaydgpError(f"{workload}: {type(step).__name__} of MetaSchedule refuses this schedule")
     return sch

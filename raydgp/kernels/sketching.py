@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from math import prod
-from typing import Any
+from typing import Any, Protocol
 
 import tvm
 from tvm.s_tir import Schedule, ScheduleError
@@ -17,8 +17,9 @@ from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.analysis import estimate_tir_flops
 
 from raydgp.errors import InputError
+from raydgp.kernels import cuda_sketching
 from raydgp.kernels.kernel_code import arrays, encode
-from raydgp.kernels.metaschedule import x86_intrinsics
+from raydgp.kernels.metaschedule import only_intrinsics, x86_intrinsics
 from raydgp.kernels.sketch_rules import is_contraction, longest, memory_bound
 from raydgp.kernels.target import to_tvm
 from raydgp.workloads.kernel import Kernel
@@ -32,6 +33,23 @@ _JOBS = 4  # for each core: from so many on, the default shares a loop
 _DEEPEST = 16  # loops around a block
 
 
+class Defaults(Protocol):
+    """Decisions of the schedule that is measured first, asked for one after the other, in the order of a trace."""
+
+    @property
+    def sum_parts(self) -> int:
+        """Parts that a sum is tiled in."""
+
+    def tile(self, extent: int, parts: int, last: bool) -> list[int]:
+        """The parts of a loop, outermost first; `last` of the axes of the output or not."""
+
+    def choice(self, values: list[int]) -> int:
+        """The number of one of the values."""
+
+    def place(self, sch: Schedule, block: Any, places: list[int]) -> int:
+        """One of the places that `_places` gives."""
+
+
 def kernel(name: str, func: tvm.tirx.PrimFunc, target: dict[str, Any]) -> Kernel:
     """The workload of a function without a schedule.
 
@@ -41,10 +59,14 @@ def kernel(name: str, func: tvm.tirx.PrimFunc, target: dict[str, Any]) -> Kernel
         target: as of `raydgp.kernels.target.host_target`.
 
     Raises:
-        InputError: shapes that are not fixed, several outputs, or one that is not of float32.
+        InputError: shapes that are not fixed, several outputs, one that is not of float32, or nothing that would run.
     """
     module = _normalised(name, func)
-    sketches = [_sketch(schedule, module, target["num-cores"]) for schedule in _design(module, target)]
+    sketches = [_sketch(schedule, module, _defaults(target)) for schedule in _design(module, target)]
+    if target["kind"] == "cuda":
+        sketches = [sketch for sketch in sketches if cuda_sketching.runs(module, sketch["trace"])]
+    if not sketches:
+        raise InputError(f"kernel {name}: no schedule with our default decisions runs on a GPU")
     operations = int(estimate_tir_flops(module))
     return Kernel(
         name=name,
@@ -86,6 +108,9 @@ def _renamed(module: tvm.IRModule) -> tvm.IRModule:
 
 
 def _design(module: tvm.IRModule, target: dict[str, Any]) -> list[Schedule]:
+    if target["kind"] == "cuda":
+        with only_intrinsics():
+            return _post_order_apply(module, target, cuda_sketching.RULES)
     inlining = [rule for rule in ms.ScheduleRule.create("llvm") if isinstance(rule, _INLINING)]
     (inlined,) = _post_order_apply(module, target, inlining)
     if not is_contraction(inlined):
@@ -103,10 +128,15 @@ def _post_order_apply(module: tvm.IRModule, target: dict[str, Any], rules: Any) 
     return list(context.generate_design_space())
 
 
-def _sketch(schedule: Schedule, module: tvm.IRModule, cores: int) -> dict[str, Any]:
+def _defaults(target: dict[str, Any]) -> Defaults:
+    return cuda_sketching.Defaults() if target["kind"] == "cuda" else _CpuDefaults(target["num-cores"])
+
+
+def _sketch(schedule: Schedule, module: tvm.IRModule, defaults: Defaults) -> dict[str, Any]:
     """The trace of a schedule with its decisions replaced by the default ones, and the options of each of them."""
     trace = schedule.trace.simplified(remove_postproc=False)
-    spatial = [inst for inst in trace.insts if inst.kind.name == "SamplePerfectTile" and int(inst.attrs[0]) != 2]
+    tiles = [inst for inst in trace.insts if inst.kind.name == "SamplePerfectTile"]
+    spatial = [inst for inst in tiles if int(inst.attrs[0]) != defaults.sum_parts]
     options: list[dict[str, Any]] = []
     replay = Schedule(module, debug_mask=0)
 
@@ -115,15 +145,15 @@ def _sketch(schedule: Schedule, module: tvm.IRModule, cores: int) -> dict[str, A
             case "SamplePerfectTile":
                 extent, parts, widest = int(replay.get(inputs[0]).extent), int(attrs[0]), int(attrs[1])
                 options.append({"tile": extent, "parts": parts, "widest": widest})
-                return _default_tile(extent, parts, inst.same_as(spatial[-1]) if spatial else True)
+                return defaults.tile(extent, parts, inst.same_as(spatial[-1]) if spatial else True)
             case "SampleCategorical":
                 values = [int(value) for value in attrs[0]]
                 options.append({"choice": values})
-                return values.index(_UNROLL) if _UNROLL in values else len(values) - 1
+                return defaults.choice(values)
             case "SampleComputeLocation":
                 places = _places(replay, inputs[0])
                 options.append({"place": places, "block": replay.get(inputs[0]).name_hint})
-                return _default_place(replay, inputs[0], places, cores)
+                return defaults.place(replay, inputs[0], places)
         return decision
 
     trace.apply_to_schedule(replay, remove_postproc=False, decision_provider=decide)
@@ -153,8 +183,12 @@ def _name(instructions: list[Any], at: int, option: dict[str, Any]) -> str:
     if "tile" in option:
         return f"tile_{sum(inst[0] == 'SamplePerfectTile' for inst in instructions[:at])}"
     (variable,) = instructions[at][3]
-    users = (inst for inst in instructions if inst[0] == "Annotate" and variable in inst[1])
-    return str(next(users)[2][0]).rsplit(".", 1)[-1]
+    users = [inst for inst in instructions if inst[0] == "Annotate" and variable in inst[1]]
+    if not users:  # it splits a loop, into threads
+        return f"threads_{sum(inst[0] == 'SampleCategorical' for inst in instructions[:at])}"
+    name = str(users[0][2][0])
+    before = sum(inst[0] == "Annotate" and inst[2] == [name] for inst in instructions[: instructions.index(users[0])])
+    return name.rsplit(".", 1)[-1] + (f"_{before}" if before else "")
 
 
 def _places(sch: Schedule, block: Any) -> list[int]:
@@ -167,20 +201,30 @@ def _places(sch: Schedule, block: Any) -> list[int]:
     return sorted(found)
 
 
-def _default_tile(extent: int, parts: int, innermost: bool) -> list[int]:
-    """One vector or two as the innermost part; of a tile in registers, a few rows of them."""
-    inner = longest(extent, _VECTOR if innermost else _ROWS)
-    return [extent // inner, *[1] * (parts - 2), inner]
+class _CpuDefaults:
+    """Decisions of the schedule for a CPU that is measured first."""
 
+    sum_parts = 2
 
-def _default_place(sch: Schedule, block: Any, places: list[int], cores: int) -> int:
-    """The outermost loop that leaves enough to share among the cores, unless that repeats much; else outside."""
-    name, flops = sch.get(block).name_hint, estimate_tir_flops(sch.mod)
-    for place in (place for place in places if place >= 0):
-        trial = sch.copy()
-        loop = trial.sample_compute_location(name, decision=place)
-        trial.compute_at(name, loop, preserve_unit_loops=True)
-        jobs = prod(int(trial.get(loop).extent) for loop in trial.get_loops(name)[: place + 1])
-        if jobs >= cores * _JOBS and estimate_tir_flops(trial.mod) <= 2 * flops:
-            return place
-    return -1 if -1 in places else places[0]
+    def __init__(self, cores: int) -> None:
+        self._cores = cores
+
+    def tile(self, extent: int, parts: int, last: bool) -> list[int]:
+        """One vector or two as the innermost part; of a tile in registers, a few rows of them."""
+        inner = longest(extent, _VECTOR if last else _ROWS)
+        return [extent // inner, *[1] * (parts - 2), inner]
+
+    def choice(self, values: list[int]) -> int:
+        return values.index(_UNROLL) if _UNROLL in values else len(values) - 1
+
+    def place(self, sch: Schedule, block: Any, places: list[int]) -> int:
+        """The outermost loop that leaves enough to share among the cores, unless that repeats much; else outside."""
+        name, flops = sch.get(block).name_hint, estimate_tir_flops(sch.mod)
+        for place in (place for place in places if place >= 0):
+            trial = sch.copy()
+            loop = trial.sample_compute_location(name, decision=place)
+            trial.compute_at(name, loop, preserve_unit_loops=True)
+            jobs = prod(int(trial.get(loop).extent) for loop in trial.get_loops(name)[: place + 1])
+            if jobs >= self._cores * _JOBS and estimate_tir_flops(trial.mod) <= 2 * flops:
+                return place
+        return -1 if -1 in places else places[0]

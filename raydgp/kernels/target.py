@@ -19,6 +19,7 @@ from raydgp.kernels.cpus import own_cores
 from raydgp.kernels.nvml import visible_gpu
 
 _CUDA_LIMITS = {"max_threads_per_block": 1024, "max_shared_memory_per_block": 49152, "thread_warp_size": 32}
+_OLDEST = "sm_75"  # that CUDA 13 knows
 
 
 def host_target(kind: str) -> dict[str, Any]:
@@ -33,6 +34,11 @@ def host_target(kind: str) -> dict[str, Any]:
         capability = _first_gpu()["compute_cap"]
         return {"kind": "cuda", "arch": "sm_" + capability.replace(".", ""), **_CUDA_LIMITS}
     raise InputError(f"unknown target {kind!r}; known are cuda, llvm")
+
+
+def any_gpu() -> dict[str, Any]:
+    """A `cuda` target of which nothing is known: enough to tell a model's kernels apart, where no GPU is at hand."""
+    return {"kind": "cuda", "arch": _OLDEST, **_CUDA_LIMITS}
 
 
 def to_tvm(target: dict[str, Any]) -> tvm.target.Target:

@@ -14,7 +14,15 @@ from raydgp.workloads.kernel import Kernel
 
 __all__ = ["Columns", "ConfigSpace", "Indices", "Knob", "choice", "config_space", "config_spaces", "split"]
 
-_BY_TARGET = {"cuda": cuda.SPACES, "llvm": {**llvm.SPACES, Kernel: sketched.kernel_space}}
+
+def _cuda_kernel_space(workload: Kernel, limits: cuda.Limits) -> ConfigSpace:
+    return sketched.kernel_space(workload, "cuda")
+
+
+_BY_TARGET = {
+    "cuda": {**cuda.SPACES, Kernel: _cuda_kernel_space},
+    "llvm": {**llvm.SPACES, Kernel: sketched.kernel_space},
+}
 _VARIANTS = {"cuda": {**cuda.VARIANTS, **cuda_tensor_core.VARIANTS}, "llvm": llvm.VARIANTS}
 
 

@@ -21,17 +21,22 @@ from raydgp.space.base import Columns, ConfigSpace
 from raydgp.space.knobs import Knob, choice, split
 from raydgp.workloads.kernel import Kernel
 
-TEMPLATE = "llvm.sketched.v1"
 Trace = list[Any]
 
 _INLINED = -2
+_SPATIAL = 5  # parts of a tile on a GPU: blocks, virtual threads, threads, and two within a thread
+_MAX_VTHREADS, _MIN_THREADS, _MAX_THREADS = 8, 32, 1024  # of a block; what TVM's verifier lets pass
 
 
-def kernel_space(workload: Kernel) -> ConfigSpace:
+def kernel_space(workload: Kernel, target: str = "llvm") -> ConfigSpace:
     """Knobs: `sketch`, where there are several or nothing is open, and one for each decision that is open in any.
 
     Decisions of one name with the same options are one knob of all sketches. A configuration is valid if the knobs
-    that its sketch does not have are at their first option: so no schedule is there twice.
+    that its sketch does not have are at their first option: so no schedule is there twice. On a GPU its tiles must also
+    make a block of threads that can be; that memory is short is found when it is built.
+
+    Args:
+        target: the kind that the sketches are for.
 
     Raises:
         InputError: the sketches cannot be read, or have too many configurations to number.
@@ -47,14 +52,29 @@ def kernel_space(workload: Kernel) -> ConfigSpace:
         default[name] = _label(decision, made)
 
     def check(columns: Columns) -> NDArray[np.bool_]:
-        chosen = columns["sketch"][:, 0]
-        good = np.ones(len(chosen), bool)
-        for name, knob in list(knobs.items())[1:]:
+        n = len(next(iter(columns.values())))
+        chosen = columns["sketch"][:, 0] if "sketch" in columns else np.zeros(n, np.int64)
+        good = np.ones(n, bool)
+        for name, knob in knobs.items():
             having = [number for number, sketch in enumerate(sketches) if name in sketch["knobs"]]
-            good &= np.isin(chosen, having) | (columns[name] == knob.values[0]).all(axis=1)
+            if name != "sketch":
+                good &= np.isin(chosen, having) | (columns[name] == knob.values[0]).all(axis=1)
+        for number, sketch in enumerate(sketches):
+            tiles = [columns[name] for name in sketch["knobs"] if knobs[name].width == _SPATIAL]
+            if tiles:
+                good &= (chosen != number) | _launchable(tiles)
         return good
 
-    return ConfigSpace(workload, "llvm", TEMPLATE, list(knobs.values()), default, check if several else None)
+    needed = several or any(knob.width == _SPATIAL for knob in knobs.values())
+    return ConfigSpace(
+        workload, target, f"{target}.sketched.v1", list(knobs.values()), default, check if needed else None
+    )
+
+
+def _launchable(tiles: list[NDArray[np.int64]]) -> NDArray[np.bool_]:
+    """Whether a GPU can run blocks of these tiles: int64[n, 5] for each axis -> bool[n]."""
+    _, vthreads, threads, _, _ = np.prod(tiles, axis=0).T
+    return (vthreads <= _MAX_VTHREADS) & (threads >= _MIN_THREADS) & (threads <= _MAX_THREADS)
 
 
 def decided(workload: Kernel, knobs: Mapping[str, Any]) -> Trace:
