@@ -29,7 +29,9 @@ class MeasureSettings(_Model):
     threads: int | None = Field(None, ge=1, description="threads a CPU kernel gets; all cores of the runner by default")
     cold_cache: bool = Field(False, description="times single calls that find the caches flushed; raise repeat with it")
     model_mb: float | None = Field(
-        None, ge=0, description="MB of weights that a model reads between two calls of a layer; its own by default"
+        None,
+        ge=0,
+        description="MB of weights that a model reads between two calls of a layer, for CPUs; its own by default",
     )
     tolerance: float = Field(1e-3, gt=0, description="largest error, relative to the reference's largest magnitude")
 

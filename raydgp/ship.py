@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from raydgp import tune
 from raydgp.deploy import folder as folders
-from raydgp.deploy.contender import TORCH
+from raydgp.deploy.frameworks import TORCH
 from raydgp.deploy.importing import load
 from raydgp.deploy.interchange import export
 from raydgp.deploy.latency import Latency, measure
@@ -22,6 +22,7 @@ from raydgp.deploy.metaschedule_budget import spend
 from raydgp.deploy.metaschedule_model import Tuned
 from raydgp.errors import InputError
 from raydgp.kernels.registry import template_for
+from raydgp.kernels.target import host_target
 from raydgp.measure.local import LocalMeasurer
 from raydgp.records import Measurement, RunManifest
 from raydgp.records.history import first
@@ -74,8 +75,9 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
     unknown = [rival for rival in rivals if rival not in RIVALS]
     if unknown:
         raise InputError(f"unknown rival {unknown[0]!r}; known are {', '.join(RIVALS)}")
-    found = {task.workload: task for task in outcome.summary.tasks.values()}
     target = outcome.manifest.target
+    _check_gpu(run_dir, target, rivals)
+    found = {task.workload: task for task in outcome.summary.tasks.values()}
     fastest = _finals(run_dir, outcome, console)
     console.print(f"{settings.model}: importing and compiling ...")
     model = load(settings.model)
@@ -122,14 +124,15 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
     with tempfile.TemporaryDirectory(prefix="raydgp-defaults-") as before:
         write(Path(before), {}, kept=False)
         manifest = write(out, fastest, kept=True)
-        ways = {"raydgp": ("raydgp", str(out)), "defaults": ("raydgp", before)}
+        kind = target["kind"]
+        ways = {"raydgp": ("raydgp", str(out), kind), "defaults": ("raydgp", before, kind)}
         for rival in rivals:
-            names = TORCH if rival == "torch" else (rival,)
-            ways |= {name: (name, settings.model) for name in names}
+            names = TORCH[kind] if rival == "torch" else (rival,)
+            ways |= {name: (name, settings.model, kind) for name in names}
         tuned = None
         if METASCHEDULE in rivals:
             tuned = _let_metaschedule_tune(run_dir, outcome.manifest, console)
-            ways[METASCHEDULE] = (METASCHEDULE, str(run_dir / METASCHEDULE))
+            ways[METASCHEDULE] = (METASCHEDULE, str(run_dir / METASCHEDULE), kind)
         with Progress(console=console, transient=True) as bars:
             bar = {name: bars.add_task(name, total=runs) for name in ways}
             latencies = measure(ways, runs, manifest["threads"], lambda name, calls: bars.advance(bar[name], calls))
@@ -152,10 +155,25 @@ def ship(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, cons
     return shipped
 
 
+def _check_gpu(run_dir: Path, target: dict[str, Any], rivals: Sequence[str]) -> None:
+    """What a model for a GPU needs.
+
+    Raises:
+        InputError: no GPU is here, another kind of it, or a rival that has none.
+    """
+    if target["kind"] != "cuda":
+        return
+    here = host_target("cuda")
+    if here["arch"] != target["arch"]:
+        raise InputError(f"{run_dir} was tuned for a GPU of {target['arch']}, and here is one of {here['arch']}")
+    if METASCHEDULE in rivals:
+        raise InputError("rival 'metaschedule' is compared with on CPUs only: leave it out for target cuda")
+
+
 def _finals(run_dir: Path, outcome: tune.Outcome, console: Console) -> dict[Workload, TaskSummary]:
     """The task that computes each layer fastest, its best measured once more."""
     run = outcome.manifest
-    settings = run.tune_settings().measure.model_copy(update={"threads": run.device["threads"], "repeat": _REPEAT})
+    settings = run.tune_settings().measure.model_copy(update={"threads": run.device.get("threads"), "repeat": _REPEAT})
     records = first(scan(run_dir / JOURNAL_NAME).records) if (run_dir / JOURNAL_NAME).is_file() else []
     layers = outcome.summary.layers
     with LocalMeasurer(run.target, settings) as measurer, Progress(console=console, transient=True) as bars:
@@ -211,7 +229,7 @@ def _manifest(run: RunManifest, digest: str, tasks: Sequence[TaskSummary]) -> di
         "digest": digest,
         "target": run.target,
         "device": run.device,
-        "threads": run.device["threads"],
+        "threads": run.device.get("threads", 1),  # one of the host starts a GPU's kernels
         "versions": run.versions,
         "layers": [
             {"layer": str(task.workload), "flops": task.workload.flops, **task.to_dict(run.peak_gflops)}

@@ -1,17 +1,17 @@
-"""`python -m raydgp.deploy.contender FD WAY SOURCE THREADS`: one way to run a model, timed on request."""
+"""`python -m raydgp.deploy.contender FD WAY SOURCE KIND THREADS`: one way to run a model, timed on request."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from raydgp.deploy.frameworks import Way, onnxruntime_way, torch_way
 from raydgp.errors import InputError
 from raydgp.kernels.frames import Message
 from raydgp.kernels.serve import Handle, serve
@@ -20,16 +20,12 @@ if TYPE_CHECKING:
     from raydgp.deploy.importing import Imported  # loads torch
 
 Array = NDArray[Any]
-Run = Callable[[], Any]
-Way = tuple[Run, Callable[[Any], list[Array]], tuple[Array, ...]]  # a call, its output as arrays, what is expected
-
-TORCH = ("torch eager", "torch channels_last", "torch frozen", "torch compiled")
 
 
 def start() -> Handle:
-    way, source, threads = sys.argv[2], sys.argv[3], int(sys.argv[4])
+    way, source, kind, threads = sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5])
     sys.modules.pop("torch")  # `serve` hides it
-    run, flat, expected = _make(way, source, threads)
+    run, flat, expected = _make(way, source, kind, threads)
     error = max(_relative_error(a, b) for a, b in zip(flat(run()), expected, strict=True))
     for _ in range(3):
         run()
@@ -47,14 +43,14 @@ def start() -> Handle:
     return handle
 
 
-def _make(way: str, source: str, threads: int) -> Way:
+def _make(way: str, source: str, kind: str, threads: int) -> Way:
     if way == "raydgp":
         return _deployed(Path(source))
     if way == "untuned":
-        return _untuned(source)
+        return _untuned(source, kind)
     if way == "metaschedule":
         return _metaschedule(Path(source))
-    return _onnxruntime(source, threads) if way == "onnxruntime" else _torch(way, source, threads)
+    return onnxruntime_way(source, kind, threads) if way == "onnxruntime" else torch_way(way, source, kind, threads)
 
 
 def _deployed(folder: Path) -> Way:
@@ -65,18 +61,34 @@ def _deployed(folder: Path) -> Way:
     return lambda: model.call(arguments), lambda out: list(arrays(out)), model.expected
 
 
-def _untuned(source: str) -> Way:
-    """What TVM compiles when nobody has scheduled anything."""
+def _untuned(source: str, kind: str) -> Way:
+    """What TVM compiles when nobody has scheduled anything; for a GPU it then has rules of its own (DLight)."""
     import tvm
     from tvm import relax
 
     from raydgp.deploy.importing import load
+    from raydgp.kernels.cuda_executable import compile_executable
     from raydgp.kernels.target import host_target, to_tvm
 
-    model, target = load(source), to_tvm(host_target("llvm"))
+    model, attributes = load(source), host_target(kind)
+    if kind == "cuda":
+        return _called(_exported(compile_executable(model.module, attributes)), model, kind)
+    target = to_tvm(attributes)
     with target:
         module = relax.get_pipeline("zero")(model.module)
-    return _called(tvm.compile(module, target=target), model)
+    return _called(tvm.compile(module, target=target), model, kind)
+
+
+def _exported(executable: Any) -> Any:
+    """The same, written and loaded again."""
+    import tvm
+
+    from raydgp.kernels.build import link
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "model.so")
+        executable.export_library(path, fcompile=link)
+        return tvm.runtime.load_module(path)
 
 
 def _metaschedule(folder: Path) -> Way:
@@ -88,70 +100,15 @@ def _metaschedule(folder: Path) -> Way:
     if state is None:
         raise InputError(f"{folder}: MetaSchedule has tuned nothing there")
     model = load(state.model)
-    return _called(compiled(model.module, state, folder), model)
+    return _called(compiled(model.module, state, folder), model, "llvm")
 
 
-def _called(executable: Any, model: Imported) -> Way:
-    import tvm
-    from tvm import relax
+def _called(executable: Any, model: Imported, kind: str) -> Way:
+    from raydgp.deploy.folder import Machine, arrays
 
-    from raydgp.deploy.folder import arrays
-
-    main = relax.VirtualMachine(executable, tvm.cpu())["main"]
-    inputs = [tvm.runtime.tensor(array) for array in model.inputs]
-    return lambda: main(*inputs), lambda out: list(arrays(out)), model.expected
-
-
-def _torch(way: str, source: str, threads: int) -> Way:
-    import torch
-
-    from raydgp.deploy.importing import load_torch
-
-    torch.set_num_threads(threads)
-    torch.set_grad_enabled(False)
-    module: Any
-    module, inputs = load_torch(source)
-    expected = tuple(a.numpy() for a in _leaves(module(*inputs)))
-    if way == "torch channels_last":
-        module = module.to(memory_format=torch.channels_last)
-        inputs = tuple(a.to(memory_format=torch.channels_last) if a.ndim == 4 else a for a in inputs)
-    elif way == "torch frozen":
-        module = torch.jit.optimize_for_inference(torch.jit.trace(module, inputs))
-    elif way == "torch compiled":
-        module = torch.compile(module)
-    return lambda: module(*inputs), lambda out: [a.numpy() for a in _leaves(out)], expected
-
-
-def _onnxruntime(source: str, threads: int) -> Way:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    if source.endswith(".onnx"):
-        from raydgp.deploy.importing import load
-
-        model = load(source)
-        session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-        inputs, expected = model.inputs, model.expected
-    else:
-        import torch
-
-        from raydgp.deploy.importing import load_torch
-
-        module, tensors = load_torch(source)
-        with tempfile.TemporaryDirectory() as folder, torch.no_grad():
-            path = str(Path(folder) / "model.onnx")
-            torch.onnx.export(module, tensors, path, dynamo=False)
-            session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-            inputs, expected = tuple(a.numpy() for a in tensors), tuple(a.numpy() for a in _leaves(module(*tensors)))
-    feeds = dict(zip((value.name for value in session.get_inputs()), inputs, strict=True))
-    return lambda: session.run(None, feeds), list, expected
-
-
-def _leaves(out: Any) -> list[Any]:
-    from torch.utils._pytree import tree_leaves
-
-    return list(tree_leaves(out))
+    machine = Machine(executable, kind)
+    inputs = machine.tensors(model.inputs)
+    return lambda: machine.call(inputs), lambda out: list(arrays(out)), model.expected
 
 
 def _relative_error(actual: Array, expected: Array) -> float:

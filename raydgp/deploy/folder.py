@@ -33,28 +33,33 @@ os.environ.setdefault("TVM_NUM_THREADS", "{threads}")  # TVM takes half of the p
 import numpy as np
 import tvm
 from tvm import relax
+
+device = tvm.device("{device}")
 {load}
 parameters, sample = np.load(here / "{parameters}"), np.load(here / "{sample}")
 inputs = [sample[name] for name in sample.files if name.startswith("input")]
-out = model["main"](*[tvm.runtime.tensor(a) for a in [*inputs, *(parameters[name] for name in parameters.files)]])
+arrays = [*inputs, *(parameters[name] for name in parameters.files)]
+out = model["main"](*[tvm.runtime.tensor(a, device) for a in arrays])
 out = [out] if isinstance(out, tvm.runtime.Tensor) else list(out)
 for k, array in enumerate(out):
     print(array.shape, "largest error:", np.abs(array.numpy() - sample[f"output{{k}}"]).max())
 '''
-_LOAD = """
-here = Path(__file__).parent
-model = relax.VirtualMachine(tvm.runtime.load_module(str(here / "{library}")), tvm.cpu())"""
+_LOAD = """here = Path(__file__).parent
+model = relax.VirtualMachine(tvm.runtime.load_module(str(here / "{library}")), device)"""
+_DEVICES = {"llvm": "cpu", "cuda": "cuda"}  # TVM's names of them, by kind of target
 
 
-def write_example(path: Path, purpose: str, load: str, threads: int) -> None:
+def write_example(path: Path, purpose: str, load: str, kind: str, threads: int) -> None:
     """Writes a script into a deployed model's folder that runs the model with TVM alone and prints how wrong it is.
 
     Args:
         purpose: one line.
-        load: code that makes `here`, the folder, and `model`, a virtual machine, after `tvm` and `relax` are imported.
+        load: code that makes `here`, the folder, and `model`, a virtual machine on `device`; it has `tvm` and `relax`.
+        kind: of target, `llvm` or `cuda`.
+        threads: of the host.
     """
     files = {"parameters": PARAMETERS, "sample": SAMPLE}
-    write_atomically(path, _EXAMPLE.format(purpose=purpose, load=load, threads=threads, **files))
+    write_atomically(path, _EXAMPLE.format(purpose=purpose, load=load, threads=threads, device=_DEVICES[kind], **files))
 
 
 def write(
@@ -68,7 +73,7 @@ def write(
     """Writes the library, its parameters, a sample with the right answer, the manifest and an example.
 
     Args:
-        manifest: JSON-able; its `versions` and `threads` go into the example.
+        manifest: JSON-able; its `target`, `versions` and `threads` go into the example.
     """
     folder.mkdir(parents=True, exist_ok=True)
     executable.export_library(str(folder / LIBRARY), fcompile=link)
@@ -77,7 +82,8 @@ def write(
     np.savez(folder / SAMPLE, **sample)  # type: ignore[arg-type]
     requirements = f"apache-tvm=={manifest['versions']['tvm']} apache-tvm-ffi==0.1.14.post1 numpy"
     purpose = f"Runs the model of this folder with TVM alone: pip install {requirements}"
-    write_example(folder / EXAMPLE, purpose, _LOAD.format(library=LIBRARY), manifest["threads"])
+    load = _LOAD.format(library=LIBRARY)
+    write_example(folder / EXAMPLE, purpose, load, manifest["target"]["kind"], manifest["threads"])
     write_manifest(folder, manifest)
 
 
@@ -85,35 +91,65 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1))
 
 
+class Machine:
+    """A compiled model on this machine's CPU or first GPU.
+
+    Args:
+        library: what TVM compiled or loaded.
+        kind: of target, `llvm` or `cuda`.
+
+    Raises:
+        InputError: there is no GPU.
+    """
+
+    def __init__(self, library: Any, kind: str) -> None:
+        self._device = tvm.device(_DEVICES[kind])
+        if not self._device.exist:
+            raise InputError("the model is for an NVIDIA GPU, and there is none here")
+        self._main = relax.VirtualMachine(library, self._device)["main"]
+
+    def tensors(self, arrays: Sequence[Array]) -> list[Any]:
+        """Arrays on the device."""
+        return [tvm.runtime.tensor(np.ascontiguousarray(array), self._device) for array in arrays]
+
+    def call(self, arguments: Sequence[Any]) -> Any:
+        """Runs the model to its end on what `tensors` gave."""
+        out = self._main(*arguments)
+        self._device.sync()
+        return out
+
+
 class Deployed:
     """A model loaded from its folder.
 
     Raises:
-        InputError: the folder is no deployed model, or a part of it is missing or damaged.
+        InputError: the folder is no deployed model, a part of it is missing or damaged, or there is no GPU for it.
     """
 
     def __init__(self, folder: Path) -> None:
         try:
             self.manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
             with np.load(folder / PARAMETERS, allow_pickle=False) as file:
-                self._parameters = [tvm.runtime.tensor(file[name]) for name in file.files]
+                parameters = [file[name] for name in file.files]
             with np.load(folder / SAMPLE, allow_pickle=False) as file:
                 sample = {name: file[name] for name in file.files}
+            kind = self.manifest["target"]["kind"]
             library = tvm.runtime.load_module(str((folder / LIBRARY).resolve()))
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise InputError(f"{folder} is no deployed model ({reason}); make it with `raydgp deploy RUN`") from None
-        self._main = relax.VirtualMachine(library, tvm.cpu())["main"]
+        self._machine = Machine(library, kind)
+        self._parameters = self._machine.tensors(parameters)
         self.inputs = tuple(sample[name] for name in sample if name.startswith("input"))
         self.expected = tuple(sample[name] for name in sample if name.startswith("output"))
 
     def prepare(self, inputs: Sequence[Array]) -> list[Any]:
         """The arguments of `call` for some inputs."""
-        return [*(tvm.runtime.tensor(np.ascontiguousarray(array)) for array in inputs), *self._parameters]
+        return [*self._machine.tensors(inputs), *self._parameters]
 
     def call(self, arguments: Sequence[Any]) -> Any:
-        """Runs the model on what `prepare` gave."""
-        return self._main(*arguments)
+        """Runs the model to its end on what `prepare` gave."""
+        return self._machine.call(arguments)
 
     def __call__(self, *inputs: Array) -> tuple[Array, ...]:
         """The outputs, flat."""

@@ -35,11 +35,12 @@ _PURPOSE = "Compiles the model of this folder with the schedules of its MetaSche
 _LOAD = """from tvm.s_tir.meta_schedule.database import JSONDatabase
 
 here = Path(__file__).parent
-target = tvm.target.Target({target})
+target = tvm.target.Target({target}{host})
 with target, JSONDatabase(work_dir=str(here)):
     module = tvm.ir.load_json((here / "{module}").read_text())
     module = relax.transform.MetaScheduleApplyDatabase(enable_warning=True)(module)
-model = relax.VirtualMachine(tvm.compile(module, target=target), tvm.cpu())"""
+model = relax.VirtualMachine(tvm.compile(module, target=target), device)"""
+_HOST = ', host={"kind": "llvm"}'  # of a GPU
 
 
 def export(
@@ -72,8 +73,8 @@ def export(
         entry, arguments = database.commit_workload(module), ArgInfo.from_entry_func(module)
         database.commit_tuning_record(TuningRecord(schedule.trace, entry, [seconds], to_tvm(target), arguments))
     write_atomically(folder / MODULE, tvm.ir.save_json(lowered.module))
-    load = _LOAD.format(target=target, module=MODULE)
-    write_example(folder / EXAMPLE, _PURPOSE, load, target["num-cores"])
+    load = _LOAD.format(target=target, host=_HOST if target["kind"] == "cuda" else "", module=MODULE)
+    write_example(folder / EXAMPLE, _PURPOSE, load, target["kind"], target.get("num-cores", 1))
 
 
 def _schedule(workload: Workload, index: int, module: tvm.IRModule, target: dict[str, Any]) -> Schedule:

@@ -64,7 +64,7 @@ def measure(
     device.sync()
     if error := fault():
         return Status.WRONG_ANSWER, [], error
-    if isinstance(workload, Fused) and settings.model_mb:
+    if kind == "llvm" and isinstance(workload, Fused) and settings.model_mb:
         times = within_a_model(kernel, arrays, settings, settings.model_mb)
     else:
         times = list(module.time_evaluator("main", device, **_clock(settings))(*arrays).results)

@@ -46,20 +46,20 @@ def strategy_of(settings: TuneSettings, task: zoo.Task) -> search.Strategy:
 
 
 def _imported(settings: TuneSettings) -> tuple[TuneSettings, list[zoo.Task]]:
-    if settings.target != "llvm":
-        raise InputError(f"model {settings.model}: whole models are tuned for target llvm; for cuda, name a network")
     from raydgp.deploy.importing import load  # loads torch and TVM
     from raydgp.deploy.lowering import lower
-    from raydgp.kernels.target import host_target
+    from raydgp.kernels.target import any_gpu, host_target
 
-    lowered = lower(load(settings.model).module, host_target(settings.target))
-    if settings.measure.model_mb is None:
+    # the GPU may be another machine's, of a cluster that is joined later; the tasks do not depend on it
+    target = any_gpu() if settings.target == "cuda" else host_target(settings.target)
+    lowered = lower(load(settings.model).module, target)
+    if settings.target == "llvm" and settings.measure.model_mb is None:
         model_mb = sum(array.nbytes for array in lowered.parameters) / 1e6
         settings = settings.model_copy(update={"measure": settings.measure.model_copy(update={"model_mb": model_mb})})
-    return settings, list(_with_variants(lowered.tasks))
+    return settings, list(_with_variants(lowered.tasks, settings.target))
 
 
-def _with_variants(tasks: Sequence[zoo.Task]) -> Iterator[zoo.Task]:
+def _with_variants(tasks: Sequence[zoo.Task], kind: str) -> Iterator[zoo.Task]:
     """Each layer once for every algorithm that can compute it: deploying takes the fastest."""
     for task in tasks:
         yield task
@@ -68,5 +68,5 @@ def _with_variants(tasks: Sequence[zoo.Task]) -> Iterator[zoo.Task]:
         for algorithm in ALGORITHMS[1:]:
             variant = replace(task.workload, algorithm=algorithm)
             with suppress(InputError):  # it does not serve this layer
-                config_space(variant, "llvm")
+                config_space(variant, kind)
                 yield zoo.Task(f"{task.name}_{algorithm}", variant, task.count)

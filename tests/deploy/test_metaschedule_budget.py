@@ -60,7 +60,7 @@ def test_what_was_stopped_goes_on_and_what_is_over_is_not_done_again(tmp_path, m
     assert over == Tuned.load(folder)
     monkeypatch.setattr(metaschedule_budget, "Child", None)
     assert bring(folder, budget_s) == over
-    latency = measure({"metaschedule": ("metaschedule", str(folder))}, 3, 1)["metaschedule"]
+    latency = measure({"metaschedule": ("metaschedule", str(folder), "llvm")}, 3, 1)["metaschedule"]
     assert isinstance(latency, Latency)
     assert latency.error < 1e-4
 
