@@ -21,7 +21,7 @@ from raydgp.kernels import cuda_sketching
 from raydgp.kernels.kernel_code import arrays, encode
 from raydgp.kernels.metaschedule import only_intrinsics, x86_intrinsics
 from raydgp.kernels.sketch_rules import is_contraction, longest, memory_bound
-from raydgp.kernels.target import to_tvm
+from raydgp.kernels.target import any_gpu, to_tvm
 from raydgp.workloads.kernel import Kernel
 
 _INLINING = (ms.schedule_rule.InlineConstantScalars, ms.schedule_rule.AutoInline)
@@ -109,8 +109,8 @@ def _renamed(module: tvm.IRModule) -> tvm.IRModule:
 
 def _design(module: tvm.IRModule, target: dict[str, Any]) -> list[Schedule]:
     if target["kind"] == "cuda":
-        with only_intrinsics():
-            return _post_order_apply(module, target, cuda_sketching.RULES)
+        with only_intrinsics():  # for no GPU in particular: the same tasks wherever they are found
+            return _post_order_apply(module, any_gpu(), cuda_sketching.RULES)
     inlining = [rule for rule in ms.ScheduleRule.create("llvm") if isinstance(rule, _INLINING)]
     (inlined,) = _post_order_apply(module, target, inlining)
     if not is_contraction(inlined):

@@ -34,6 +34,7 @@ _RUNTIME = r"""
 #define uint unsigned int
 using std::max;
 using std::min;
+static float rsqrtf(float x) { return 1 / sqrtf(x); }
 struct Dim { int x, y, z; };
 static Dim threadIdx, blockIdx, blockDim, gridDim;
 enum State { READY, BARRIER, SHUFFLE, DONE };

@@ -83,6 +83,20 @@ def test_what_are_no_sketches_is_bad_input(sketches):
         config_space(Kernel(name="k", code="", sketches=sketches, operations=1), "llvm")
 
 
-def test_there_is_none_for_a_gpu():
-    with pytest.raises(InputError, match="kernel on cuda"):
-        config_space(ONE, "cuda")
+def test_on_a_gpu_tiles_make_a_block_that_can_run():
+    rows = {"name": "tile_0", "tile": 64, "parts": 5, "widest": 64}
+    columns = {"name": "tile_1", "tile": 128, "parts": 5, "widest": 64}
+    made = [[4, 1, 8, 1, 2], [8, 1, 16, 1, 1]]
+    space = config_space(workload(sketch(rows, columns, decisions=made), sketch(UNROLL, decisions=[0])), "cuda")
+    assert (space.target, space.template) == ("cuda", "cuda.sketched.v1")
+    indices = space.sample(500, np.random.default_rng(0))
+    for index, valid in zip(indices.tolist(), space.valid(indices), strict=True):
+        knobs = space.decode(index)
+        _, vthreads, threads, _, _ = (a * b for a, b in zip(knobs["tile_0"], knobs["tile_1"], strict=True))
+        first = {name: knob.labels[0] for name, knob in zip(knobs, space.knobs, strict=True)}
+        if knobs["sketch"] == 0:
+            right = vthreads <= 8 and 32 <= threads <= 1024 and knobs["unroll"] == first["unroll"]
+        else:
+            right = knobs == {**first, "sketch": 1, "unroll": knobs["unroll"]}
+        assert valid == right, knobs
+    assert space.valid(np.array([space.default])).all()
