@@ -136,7 +136,6 @@ def _transform_back(sch: s_tir.Schedule, m: int) -> None:
     sch.compute_at(inverse, thread)
     loops = sch.get_loops(inverse)[-4:]
     _unroll(sch, [*loops, y_inner, x_inner])
-    sch.decompose_reduction(inverse, loops[0])
 
 
 def _unroll(sch: s_tir.Schedule, loops: list[LoopRV]) -> None:

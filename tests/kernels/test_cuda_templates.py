@@ -42,6 +42,7 @@ SHAPES = {
 SHAPES = {name: (workload, "direct") for name, workload in SHAPES.items()} | {
     "winograd of 2": (Conv2d(n=2, ci=12, h=13, w=11, co=18, **SAME), "winograd"),
     "winograd of 4": (Conv2d(n=1, ci=10, h=8, w=13, co=12, kh=3, kw=3), "winograd"),
+    "winograd beyond the edge": (Conv2d(n=2, ci=4, h=8, w=6, co=48, **SAME), "winograd"),
     "winograd 5x5": (Conv2d(n=1, ci=3, h=9, w=7, co=5, kh=5, kw=5, padding=(2, 1)), "winograd"),
 }
 FUSED = {
