@@ -54,16 +54,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = Path.cwd()
     os.chdir(here)
     try:
-        write_run(here)
+        target = host_target("llvm")
+        write_run(here, target, {**describe_device(target), "threads": 2})
     finally:
         os.chdir(before)
     return here
 
 
-def write_run(here: Path) -> None:
-    target = host_target("llvm")
+def write_run(here: Path, target: dict[str, Any], device: dict[str, Any]) -> None:
     settings = TuneSettings(
-        model="nets:small", run="r", runs_dir=here / "runs", mlflow=TrackingSettings(uri=f"sqlite:///{here / 'm.db'}")
+        model="nets:small",
+        target=target["kind"],
+        run="r",
+        runs_dir=here / "runs",
+        mlflow=TrackingSettings(uri=f"sqlite:///{here / 'm.db'}"),
     )
     tasks = lower(load("nets:small").module, target).tasks
     entries, records = [], []
@@ -87,7 +91,7 @@ def write_run(here: Path) -> None:
         settings=settings.model_dump(mode="json"),
         tasks=entries,
         target=target,
-        device={**describe_device(target), "threads": 2},
+        device=device,
         versions=versions(),
         created_unix_s=0.0,
         spent_s=2.0,

@@ -25,6 +25,8 @@ from raydgp.space.sketched import configuration
 from raydgp.workloads import Workload, from_dict
 from raydgp.workloads.kernel import Kernel
 
+_TVMS = ("keys", "tag", "host", "max_num_threads")  # what TVM adds to a target's attributes
+
 
 def scan(folder: Path, device: str) -> Scan:
     """Reads a database; what is no record of ours is passed over and reported by its line among the tuning records.
@@ -57,7 +59,7 @@ def _record(line: Any, entries: list[str], run: str, device: str, trial: int) ->
     place, (trace, times_s, target, _) = line
     if not times_s or min(times_s) == UNMEASURED_S:
         raise InputError("not measured")
-    target = {key: value for key, value in target.items() if key not in ("keys", "tag")}
+    target = {key: value for key, value in target.items() if key not in _TVMS}
     origin = next(_origins(trace), None)
     workload, index = _ours(origin) if origin else _theirs(trace, entries[place], json.dumps(target))
     space = config_space(workload, target["kind"])

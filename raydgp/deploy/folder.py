@@ -91,6 +91,18 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1))
 
 
+def device_of(kind: str) -> tvm.runtime.Device:
+    """The device here of a kind of target, `llvm` or `cuda`.
+
+    Raises:
+        InputError: there is no GPU.
+    """
+    device = tvm.device(_DEVICES[kind])
+    if not device.exist:
+        raise InputError("the model is for an NVIDIA GPU, and there is none here with its driver")
+    return device
+
+
 class Machine:
     """A compiled model on this machine's CPU or first GPU.
 
@@ -103,9 +115,7 @@ class Machine:
     """
 
     def __init__(self, library: Any, kind: str) -> None:
-        self._device = tvm.device(_DEVICES[kind])
-        if not self._device.exist:
-            raise InputError("the model is for an NVIDIA GPU, and there is none here")
+        self._device = device_of(kind)
         self._main = relax.VirtualMachine(library, self._device)["main"]
 
     def tensors(self, arrays: Sequence[Array]) -> list[Any]:
@@ -134,7 +144,10 @@ class Deployed:
             with np.load(folder / SAMPLE, allow_pickle=False) as file:
                 sample = {name: file[name] for name in file.files}
             kind = self.manifest["target"]["kind"]
+            device_of(kind)  # without a GPU, TVM has no loader for what is in the library
             library = tvm.runtime.load_module(str((folder / LIBRARY).resolve()))
+        except InputError:
+            raise
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise InputError(f"{folder} is no deployed model ({reason}); make it with `raydgp deploy RUN`") from None

@@ -2,10 +2,15 @@ import numpy as np
 import pytest
 import tvm
 
-from raydgp import Dense
+from raydgp import Dense, config_space
+from raydgp.kernels import timing
+from raydgp.kernels.build import build
 from raydgp.kernels.reference import reference
+from raydgp.kernels.target import host_target
 from raydgp.kernels.timing import case, compare, within_a_model
+from raydgp.records import Status
 from raydgp.settings import MeasureSettings
+from raydgp.workloads import Fused
 
 EXPECTED = np.array([[1.0, -4.0], [0.5, 2.0]], np.float32)
 
@@ -53,6 +58,17 @@ def test_within_a_model_every_call_finds_another_copy_of_the_weight(model_mb, co
     assert len({id(call[1]) for call in calls}) == copies
     assert len({id(call[1]) for call in calls[:copies]}) == copies
     np.testing.assert_array_equal(calls[copies - 1][1].numpy(), weight)
+
+
+def test_copies_of_the_weight_are_for_cpus(monkeypatch):
+    """The CPU stands in for another device; a layer of a model is timed there by the device's clock."""
+    monkeypatch.setattr(timing, "within_a_model", None)
+    workload = Fused(anchor=Dense(n=1, k=8, m=16), epilogue=("bias",), block_out=16)
+    space, target = config_space(workload, "llvm"), host_target("llvm")
+    knobs, settings = space.decode(space.default), MeasureSettings(model_mb=1, min_repeat_ms=0)
+    library = build(space, space.default, target)
+    status, times_s, error = timing.measure(library, space.template, workload, knobs, "cpu", settings)
+    assert (status, len(times_s)) == (Status.OK, settings.repeat), error
 
 
 def test_what_is_expected_is_of_the_inputs_as_the_template_reads_them():

@@ -8,7 +8,7 @@ import pytest
 from raydgp import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, config_space
 from raydgp.errors import InputError
 from raydgp.space import ConfigSpace
-from raydgp.workloads import Workload, from_dict, zoo
+from raydgp.workloads import Fused, Workload, from_dict, zoo
 
 # AutoTVM's record of ResNet-18's rb4-conv2; it writes -1 for the first factor of a split.
 AUTOTVM_LINE = """{"config": {"index": 822450, "code_hash": null, "entity": [["tile_f", "sp", [-1, 1, 32, 2]],
@@ -174,3 +174,26 @@ def test_a_target_that_names_no_limit_or_more_shared_memory_than_a_static_array_
     common, rich = config_space(CONV, "cuda"), {"kind": "cuda", "max_shared_memory_per_block": 227 * 1024}
     assert config_space(CONV, {"kind": "cuda", "arch": "sm_90"}) is common
     assert config_space(CONV, rich) is common
+
+
+@pytest.mark.parametrize("algorithm", ["direct", "winograd"])
+def test_a_fused_layer_has_its_anchors_space(algorithm) -> None:
+    anchor = Conv2d(n=1, ci=16, h=14, w=14, co=32, kh=3, kw=3, padding=(1, 1))
+    layer = Fused(anchor=anchor, epilogue=("bias", "relu"), algorithm=algorithm)
+    for target in ("cuda", {"kind": "cuda", "max_threads_per_block": 256}):
+        space, own = config_space(layer, target), config_space(anchor, target, algorithm)
+        assert (space.template, space.default) == (own.template, own.default)
+        assert [knob.labels for knob in space.knobs] == [knob.labels for knob in own.knobs]
+        indices = own.sample(300, np.random.default_rng(0))
+        assert (space.valid(indices) == own.valid(indices)).all()
+        assert space.hash != own.hash
+        assert from_dict(layer.to_dict()) == layer
+
+
+def test_layers_that_no_cuda_template_serves_are_refused() -> None:
+    with pytest.raises(InputError, match="no schedule template"):
+        config_space(Fused(anchor=CONV, block_in=4, block_out=4), "cuda")
+    with pytest.raises(InputError, match="no schedule template"):
+        config_space(Fused(anchor=DEPTHWISE, algorithm="winograd"), "cuda")
+    with pytest.raises(InputError, match="no schedule template"):
+        config_space(Fused(anchor=DEPTHWISE, block_in=8, block_out=8), "cuda")
