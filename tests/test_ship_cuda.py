@@ -61,6 +61,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (here / "nets.py").write_text(MODEL % 0)
     before = Path.cwd()
     os.chdir(here)
+    sys.modules.pop("nets", None)  # of another test
     try:
         write_run(here, CUDA, GPU)
     finally:
