@@ -112,7 +112,7 @@ def test_a_model_for_a_gpu_is_shipped(inside: Path, monkeypatch: pytest.MonkeyPa
         assert 'device = tvm.device("cuda")' in code
         assert "tvm.cpu()" not in code
     if not tvm.device("cuda").exist:
-        with pytest.raises(InputError, match="^the model is for an NVIDIA GPU, and there is none here"):
+        with pytest.raises(InputError, match=r"^the model is for an NVIDIA GPU, and there is none here"):
             Deployed(out)
 
     with to_tvm(CUDA), JSONDatabase(work_dir=str(out)):
