@@ -35,13 +35,14 @@ def torch_way(way: str, source: str, kind: str, threads: int) -> Way:
 
     from raydgp.deploy.importing import load_torch
 
+    if kind == "cuda":
+        _prepare_gpu()
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)
     module: Any
     module, inputs = load_torch(source)
     expected = tuple(a.numpy() for a in _leaves(module(*inputs)))
     if kind == "cuda":
-        _prepare_gpu()
         module, inputs = module.to("cuda"), tuple(a.to("cuda") for a in inputs)
     if way == "torch channels_last":
         module = module.to(memory_format=torch.channels_last)
