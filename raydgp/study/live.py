@@ -15,7 +15,7 @@ from raydgp.errors import RaydgpError
 from raydgp.kernels import metaschedule
 from raydgp.kernels.plain import given
 from raydgp.measure import Measurer
-from raydgp.space import ConfigSpace, config_space
+from raydgp.space import ConfigSpace
 from raydgp.workloads import Workload
 
 
@@ -28,15 +28,13 @@ class Best:
     tuning_s: float = 0.0
 
 
-def default(workload: Workload, target: Mapping[str, Any]) -> Best:
+def default(space: ConfigSpace) -> Best:
     """The configuration that is measured first, without a search."""
-    space = config_space(workload, target)
     return Best(space, space.default)
 
 
 def searched(
-    workload: Workload,
-    target: Mapping[str, Any],
+    space: ConfigSpace,
     measurer: Measurer,
     strategy: str,
     options: Mapping[str, Any],
@@ -50,12 +48,12 @@ def searched(
         InputError: unknown strategy or option.
         RaydgpError: no configuration ran.
     """
-    began, space = time.monotonic(), config_space(workload, target)
+    began, flops = time.monotonic(), space.workload.flops
     loop = search.Search(search.create(strategy, space, seed, **options), trials, batch)
     while len(asked := loop.ask()):
         found = measurer.measure(space, asked)
-        gflops = np.array([measured.gflops(workload.flops) for measured in found])
-        samples = [[workload.flops / time_s / 1e9 for time_s in measured.times_s] for measured in found]
+        gflops = np.array([measured.gflops(flops) for measured in found])
+        samples = [[flops / time_s / 1e9 for time_s in measured.times_s] for measured in found]
         loop.tell(asked, gflops, gflops > 0, samples)
     if loop.best is None:
         raise RaydgpError(f"{strategy}: none of {trials} configurations ran; see `raydgp doctor`")
