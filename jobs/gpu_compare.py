@@ -2,14 +2,13 @@
 
     python jobs/gpu_compare.py --models models/sm_90 --trials 64
 
-A row a layer and tuner goes to gpu_compare.csv; `winograd` and, of inputs rounded to float16, `tensor_core` are the best
-of those algorithms' spaces as autotvm finds them. `--target llvm` tries it on a CPU, against torch's library for it.
+A row a layer and tuner goes to gpu_compare.csv, also of Winograd's algorithm and of tensor cores (inputs rounded to
+float16), as autotvm finds them. `--target llvm` tries it on a CPU, against torch's library for it.
 """
 
 from __future__ import annotations
 
 import argparse
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -17,17 +16,14 @@ import pandas as pd
 import torch
 import torch_layer
 
-from raydgp import config_space, search, zoo
+from raydgp import zoo
 from raydgp.cli.shared import run_command
-from raydgp.errors import InputError
 from raydgp.kernels.target import host_target
 from raydgp.measure.local import LocalMeasurer
 from raydgp.settings import MeasureSettings
 from raydgp.study import live
 
 LAYERS = ["resnet18/rb2-conv2", "vgg16/conv3-1", "mobilenet_v1/sp-6-conv2", "mobilenet_v1/sp-7-dp1"]
-SMALL = {"preset": "small"}
-STRATEGIES = {"random": {}, "autotvm": SMALL, "bted": {}, "bao": {}, "dgp": SMALL, "dgp+": SMALL}
 
 
 def main() -> None:
@@ -42,16 +38,7 @@ def main() -> None:
     with LocalMeasurer(target, MeasureSettings(min_repeat_ms=10)) as measurer:
         for layer in given.layers:
             workload = {f"{net}/{task.name}": task.workload for net in zoo.NETWORKS for task in zoo.tasks(net)}[layer]
-            space = config_space(workload, target)
-            bests = {"default": live.default(space)}
-            for strategy, options in STRATEGIES.items():
-                options = search.with_models(strategy, options, given.models)
-                bests[strategy] = live.searched(space, measurer, strategy, options, given.trials, 8, seed=0)
-            for algorithm in ("winograd", "tensor_core"):
-                with suppress(InputError):  # another kernel, stride or target than it is for
-                    space = config_space(workload, target, algorithm)
-                    bests[algorithm] = live.searched(space, measurer, "autotvm", SMALL, given.trials, 8, seed=0)
-            bests["metaschedule"] = live.metascheduled(workload, target, measurer, given.trials, seed=0)
+            bests = live.tuned(workload, target, measurer, given.models, given.trials)
             others = {"torch": partial(torch_layer.seconds, workload, given.target)}
             if given.target == "cuda":
                 others["torch float16"] = partial(torch_layer.seconds, workload, given.target, torch.float16)

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
 from raydgp import search
-from raydgp.errors import RaydgpError
+from raydgp.errors import InputError, RaydgpError
 from raydgp.kernels import metaschedule
 from raydgp.kernels.plain import given
 from raydgp.measure import Measurer
-from raydgp.space import ConfigSpace
+from raydgp.space import ConfigSpace, config_space
 from raydgp.workloads import Workload
+
+_BATCH = 8
+_SMALL: dict[str, Any] = {"preset": "small"}
+_STRATEGIES = {"random": {}, "autotvm": _SMALL, "bted": {}, "bao": {}, "dgp": _SMALL, "dgp+": _SMALL}
+_ALGORITHMS = ("winograd", "tensor_core")
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,24 @@ def metascheduled(workload: Workload, target: dict[str, Any], measurer: Measurer
     if tuned.best is None:
         raise RaydgpError(f"MetaSchedule: none of {len(tuned.measurements)} candidates ran; see `raydgp doctor`")
     return Best(given(workload, target["kind"], [tuned.modules[tuned.best.index]]), 0, time.monotonic() - began)
+
+
+def tuned(workload: Workload, target: dict[str, Any], measurer: Measurer, models: Path, trials: int) -> dict[str, Best]:
+    """The bests of all tuners, and by AutoTVM's of the other algorithms that the workload can be computed by.
+
+    Args:
+        models: where those are that `dgp` and `dgp+` start from.
+    """
+    space = config_space(workload, target)
+    bests = {"default": default(space)}
+    for strategy, options in _STRATEGIES.items():
+        options = search.with_models(strategy, options, models)
+        bests[strategy] = searched(space, measurer, strategy, options, trials, _BATCH, seed=0)
+    for algorithm in _ALGORITHMS:
+        with suppress(InputError):  # it is for another kernel, stride or target
+            other = config_space(workload, target, algorithm)
+            bests[algorithm] = searched(other, measurer, "autotvm", _SMALL, trials, _BATCH, seed=0)
+    return {**bests, "metaschedule": metascheduled(workload, target, measurer, trials, seed=0)}
 
 
 def in_turns(
