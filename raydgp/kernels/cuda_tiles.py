@@ -11,7 +11,7 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 Threads = Sequence[tuple[str, int]]  # (threadIdx.?, extent), outermost first
 
-_MAX_UNROLLED_COPIES = 128  # of a thread: the compiler's time grows with their square, and their values fill registers
+_MAX_UNROLLED_COPIES = 64  # of a thread: the compiler's time grows with their square, and their values fill registers
 
 
 @dataclass(frozen=True)
