@@ -2,7 +2,8 @@
 
     python jobs/gpu_compare.py --models models/sm_90 --trials 64
 
-A row a layer and tuner goes to gpu_compare.csv. `--target llvm` tries it on a CPU, against torch's library for it.
+A row a layer and tuner goes to gpu_compare.csv, also of Winograd's algorithm and of tensor cores (inputs rounded to
+float16), as autotvm finds them. `--target llvm` tries it on a CPU, against torch's library for it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+import torch
 import torch_layer
 
-from raydgp import search, zoo
+from raydgp import zoo
 from raydgp.cli.shared import run_command
 from raydgp.kernels.target import host_target
 from raydgp.measure.local import LocalMeasurer
@@ -22,8 +24,6 @@ from raydgp.settings import MeasureSettings
 from raydgp.study import live
 
 LAYERS = ["resnet18/rb2-conv2", "vgg16/conv3-1", "mobilenet_v1/sp-6-conv2", "mobilenet_v1/sp-7-dp1"]
-SMALL = {"preset": "small"}
-STRATEGIES = {"random": {}, "autotvm": SMALL, "bted": {}, "bao": {}, "dgp": SMALL, "dgp+": SMALL}
 
 
 def main() -> None:
@@ -38,12 +38,10 @@ def main() -> None:
     with LocalMeasurer(target, MeasureSettings(min_repeat_ms=10)) as measurer:
         for layer in given.layers:
             workload = {f"{net}/{task.name}": task.workload for net in zoo.NETWORKS for task in zoo.tasks(net)}[layer]
-            bests = {"default": live.default(workload, target)}
-            for strategy, options in STRATEGIES.items():
-                options = search.with_models(strategy, options, given.models)
-                bests[strategy] = live.searched(workload, target, measurer, strategy, options, given.trials, 8, seed=0)
-            bests["metaschedule"] = live.metascheduled(workload, target, measurer, given.trials, seed=0)
+            bests = live.tuned(workload, target, measurer, given.models, given.trials)
             others = {"torch": partial(torch_layer.seconds, workload, given.target)}
+            if given.target == "cuda":
+                others["torch float16"] = partial(torch_layer.seconds, workload, given.target, torch.float16)
             table = pd.Series(live.in_turns(bests, measurer, given.rounds, others), name="seconds").to_frame()
             for other in ("default", "metaschedule", "torch"):
                 table[f"over {other}"] = table["seconds"][other] / table["seconds"]

@@ -12,14 +12,9 @@ from pathlib import Path
 
 from raydgp.errors import InputError, RaydgpError
 from raydgp.kernels import cuda_nvrtc
+from raydgp.kernels.cuda_source import quick
 from raydgp.records import Resources
 
-# TVM's own prologue includes headers that no fp32 kernel needs and that take four fifths of the time. What float16 and
-# tensor cores need of it is its part from the first of their headers on.
-_HALVES = "#if !defined(__CUDA_ARCH__) || (__CUDA_ARCH__ >= 530)\n#include <cuda_fp16.h>\n"
-_HEADERS = ("cuda_fp16.h", "mma.h", "crt/mma.h")
-_PROLOGUE_END = "#define ushort unsigned short\n#endif\n"
-_PROLOGUE = "#define uint unsigned int\n#define uchar unsigned char\n#define ushort unsigned short\n"
 _OPTIONS = ("--use_fast_math", "--ptxas-options=-v", "-w")
 _ENTRY = re.compile(
     r"Compiling entry function '(?P<name>\w+)'.*?"
@@ -50,26 +45,15 @@ def compile_source(source: str, arch: str) -> Cubin:
         CudaCompileError: the source does not compile.
         InputError: no compiler for the architecture is here.
     """
-    bare, headers = _bare(source)
+    text, headers = quick(source)
     if compiler_for(arch, headers) == "nvrtc":
         try:
-            code, log = cuda_nvrtc.compile_cubin(bare, arch, _OPTIONS, headers)
+            code, log = cuda_nvrtc.compile_cubin(text, arch, _OPTIONS, headers)
         except cuda_nvrtc.NvrtcError as error:
             raise CudaCompileError(str(error)) from None
     else:
-        code, log = _nvcc(bare, arch)
+        code, log = _nvcc(text, arch)
     return Cubin(code, resources(log))
-
-
-def _bare(source: str) -> tuple[str, tuple[str, ...]]:
-    """What TVM generated without the part of its prologue that the kernels do not need, and the headers they need."""
-    prologue, end, kernels = source.partition(_PROLOGUE_END)
-    if not end:
-        return source, ()
-    if "nvcuda::wmma" in kernels:
-        return _HALVES + prologue.partition(_HALVES)[2] + end + kernels, _HEADERS
-    # before the kernels come the helpers that they call, if any (asynchronous copies, say)
-    return _PROLOGUE + kernels, ()
 
 
 def compiler_for(arch: str, headers: tuple[str, ...] = ()) -> str:

@@ -16,7 +16,7 @@ from tvm import s_tir, te
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 from raydgp.kernels import wmma
-from raydgp.kernels.cuda_tiles import annotate_unroll, bind
+from raydgp.kernels.cuda_tiles import annotate_unroll, bind, keep_rolled
 from raydgp.kernels.packing import Array
 from raydgp.space.cuda_tensor_core import COPY, FRAGMENT, WARP, as_conv2d, channels, require_tensor_cores
 from raydgp.workloads import Conv2d, Dense
@@ -131,11 +131,14 @@ def apply(sch: s_tir.Schedule, knobs: dict[str, Any]) -> None:
         sch.compute_at(fragment, k, preserve_unit_loops=True)
     for copy, rank in zip(shared, (3, 2), strict=True):
         _fetch(sch, copy, slices, knobs, rank)
-    annotate_unroll(sch, grid, knobs)
     init = sch.decompose_reduction(product, slices)
 
-    for block, intrinsic in zip((*fragments, write), (wmma.LOAD_A, wmma.LOAD_B, wmma.STORE), strict=True):
-        sch.tensorize(_fragment(sch, block), intrinsic)
+    copied = [_fragment(sch, block) for block in (*fragments, write)]
+    # what a slice does is unrolled, the loop over slices is not: a body with hundreds of barriers compiles for seconds
+    for loop in (k, sch.get_loops(init)[3], sch.get_loops(write)[3]):
+        annotate_unroll(sch, loop, knobs)
+    for loop, intrinsic in zip(copied, (wmma.LOAD_A, wmma.LOAD_B, wmma.STORE), strict=True):
+        sch.tensorize(loop, intrinsic)
     sch.tensorize(sch.get_loops(init)[-2], wmma.FILL)
     sch.tensorize(inner[0], wmma.PRODUCT)
 
@@ -151,9 +154,11 @@ def _fetch(sch: s_tir.Schedule, copy: SBlockRV, at: LoopRV, knobs: dict[str, Any
     # the vector is split off first, so that where threads are too many it is whole vectors that they leave out
     *outer, innermost = sch.get_loops(copy)[-rank:]
     rest, vector = sch.split(innermost, [None, knobs["vector"]])
-    _, *threads = sch.split(sch.fuse(*outer, rest), [None, knobs["tile_m"][1], knobs["tile_n"][1], WARP])
+    copies, *threads = sch.split(sch.fuse(*outer, rest), [None, knobs["tile_m"][1], knobs["tile_n"][1], WARP])
     bind(sch, threads, "threadIdx")
     sch.vectorize(vector)
+    if not keep_rolled(sch, copies):
+        annotate_unroll(sch, copies, knobs)
 
 
 def _fragment(sch: s_tir.Schedule, block: SBlockRV) -> LoopRV:

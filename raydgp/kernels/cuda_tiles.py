@@ -11,6 +11,8 @@ from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 Threads = Sequence[tuple[str, int]]  # (threadIdx.?, extent), outermost first
 
+_MAX_UNROLLED_COPIES = 64  # of a thread: the compiler's time grows with their square, and their values fill registers
+
 
 @dataclass(frozen=True)
 class Tiles:
@@ -67,6 +69,15 @@ def fetch(sch: s_tir.Schedule, copy: SBlockRV, at: LoopRV, by: Threads, rank: in
     parts = sch.split(fused, [*counts, None] if contiguous else [None, *counts])
     for (axis, _), loop in zip(by, parts[:-1] if contiguous else parts[1:], strict=True):
         sch.bind(loop, axis)
+    keep_rolled(sch, parts[-1] if contiguous else parts[0])
+
+
+def keep_rolled(sch: s_tir.Schedule, copies: LoopRV) -> bool:
+    """Whether a loop over the copies of a thread is too long to be unrolled; then it is not, whatever the knobs say."""
+    if int(sch.get(copies).extent) <= _MAX_UNROLLED_COPIES:
+        return False
+    sch.annotate(copies, "pragma_auto_unroll_max_step", 0)
+    return True
 
 
 def annotate_unroll(sch: s_tir.Schedule, loop: LoopRV, knobs: dict[str, Any]) -> None:

@@ -42,9 +42,9 @@ def any_gpu() -> dict[str, Any]:
 
 
 def to_tvm(target: dict[str, Any]) -> tvm.target.Target:
-    """The same target in TVM's own type; a GPU's host code is for this machine's CPU."""
-    host = {"kind": "llvm", "mcpu": codegen.llvm_get_system_cpu()} if target["kind"] == "cuda" else None
-    return tvm.target.Target(target, host=host)
+    """The same target in TVM's own type; a GPU's host code, which but launches kernels, is for this machine's CPU."""
+    host = {"kind": "llvm", "mcpu": codegen.llvm_get_system_cpu(), "opt-level": 0}
+    return tvm.target.Target(target, host=host if target["kind"] == "cuda" else None)
 
 
 def describe_device(target: dict[str, Any], threads: int | None = None) -> dict[str, Any]:

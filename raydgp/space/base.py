@@ -176,7 +176,7 @@ class ConfigSpace:
     # --- validity
 
     def valid(self, indices: ArrayLike) -> NDArray[np.bool_]:
-        """Static check, arithmetic only: int64[n] -> bool[n]. False means that the target cannot run it."""
+        """Static check, arithmetic only: int64[n] -> bool[n]. False: it cannot run, or not from registers."""
         indices = np.asarray(indices, np.int64)
         if self._check is None:
             return np.ones(len(indices), bool)

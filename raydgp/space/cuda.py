@@ -32,11 +32,15 @@ class Limits:
         threads_z: of a block along threadIdx.z; no target says it, and CUDA has known no other.
         shared_bytes: of shared memory of a block, static: what newer devices have beyond 48 KB is to be had as dynamic
             memory only, which the papers' schedules do not use.
+        registers: of a block.
+        registers_thread: of a thread, of 32 bits; no target says it either.
     """
 
     threads: int = 1024
     threads_z: int = 64
     shared_bytes: int = 48 * 1024
+    registers: int = 64 * 1024
+    registers_thread: int = 255
 
     @classmethod
     def of(cls, target: Mapping[str, Any]) -> Limits:
@@ -44,7 +48,16 @@ class Limits:
         return cls(
             threads=target.get("max_threads_per_block", cls.threads),
             shared_bytes=min(target.get("max_shared_memory_per_block", cls.shared_bytes), cls.shared_bytes),
+            registers=target.get("registers_per_block", cls.registers),
         )
+
+    def hold(self, sums: NDArray[np.int64], threads: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Whether the sums of a thread fit its registers: int64[n] each -> bool[n].
+
+        Where they do not, every product waits for its sum to come from memory and go back, so that the kernel is many
+        times slower than its neighbours. A quarter to a half of the configurations that could run are such.
+        """
+        return sums <= np.minimum(self.registers_thread, self.registers // np.maximum(threads, 1))
 
 
 ANY = Limits()
@@ -111,7 +124,8 @@ def dense(workload: Dense, limits: Limits = ANY) -> ConfigSpace:
         vthreads = np.maximum(c["tile_x"][:, 1], c["tile_y"][:, 1])
         depth = c["tile_k"][:, 1] * c["tile_k"][:, 2]
         shared = (_tile(c["tile_x"]) + _tile(c["tile_y"])) * depth * _FLOAT_BYTES
-        return (threads <= limits.threads) & (vthreads <= _MAX_VTHREADS) & (shared <= limits.shared_bytes)
+        held = limits.hold(_sums(c["tile_x"], c["tile_y"]), threads)
+        return held & (threads <= limits.threads) & (vthreads <= _MAX_VTHREADS) & (shared <= limits.shared_bytes)
 
     return _space(workload, "cuda.dense_large_batch.v1", knobs, check)
 
@@ -146,6 +160,7 @@ def group_conv2d(workload: GroupConv2d, limits: Limits = ANY) -> ConfigSpace:
         data = _tile(n) * ((groups - 1) * ci + rc) * rows * columns
         weight = ((groups - 1) * co + _tile(f)) * rc * ry * rx
         fits = (data + weight) * _FLOAT_BYTES <= limits.shared_bytes
+        fits &= limits.hold(groups * _sums(n, f, y, x), threads)
         return fits & (threads <= limits.threads) & (threads_z <= limits.threads_z) & (vthreads <= _MAX_VTHREADS)
 
     return _space(workload, "cuda.group_conv2d_nchw.v1", knobs, check)
@@ -177,9 +192,10 @@ def winograd(workload: Conv2d, limits: Limits = ANY) -> ConfigSpace:
 
     def check(c: Columns) -> NDArray[np.bool_]:
         y, x = c["tile_y"], c["tile_x"]
-        vthreads = np.maximum(y[:, 1], x[:, 1])
+        threads, vthreads = y[:, 2] * x[:, 2], np.maximum(y[:, 1], x[:, 1])
         shared = c["tile_rc"][:, 1] * (_tile(y) + _tile(x)) * _FLOAT_BYTES
-        return (y[:, 2] * x[:, 2] <= limits.threads) & (vthreads <= _MAX_VTHREADS) & (shared <= limits.shared_bytes)
+        held = limits.hold(_sums(y, x), threads)
+        return held & (threads <= limits.threads) & (vthreads <= _MAX_VTHREADS) & (shared <= limits.shared_bytes)
 
     return _space(workload, "cuda.conv2d_nchw_winograd.v1", knobs, check)
 
@@ -217,11 +233,17 @@ def _tile(factors: NDArray[np.int64]) -> NDArray[np.int64]:
     return factors[:, 1] * factors[:, 2] * factors[:, 3]
 
 
+def _sums(*tiles: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sums that a thread keeps, of all its virtual threads: int64[n, 4] for each axis -> int64[n]."""
+    return np.prod([factors[:, 1] * factors[:, 3] for factors in tiles], axis=0)
+
+
 def _launchable(c: Columns, limits: Limits) -> NDArray[np.bool_]:
     f, y, x = c["tile_f"], c["tile_y"], c["tile_x"]
     threads = f[:, 2] * y[:, 2] * x[:, 2]
     vthreads = np.maximum(np.maximum(f[:, 1], y[:, 1]), x[:, 1])
-    return (threads <= limits.threads) & (f[:, 2] <= limits.threads_z) & (vthreads <= _MAX_VTHREADS)
+    fits = limits.hold(_sums(f, y, x), threads)
+    return fits & (threads <= limits.threads) & (f[:, 2] <= limits.threads_z) & (vthreads <= _MAX_VTHREADS)
 
 
 def _intended(factors: NDArray[np.int64]) -> NDArray[np.bool_]:

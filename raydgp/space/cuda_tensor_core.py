@@ -66,7 +66,9 @@ def tensor_core(workload: Conv2d | Dense, limits: Limits = ANY) -> ConfigSpace:
         m, n = c["tile_m"], c["tile_n"]
         shared = FRAGMENT * (m[:, 1] * m[:, 2] + n[:, 1] * n[:, 2]) * (FRAGMENT * c["tile_k"][:, 1] + c["offset"][:, 0])
         fits = shared * _HALF_BYTES <= limits.shared_bytes
-        return fits & (WARP * m[:, 1] * n[:, 1] <= limits.threads) & (m[:, 1] <= limits.threads_z)
+        threads = WARP * m[:, 1] * n[:, 1]
+        fits &= limits.hold(FRAGMENT * FRAGMENT // WARP * m[:, 2] * n[:, 2], threads)
+        return fits & (threads <= limits.threads) & (m[:, 1] <= limits.threads_z)
 
     first = {knob.name: knob.labels[0] for knob in knobs}
     space = ConfigSpace(workload, "cuda", f"cuda.{workload.op}_tensor_core.v1", knobs, first, check)

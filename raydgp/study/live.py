@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
 from raydgp import search
-from raydgp.errors import RaydgpError
+from raydgp.errors import InputError, RaydgpError
 from raydgp.kernels import metaschedule
 from raydgp.kernels.plain import given
 from raydgp.measure import Measurer
 from raydgp.space import ConfigSpace, config_space
 from raydgp.workloads import Workload
+
+_BATCH = 8
+_SMALL: dict[str, Any] = {"preset": "small"}
+_STRATEGIES = {"random": {}, "autotvm": _SMALL, "bted": {}, "bao": {}, "dgp": _SMALL, "dgp+": _SMALL}
+_ALGORITHMS = ("winograd", "tensor_core")
 
 
 @dataclass(frozen=True)
@@ -28,15 +35,13 @@ class Best:
     tuning_s: float = 0.0
 
 
-def default(workload: Workload, target: Mapping[str, Any]) -> Best:
+def default(space: ConfigSpace) -> Best:
     """The configuration that is measured first, without a search."""
-    space = config_space(workload, target)
     return Best(space, space.default)
 
 
 def searched(
-    workload: Workload,
-    target: Mapping[str, Any],
+    space: ConfigSpace,
     measurer: Measurer,
     strategy: str,
     options: Mapping[str, Any],
@@ -50,12 +55,12 @@ def searched(
         InputError: unknown strategy or option.
         RaydgpError: no configuration ran.
     """
-    began, space = time.monotonic(), config_space(workload, target)
+    began, flops = time.monotonic(), space.workload.flops
     loop = search.Search(search.create(strategy, space, seed, **options), trials, batch)
     while len(asked := loop.ask()):
         found = measurer.measure(space, asked)
-        gflops = np.array([measured.gflops(workload.flops) for measured in found])
-        samples = [[workload.flops / time_s / 1e9 for time_s in measured.times_s] for measured in found]
+        gflops = np.array([measured.gflops(flops) for measured in found])
+        samples = [[flops / time_s / 1e9 for time_s in measured.times_s] for measured in found]
         loop.tell(asked, gflops, gflops > 0, samples)
     if loop.best is None:
         raise RaydgpError(f"{strategy}: none of {trials} configurations ran; see `raydgp doctor`")
@@ -73,6 +78,24 @@ def metascheduled(workload: Workload, target: dict[str, Any], measurer: Measurer
     if tuned.best is None:
         raise RaydgpError(f"MetaSchedule: none of {len(tuned.measurements)} candidates ran; see `raydgp doctor`")
     return Best(given(workload, target["kind"], [tuned.modules[tuned.best.index]]), 0, time.monotonic() - began)
+
+
+def tuned(workload: Workload, target: dict[str, Any], measurer: Measurer, models: Path, trials: int) -> dict[str, Best]:
+    """The bests of all tuners, and by AutoTVM's of the other algorithms that the workload can be computed by.
+
+    Args:
+        models: where those are that `dgp` and `dgp+` start from.
+    """
+    space = config_space(workload, target)
+    bests = {"default": default(space)}
+    for strategy, options in _STRATEGIES.items():
+        options = search.with_models(strategy, options, models)
+        bests[strategy] = searched(space, measurer, strategy, options, trials, _BATCH, seed=0)
+    for algorithm in _ALGORITHMS:
+        with suppress(InputError):  # it is for another kernel, stride or target
+            other = config_space(workload, target, algorithm)
+            bests[algorithm] = searched(other, measurer, "autotvm", _SMALL, trials, _BATCH, seed=0)
+    return {**bests, "metaschedule": metascheduled(workload, target, measurer, trials, seed=0)}
 
 
 def in_turns(

@@ -12,6 +12,7 @@ from tvm import s_tir
 
 from raydgp import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, config_space
 from raydgp.kernels.cuda_build import cuda_source
+from raydgp.kernels.cuda_source import quick
 from raydgp.kernels.reference import random_inputs, reference
 from raydgp.kernels.registry import template_for
 from raydgp.kernels.target import host_target, to_tvm
@@ -118,7 +119,8 @@ def test_generated_source_computes_the_operator_on_fibres(workload, algorithm, t
 
 def emulated(module, folder, change=lambda source: source):
     """Runs a scheduled module: its arrays in order, and whether threads take turns in reverse."""
-    run = compile_emulated(change(cuda_source(module, CUDA)), launches(module), folder)
+    source, _ = quick(cuda_source(module, CUDA))  # what is compiled for a GPU
+    run = compile_emulated(change(source), launches(module), folder)
     main = module["main"]
     between = {str(b.name): [int(e) for e in b.shape] for b in main.body.block.alloc_buffers if b.scope() == "global"}
 

@@ -1,4 +1,6 @@
-"""The arithmetic that says which CUDA configurations can run, against TVM's own verifier."""
+"""The arithmetic that says which CUDA configurations can run, against TVM's own verifier and the code it generates."""
+
+import re
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from tvm import s_tir, tirx
 from tvm.s_tir.analysis import verify_gpu_code
 
 from raydgp import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, config_space
+from raydgp.kernels.cuda_build import cuda_source
 from raydgp.kernels.registry import template_for
 from raydgp.workloads import Fused
 
@@ -53,6 +56,20 @@ CASES |= {
     for name in ("conv2d", "depthwise", "groups", "winograd", "dense small", "dense large")
 }
 DRAWS = 16
+SUMS = re.compile(r"float (?:conv|bgemm|dense)_local_ptr\[(\d+)\]")
+FRAGMENTS = re.compile(r"fragment<nvcuda::wmma::accumulator.*\[(\d+)\]")
+
+
+def held_in_registers(module):
+    """Whether the sums that the generated code declares fit a thread's share of the registers."""
+    source = cuda_source(module, CUDA)
+    for kernel in source.split('extern "C"')[1:]:
+        bounds = re.search(r"__launch_bounds__\((\d+)\)", kernel)
+        threads = int(bounds[1]) if bounds else 1
+        sums = [*map(int, SUMS.findall(kernel)), *(8 * int(n) for n in FRAGMENTS.findall(kernel))]
+        if sum(sums) > min(255, 65536 // threads):
+            return False
+    return True
 
 
 @pytest.mark.parametrize(("workload", "algorithm"), CASES.values(), ids=CASES)
@@ -60,13 +77,14 @@ def test_never_passes_what_tvms_verifier_rejects(workload, algorithm):
     space = config_space(workload, "cuda", algorithm)
     for index in space.sample_valid(DRAWS, np.random.default_rng(0)).tolist():
         knobs = space.decode(index)
-        module = LOWER(template_for(space).schedule(workload, knobs, CUDA))
-        assert verify_gpu_code(module["main"], LIMITS), knobs
+        module = template_for(space).schedule(workload, knobs, CUDA)
+        assert verify_gpu_code(LOWER(module)["main"], LIMITS), knobs
+        assert held_in_registers(module), knobs
 
 
 @pytest.mark.parametrize(("workload", "algorithm"), CASES.values(), ids=CASES)
 def test_says_no_only_to_what_the_verifier_or_a_missing_limit_rejects(workload, algorithm):
-    """TVM's verifier misses limits of virtual threads and threadIdx.z: there the arithmetic stands alone."""
+    """TVM's verifier misses virtual threads, threadIdx.z and registers: for these the knobs and the code must tell."""
     space = config_space(workload, "cuda", algorithm)
     indices = space.sample(200, np.random.default_rng(1))
     for index in indices[~space.valid(indices)][: DRAWS // 2].tolist():
@@ -76,5 +94,5 @@ def test_says_no_only_to_what_the_verifier_or_a_missing_limit_rejects(workload, 
         threads_z = knobs["tile_f"][2] * knobs.get("tile_n", (1, 1, 1))[2] if "tile_f" in knobs else 1
         if np.prod(vthreads) > 8 or threads_z > 64:
             continue
-        module = LOWER(template_for(space).schedule(workload, knobs, CUDA))
-        assert not verify_gpu_code(module["main"], LIMITS), knobs
+        module = template_for(space).schedule(workload, knobs, CUDA)
+        assert not verify_gpu_code(LOWER(module)["main"], LIMITS) or not held_in_registers(module), knobs

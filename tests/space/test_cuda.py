@@ -57,7 +57,7 @@ def test_feature_vectors_have_the_papers_length_and_order() -> None:
 
 
 def conv_is_valid(w: Conv2d | DepthwiseConv2d, knobs: dict[str, tuple[int, ...]]) -> bool:
-    """The limits of a launch and of shared memory, counted element by element where it matters."""
+    """The limits of a launch, of shared memory and of registers, counted element by element where it matters."""
     (_, vf, tf, f), (_, vy, ty, y), (_, vx, tx, x) = knobs["tile_f"], knobs["tile_y"], knobs["tile_x"]
     rc, ry, rx = (knobs[n][1] for n in ("tile_rc", "tile_ry", "tile_rx")) if isinstance(w, Conv2d) else (1, w.kh, w.kw)
     channels = rc if isinstance(w, Conv2d) else vf * tf * f
@@ -65,7 +65,9 @@ def conv_is_valid(w: Conv2d | DepthwiseConv2d, knobs: dict[str, tuple[int, ...]]
     columns = {o * w.stride[1] + k * w.dilation[1] for o in range(vx * tx * x) for k in (0, rx - 1)}
     data = channels * (max(rows) - min(rows) + 1) * (max(columns) - min(columns) + 1)
     weights = vf * tf * f * rc * ry * rx
-    return tf * ty * tx <= 1024 and tf <= 64 and max(vf, vy, vx) <= 8 and 4 * (data + weights) <= 48 * 1024
+    launches = tf * ty * tx <= 1024 and tf <= 64 and max(vf, vy, vx) <= 8
+    sums = vf * f * vy * y * vx * x
+    return launches and 4 * (data + weights) <= 48 * 1024 and sums <= 255 and sums * tf * ty * tx <= 65536
 
 
 @pytest.mark.parametrize(
