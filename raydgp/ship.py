@@ -165,7 +165,8 @@ def _check_gpu(run_dir: Path, target: dict[str, Any], rivals: Sequence[str]) -> 
         return
     here = host_target("cuda")
     if here["arch"] != target["arch"]:
-        raise InputError(f"{run_dir} was tuned for a GPU of {target['arch']}, and here is one of {here['arch']}")
+        kinds = f"for a GPU of {target['arch']}, and here is one of {here['arch']}"
+        raise InputError(f"{run_dir} was tuned {kinds}: tune it here, or deploy it there")
     if METASCHEDULE in rivals:
         raise InputError("rival 'metaschedule' is compared with on CPUs only: leave it out for target cuda")
 
