@@ -34,7 +34,10 @@ class WinogradConv2d(Unpacked):
         return np.ascontiguousarray(transformed(weight, g))
 
     def compute(self, workload: Workload, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
-        """Blocks `pad`, `input_tile`, `data_pack`, `bgemm`, `inverse`, `conv`, `out`, and two of constants."""
+        """Blocks `pad`, `input_tile`, `data_half`, `data_pack`, `bgemm`, `inverse_half`, `inverse`, `conv` and `out`.
+
+        And two of constants. A transform multiplies from one side, then from the other, for a third of the products.
+        """
         w: Conv2d = anchor_of(workload)
         m, r = winograd_tile(w), w.kh
         alpha, rows, columns = m + r - 1, -(-w.oh // m), -(-w.ow // m)
@@ -51,9 +54,14 @@ class WinogradConv2d(Unpacked):
 
         input_tile = te.compute((w.ci, tiles, alpha, alpha), pixel, name="input_tile")
         ra, rb = te.reduce_axis((0, alpha), "ra"), te.reduce_axis((0, alpha), "rb")
+        data_half = te.compute(
+            (w.ci, tiles, alpha, alpha),
+            lambda c, p, e, u: te.sum(input_tile[c, p, ra, u] * to_data[ra, e], axis=ra),
+            name="data_half",
+        )
         data_pack = te.compute(
             (alpha, alpha, w.ci, tiles),
-            lambda e, u, c, p: te.sum(input_tile[c, p, ra, rb] * to_data[ra, e] * to_data[rb, u], axis=[ra, rb]),
+            lambda e, u, c, p: te.sum(data_half[c, p, e, rb] * to_data[rb, u], axis=rb),
             name="data_pack",
         )
         rc = te.reduce_axis((0, w.ci), "rc")
@@ -63,9 +71,14 @@ class WinogradConv2d(Unpacked):
             name="bgemm",
         )
         sa, sb = te.reduce_axis((0, alpha), "sa"), te.reduce_axis((0, alpha), "sb")
+        inverse_half = te.compute(
+            (w.co, tiles, m, alpha),
+            lambda f, p, y, u: te.sum(bgemm[sa, u, f, p] * to_back[sa, y], axis=sa),
+            name="inverse_half",
+        )
         inverse = te.compute(
             (w.co, tiles, m, m),
-            lambda f, p, y, x: te.sum(bgemm[sa, sb, f, p] * to_back[sa, y] * to_back[sb, x], axis=[sa, sb]),
+            lambda f, p, y, x: te.sum(inverse_half[f, p, y, sb] * to_back[sb, x], axis=sb),
             name="inverse",
         )
         conv = te.compute(
@@ -87,18 +100,20 @@ def _transform_data(sch: s_tir.Schedule) -> None:
     """A thread an input tile of a channel."""
     pack = sch.get_sblock("data_pack")
     write = sch.cache_write(pack, 0, "local")
-    tiles = sch.get_sblock("input_tile")
+    tiles, half = sch.get_sblock("input_tile"), sch.get_sblock("data_half")
     sch.compute_inline(sch.get_sblock("pad"))
-    e, u, c, p, ra, rb = sch.get_loops(pack)
-    sch.reorder(c, p, e, u, ra, rb)
+    e, u, c, p, rb = sch.get_loops(pack)
+    sch.reorder(c, p, e, u, rb)
     block, thread = sch.split(sch.fuse(c, p), [None, _TRANSFORM_THREADS])
     sch.bind(block, "blockIdx.x")
     sch.bind(thread, "threadIdx.x")
-    sch.set_scope(tiles, 0, "local")
-    sch.compute_at(tiles, thread)
+    for before in (half, tiles):
+        sch.set_scope(before, 0, "local")
+        sch.compute_at(before, thread)
     sch.reverse_compute_at(write, thread)
-    _unroll(sch, [e, u, ra, rb])
-    _unroll(sch, [*sch.get_loops(tiles)[2:], *sch.get_loops(write)[2:]])
+    for block in (tiles, half, pack, write):
+        _unroll(sch, sch.get_loops(block)[2:])
+    sch.decompose_reduction(half, sch.get_loops(half)[2])
     sch.decompose_reduction(pack, e)
 
 
@@ -124,7 +139,7 @@ def _multiply(sch: s_tir.Schedule, knobs: dict[str, Any]) -> None:
 
 def _transform_back(sch: s_tir.Schedule, m: int) -> None:
     """A thread a tile of the output."""
-    out, inverse = sch.get_sblock("out"), sch.get_sblock("inverse")
+    out, inverse, half = (sch.get_sblock(name) for name in ("out", "inverse", "inverse_half"))
     n, f, y, x = sch.get_loops(out)
     y, y_inner = sch.split(y, [None, m])
     x, x_inner = sch.split(x, [None, m])
@@ -132,10 +147,11 @@ def _transform_back(sch: s_tir.Schedule, m: int) -> None:
     block, thread = sch.split(sch.fuse(n, f, y, x), [None, _TRANSFORM_THREADS])
     sch.bind(block, "blockIdx.x")
     sch.bind(thread, "threadIdx.x")
-    sch.set_scope(inverse, 0, "local")
-    sch.compute_at(inverse, thread)
-    loops = sch.get_loops(inverse)[-4:]
-    _unroll(sch, [*loops, y_inner, x_inner])
+    for before in (inverse, half):
+        sch.set_scope(before, 0, "local")
+        sch.compute_at(before, thread)
+    for block in (half, inverse, out):
+        _unroll(sch, sch.get_loops(block)[2:])
 
 
 def _unroll(sch: s_tir.Schedule, loops: list[LoopRV]) -> None:

@@ -22,7 +22,8 @@ TARGET = {"kind": "cuda", "arch": ARCH, "max_threads_per_block": 1024, "max_shar
 RESNET = {task.name: task.workload for task in zoo.tasks("resnet18")}
 LAYERS = [
     *((name, RESNET[name], "direct") for name in list(RESNET)[:3]),
-    ("winograd", next(w for w in RESNET.values() if w.kh == 3 and w.stride == (1, 1)), "winograd"),
+    ("winograd of 2", RESNET["rb4-conv2"], "winograd"),
+    ("winograd of 4", RESNET["rb1-conv1"], "winograd"),
     ("depthwise", zoo.tasks("mobilenet_v1")[5].workload, "direct"),
     ("groups", GroupConv2d(n=1, ci=128, h=28, w=28, co=128, kh=3, kw=3, padding=(1, 1), groups=32), "direct"),
     ("dense n=1", Dense(n=1, k=512, m=1000), "direct"),
