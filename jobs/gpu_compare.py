@@ -17,11 +17,11 @@ import torch
 import torch_layer
 
 from raydgp import zoo
+from raydgp.app.compare import live
 from raydgp.cli.shared import run_command
-from raydgp.kernels.target import host_target
 from raydgp.measure.local import LocalMeasurer
 from raydgp.settings import MeasureSettings
-from raydgp.study import live
+from raydgp.targets.host import host_target
 
 LAYERS = ["resnet18/rb2-conv2", "vgg16/conv3-1", "mobilenet_v1/sp-6-conv2", "mobilenet_v1/sp-7-dp1"]
 

@@ -12,11 +12,11 @@ import argparse
 from pathlib import Path
 
 from raydgp import zoo
+from raydgp.app.history.recording import record, sub_space
 from raydgp.cli.shared import run_command
-from raydgp.kernels.target import host_target
 from raydgp.measure.local import LocalMeasurer
 from raydgp.settings import MeasureSettings
-from raydgp.study.recording import record, sub_space
+from raydgp.targets.host import host_target
 
 LAYERS = [
     *("resnet18/rb3-conv2", "resnet18/rb1-conv1", "resnet18/rb4-sc", "vgg16/conv4-3", "vgg16/conv2-2"),

@@ -1,6 +1,6 @@
 """raydgp: a Ray-based scalable tuner for DNN kernels on Apache TVM."""
 
-from raydgp.space import config_space
+from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, zoo
 
 __version__ = "0.1.0"

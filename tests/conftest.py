@@ -4,6 +4,8 @@ import signal
 
 import pytest
 
+from raydgp import Conv2d, config_space
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
@@ -13,3 +15,23 @@ def pytest_runtest_setup() -> None:
     of its own behind, which takes the next Ctrl-C for itself.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def target():
+    from raydgp.targets.host import host_target  # loads TVM
+
+    return host_target("llvm")
+
+
+@pytest.fixture(scope="session")
+def space():
+    """A small convolution's."""
+    return config_space(Conv2d(n=1, ci=16, h=6, w=6, co=16, kh=3, kw=3, padding=(1, 1)), "llvm")
+
+
+@pytest.fixture(scope="session")
+def library(space, target):
+    from raydgp.build.compile import build
+
+    return build(space, space.default, target)

@@ -13,28 +13,22 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "raydgp"
 MODULES = sorted(ROOT.rglob("*.py"))
-PACKAGES = [
-    "errors",
-    "settings",
-    "workloads",
-    "space",
-    "records",
-    "surrogates",
-    "search",
-    "kernels",
-    "measure",
-    "cluster",
-]
-ORDER = [*PACKAGES, "tracking", "deploy", "study", "doctor", "display", "tune", "ship", "cli"]
+LADDER = """
+errors settings workloads space sandbox targets templates records build surrogates search run measure cluster tracking
+deploy rivals app cli
+"""
+ORDER = LADDER.split()
+_TVM = {"targets", "templates", "build", "run", "deploy", "rivals"}
 ROOMS = {
-    "tvm": {"kernels", "deploy"},
-    "torch": {"surrogates", "deploy"},
-    "gpytorch": {"surrogates", "deploy"},
-    "xgboost": {"surrogates", "deploy"},
+    "tvm": _TVM,
+    "torch": {"surrogates", "deploy", "rivals"},
+    "gpytorch": {"surrogates"},
+    "xgboost": {"surrogates", "rivals"},
     "ray": {"cluster"},
     "mlflow": {"tracking"},
     "onnx": {"deploy"},
-    "onnxruntime": {"deploy"},
+    "onnxruntime": {"deploy", "rivals"},
+    "rich": {"cli"},
 }
 MAX_LINES = 300
 

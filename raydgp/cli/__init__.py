@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
-from raydgp import doctor as doctor_checks
 from raydgp import settings as settings_module
+from raydgp.app import doctor as doctor_checks
 from raydgp.cli.deploying import deploy
+from raydgp.cli.display import findings_table, print_report
 from raydgp.cli.shared import as_json_option, out, progress, run_command, run_dir_of
 from raydgp.cli.studies import compare, history, pretrain
-from raydgp.display import findings_table, print_report
 from raydgp.errors import InputError
 
 
@@ -54,7 +54,7 @@ def tune(whole: str | None, config: Path | None, as_json: bool, **given: Any) ->
     MODEL is a whole model: a .pt2 or .onnx file, package.module:function (returns an nn.Module and example inputs), or
     one of the papers' networks by its name. Without it, --model names the papers' layer table of a network.
     """
-    from raydgp import tune as tuning
+    from raydgp.app import tune as tuning
 
     if whole and given["model"]:
         raise InputError("give MODEL for a whole model or --model for a layer table, not both")
@@ -85,7 +85,7 @@ def tune(whole: str | None, config: Path | None, as_json: bool, **given: Any) ->
 @as_json_option
 def report(run: Path, as_json: bool) -> None:
     """Shows what RUN (a folder, or a name under `runs`) has found, from its journal."""
-    from raydgp import tune as tuning
+    from raydgp.app import tune as tuning
 
     outcome = tuning.read(run_dir_of(run))
     if as_json:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from raydgp.cli.display import latency_table
 from raydgp.cli.shared import as_json_option, out, progress, run_dir_of
-from raydgp.display import latency_table
 
 
 @click.command()
@@ -25,10 +25,10 @@ def deploy(run: Path, folder: Path | None, compare: str, runs: int, as_json: boo
     With --compare metaschedule TVM's own tuner first gets as many seconds for the same model as RUN has spent. What it
     finds is kept in RUN/metaschedule: after Ctrl-C the same command goes on, and the next one has nothing to tune.
     """
-    from raydgp.ship import ship
+    from raydgp.app.deploy import deploy_run
 
     rivals = [name.strip() for name in compare.split(",") if name.strip()]
-    shipped = ship(run_dir_of(run), folder, rivals, runs, progress)
+    shipped = deploy_run(run_dir_of(run), folder, rivals, runs, progress)
     if as_json:
         click.echo(json.dumps(shipped.manifest))
         return

@@ -29,12 +29,12 @@ def history() -> None:
 @click.option("--out", "path", required=True, type=_path, help="Parquet file to write.")
 def record(model: str, task_name: str, kind: str, valid: int, fixed: tuple[str, ...], path: Path) -> None:
     """Measures a whole thinned space on this machine; the same command again resumes."""
-    from raydgp.kernels.target import host_target
+    from raydgp.app.history.recording import record as record_space
+    from raydgp.app.history.recording import sub_space
+    from raydgp.app.tune import plan
     from raydgp.measure.local import LocalMeasurer
     from raydgp.settings import MeasureSettings, TuneSettings
-    from raydgp.study.recording import record as record_space
-    from raydgp.study.recording import sub_space
-    from raydgp.tune import plan
+    from raydgp.targets.host import host_target
 
     _, (task,) = plan(TuneSettings(model=model, tasks=[task_name]))
     target, name = host_target(kind), f"{model}/{task_name}"
@@ -54,8 +54,8 @@ def record(model: str, task_name: str, kind: str, valid: int, fixed: tuple[str, 
 @as_json_option
 def import_(files: tuple[Path, ...], device: str, path: Path, as_json: bool) -> None:
     """Makes records of FILES: logs of AutoTVM, or folders with a MetaSchedule database."""
+    from raydgp.app.history.importers import left_out, scan
     from raydgp.records.history import write_parquet
-    from raydgp.study.foreign import left_out, scan
 
     scans = {file: scan(file, device) for file in files}
     records = [record for found in scans.values() for record in found.records]
@@ -92,10 +92,10 @@ def compare(
     **given: Any,
 ) -> None:
     """Compares strategies on RECORDED spaces (Parquet files of `raydgp history record`)."""
-    from raydgp.display import comparison_table
+    from raydgp.app.compare.compare import check, summary
+    from raydgp.app.compare.compare import compare as compare_strategies
+    from raydgp.cli.display import comparison_table
     from raydgp.settings import CompareSettings, load
-    from raydgp.study.compare import check, summary
-    from raydgp.study.compare import compare as compare_strategies
 
     settings = load(config, given, CompareSettings)
     if strategies is not None:
@@ -153,11 +153,11 @@ def pretrain(
     as_json: bool,
 ) -> None:
     """Trains a deep GP for each group of tasks in SOURCES: runs, journals, Parquet files, or folders of them."""
-    from raydgp.display import artefact_table
-    from raydgp.study.pretraining import make, plans
-    from raydgp.study.sources import gather
+    from raydgp.app.history.sources import gather
+    from raydgp.app.pretraining import make, plans
+    from raydgp.cli.display import artefact_table
     from raydgp.surrogates.training import Training
-    from raydgp.tracking import registry
+    from raydgp.tracking import model_registry as registry
 
     records = [record for name in experiment for record in registry.experiment_records(mlflow_uri, name)]
     wanted = plans(gather(sources, records))

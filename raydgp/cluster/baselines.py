@@ -29,10 +29,10 @@ class Baselines:
 @ray.remote(num_cpus=0, max_retries=0)
 def measure_baselines(settings: MeasureSettings, workloads: Sequence[Workload]) -> Baselines:
     """Of this node's processors."""
-    from raydgp.kernels.peak import measured_peak_gflops  # these import TVM, which the driver need not
-    from raydgp.kernels.plain import untuned
-    from raydgp.kernels.target import host_target
     from raydgp.measure.local import LocalMeasurer
+    from raydgp.run.peak import measured_peak_gflops  # these import TVM, which the driver need not
+    from raydgp.targets.host import host_target
+    from raydgp.templates.plain import untuned
 
     peak_gflops = measured_peak_gflops(settings.threads)
     with LocalMeasurer(host_target("llvm"), settings.model_copy(update=_ONCE)) as measurer:

@@ -13,19 +13,19 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raydgp import errors, search
+from raydgp.cluster.backend import REAL, Backend
 from raydgp.cluster.baselines import Baselines, measure_baselines
-from raydgp.cluster.lane import one_line
 from raydgp.cluster.layer import LayerJob, LayerOutcome, tune_layer
 from raydgp.cluster.pool import PoolSettings, RunnerPool
 from raydgp.cluster.recorder import Recorder
+from raydgp.cluster.runner_slot import one_line
 from raydgp.cluster.session import connect
-from raydgp.cluster.station import REAL, Station
 from raydgp.errors import InputError, RaydgpError
 from raydgp.records import Context, Record
 from raydgp.records.history import known
 from raydgp.settings import TuneSettings
-from raydgp.space import config_space
-from raydgp.workloads import Workload, zoo
+from raydgp.templates.spaces import config_space
+from raydgp.workloads import Task, Workload
 
 
 class Cluster:
@@ -34,7 +34,7 @@ class Cluster:
     Args:
         settings: of the run.
         journal: file that every measurement is written to.
-        station: what builds and runs.
+        backend: what builds and runs.
 
     Attributes:
         target: attributes of the runners' target.
@@ -50,8 +50,8 @@ class Cluster:
     device: dict[str, Any]
     versions: dict[str, str]
 
-    def __init__(self, settings: TuneSettings, journal: Path, station: Station = REAL) -> None:
-        self._settings, self._journal, self._station = settings, journal, station
+    def __init__(self, settings: TuneSettings, journal: Path, backend: Backend = REAL) -> None:
+        self._settings, self._journal, self._backend = settings, journal, backend
         self._pool: ActorHandle | None = None
         self._ours = False
         self._states: dict[str, dict[str, Any]] = {}  # of the searches that have ended, by task
@@ -80,7 +80,7 @@ class Cluster:
 
     def tune(
         self,
-        tasks: Sequence[zoo.Task],
+        tasks: Sequence[Task],
         records: Iterable[Record] = (),
         trials: Mapping[str, int] | None = None,
         points: Mapping[str, Sequence[int]] | None = None,
@@ -154,7 +154,7 @@ class Cluster:
         )
         pool: Any = ray.remote(RunnerPool)
         options = {"num_cpus": 0, "scheduling_strategy": self._here, "max_concurrency": 10_000}
-        self._pool = pool.options(**options).remote(pool_settings, self._station)
+        self._pool = pool.options(**options).remote(pool_settings, self._backend)
         with _raised_here():
             about: dict[str, Any] = self._ask("describe")
         self.target, self.device, self.versions = about["target"], about["device"], about["versions"]
@@ -164,7 +164,7 @@ class Cluster:
         assert self._pool
         return ray.get(getattr(self._pool, method).remote())
 
-    def _job(self, task: zoo.Task, records: list[Record], trials: int, points: Sequence[int]) -> LayerJob:
+    def _job(self, task: Task, records: list[Record], trials: int, points: Sequence[int]) -> LayerJob:
         settings = self._settings
         space = config_space(task.workload, self.target)
         context = Context(

@@ -17,7 +17,7 @@ from ray.tune.search import Searcher
 from raydgp.cluster.searcher import RaydgpSearcher
 from raydgp.cluster.trainable import MeasureBatch
 from raydgp.records import Context, Measurement
-from raydgp.space import config_space
+from raydgp.templates.spaces import config_space
 from raydgp.workloads import from_dict
 
 _ENVIRONMENT = {

@@ -15,17 +15,17 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from raydgp.cluster.backend import Backend
 from raydgp.cluster.builds import builder
-from raydgp.cluster.gate import Gate
-from raydgp.cluster.lane import Call, Lane, Lost, one_line
+from raydgp.cluster.node_lock import NodeLock
 from raydgp.cluster.runner import Runner
-from raydgp.cluster.station import Station
+from raydgp.cluster.runner_slot import Call, Lost, RunnerSlot, one_line
 from raydgp.errors import RaydgpError, RunnersLost
-from raydgp.kernels.builder import Built
-from raydgp.kernels.supervisor import Result
 from raydgp.records import Measurement, Phases, Resources, Status
+from raydgp.run.builder import Built
+from raydgp.run.supervisor import Result
 from raydgp.settings import MeasureSettings
-from raydgp.space import config_space
+from raydgp.templates.spaces import config_space
 from raydgp.workloads import from_dict
 
 _GATHER_S = 0.01  # measurements that end within it are handed over, and journalled, together
@@ -58,15 +58,15 @@ class PoolSettings:
 class RunnerPool:
     """Measures configurations on the runners of a cluster.
 
-    On CPUs builds and runs share the processors: a gate for each node keeps them apart. On GPUs they overlap freely.
+    On CPUs builds and runs share the processors: a lock for each node keeps them apart. On GPUs they overlap freely.
     """
 
-    def __init__(self, settings: PoolSettings, station: Station) -> None:
-        self._settings, self._station = settings, station
-        self._shared_station = ray.put(station)
+    def __init__(self, settings: PoolSettings, backend: Backend) -> None:
+        self._settings, self._backend = settings, backend
+        self._shared_backend = ray.put(backend)
         self._builders: dict[str | None, Any] = {}
-        self._lanes: list[Lane] = []
-        self._gates: dict[str, Gate] = {}
+        self._slots: list[RunnerSlot] = []
+        self._node_locks: dict[str, NodeLock] = {}
         self._ready: deque[Call] = deque()
         self._about: dict[str, Any] | None = None
         self._admitted = asyncio.Event()
@@ -138,24 +138,24 @@ class RunnerPool:
 
     async def enter(self, node_id: str) -> None:
         """Waits until a node's processors are free of runs and keeps them so until `leave`: for what searches think."""
-        if gate := self._gates.get(node_id):
-            await gate.enter_together()
+        if node_lock := self._node_locks.get(node_id):
+            await node_lock.enter_together()
 
     async def leave(self, node_id: str) -> None:
-        if gate := self._gates.get(node_id):
-            gate.leave_together()
+        if node_lock := self._node_locks.get(node_id):
+            node_lock.leave_together()
 
     # --- builds and runs
 
     async def _build(self, workload: dict[str, Any], index: int, target: dict[str, Any]) -> tuple[Built, ray.ObjectRef]:
         timeout_s = self._settings.measure.build_timeout_s
         limits_s = [timeout_s, timeout_s + self._settings.grace_s]
-        gates = {lane.node_id: lane.gate for lane in self._lanes if lane.node_id and lane.gate}
-        node_id = min(gates, key=lambda node_id: gates[node_id].load, default=None)
-        async with gates[node_id].together() if node_id else nullcontext():
+        node_locks = {slot.node_id: slot.node_lock for slot in self._slots if slot.node_id and slot.node_lock}
+        node_id = min(node_locks, key=lambda node_id: node_locks[node_id].load, default=None)
+        async with node_locks[node_id].together() if node_id else nullcontext():
             began = time.monotonic()
             task = self._builders.get(node_id) or self._builders.setdefault(node_id, builder(node_id))
-            outcome, library = task.remote(self._shared_station, self._settings.kind, workload, index, target, limits_s)
+            outcome, library = task.remote(self._shared_backend, self._settings.kind, workload, index, target, limits_s)
             try:
                 return await outcome, library
             except RayError as failure:
@@ -181,9 +181,9 @@ class RunnerPool:
         """Hands ready calls to runners with room, the least busy first, rather not to one that was lost with it."""
         while self._ready:
             call = self._ready[0]
-            free = [lane for lane in self._lanes if lane.has_room]
-            for lane in sorted(free, key=lambda lane: (lane.load, lane is call.avoid)):
-                if lane.submit(call):
+            free = [slot for slot in self._slots if slot.has_room]
+            for slot in sorted(free, key=lambda slot: (slot.load, slot is call.avoid)):
+                if slot.submit(call):
                     self._ready.popleft()
                     break
             else:
@@ -191,30 +191,30 @@ class RunnerPool:
 
     # --- runners
 
-    def _changed(self, lane: Lane) -> None:
-        if lane.is_open and lane.about:
+    def _changed(self, slot: RunnerSlot) -> None:
+        if slot.is_open and slot.about:
             self._last_open_s = time.monotonic()
             if self._about is None:
-                self._about = lane.about
+                self._about = slot.about
                 self._admitted.set()
-            if _kind(lane.about) != _kind(self._about):
-                lane.close("its device is not of the first runner's kind")
+            if _kind(slot.about) != _kind(self._about):
+                slot.close("its device is not of the first runner's kind")
         self._dispatch()
 
     async def _look_around(self) -> None:
-        """Opens lanes where nodes come, drops those whose node went, gives up when no runner was there for long."""
+        """Opens slots where nodes come, drops those whose node went, gives up when no runner was there for long."""
         try:
             while True:
                 alive = {node["NodeID"]: node for node in ray.nodes() if node["Alive"]}
-                for lane in self._lanes:
-                    if lane.node_id and lane.node_id not in alive:
-                        lane.close("its node is gone")
-                self._lanes = [lane for lane in self._lanes if lane.node_id is None or lane.node_id in alive]
-                self._lanes += self._new_lanes(alive)
-                if self._about is None and any(lane.fault for lane in self._lanes):
+                for slot in self._slots:
+                    if slot.node_id and slot.node_id not in alive:
+                        slot.close("its node is gone")
+                self._slots = [slot for slot in self._slots if slot.node_id is None or slot.node_id in alive]
+                self._slots += self._new_lanes(alive)
+                if self._about is None and any(slot.fault for slot in self._slots):
                     return
                 self._dispatch()
-                if any(lane.is_open for lane in self._lanes):
+                if any(slot.is_open for slot in self._slots):
                     self._last_open_s = time.monotonic()
                 if time.monotonic() - self._last_open_s > self._settings.patience_s:
                     return
@@ -222,22 +222,22 @@ class RunnerPool:
         finally:
             self._give_up()
 
-    def _new_lanes(self, alive: dict[str, dict[str, Any]]) -> list[Lane]:
-        """A lane for each node with processors, or for each GPU, as far as there is none yet."""
+    def _new_lanes(self, alive: dict[str, dict[str, Any]]) -> list[RunnerSlot]:
+        """A slot for each node with processors, or for each GPU, as far as there is none yet."""
         if self._settings.kind == "cuda":
             gpus = sum(int(node["Resources"].get("GPU", 0)) for node in alive.values() if self._wanted(node))
-            room = (self._settings.runners or max(1, gpus)) - len(self._lanes)
-            return [self._lane(None) for _ in range(room)]
-        room = (self._settings.runners or len(alive)) - len(self._lanes)
-        served = {lane.node_id for lane in self._lanes}
+            room = (self._settings.runners or max(1, gpus)) - len(self._slots)
+            return [self._slot(None) for _ in range(room)]
+        room = (self._settings.runners or len(alive)) - len(self._slots)
+        served = {slot.node_id for slot in self._slots}
         nodes = [n for n, node in alive.items() if n not in served and node["Resources"].get("CPU", 0) >= 1]
-        return [self._lane(node_id) for node_id in nodes[: max(0, room)]]
+        return [self._slot(node_id) for node_id in nodes[: max(0, room)]]
 
     def _wanted(self, node: dict[str, Any]) -> bool:
         wanted = self._settings.accelerator
         return wanted is None or node["Labels"].get(_ACCELERATOR) == wanted
 
-    def _lane(self, node_id: str | None) -> Lane:
+    def _slot(self, node_id: str | None) -> RunnerSlot:
         settings = self._settings
         options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 0}
         if node_id:
@@ -246,19 +246,19 @@ class RunnerPool:
             options["num_gpus"] = 1
         if settings.accelerator:
             options["label_selector"] = {_ACCELERATOR: settings.accelerator}
-        gate = self._gates.setdefault(node_id, Gate(self._dispatch)) if node_id else None
+        node_lock = self._node_locks.setdefault(node_id, NodeLock(self._dispatch)) if node_id else None
         runner: Any = ray.remote(Runner)
-        return Lane(
-            lambda: runner.options(**options).remote(settings.kind, settings.measure, self._station),
+        return RunnerSlot(
+            lambda: runner.options(**options).remote(settings.kind, settings.measure, self._backend),
             deadline_s=settings.measure.run_timeout_s + settings.grace_s,
             changed=self._changed,
             node_id=node_id,
-            gate=gate,
+            node_lock=node_lock,
         )
 
     def _give_up(self) -> None:
-        faults = [lane.fault for lane in self._lanes if lane.fault]
-        reasons = [lane.reason for lane in self._lanes if lane.reason] or ["none started"]
+        faults = [slot.fault for slot in self._slots if slot.fault]
+        reasons = [slot.reason for slot in self._slots if slot.reason] or ["none started"]
         self._lost = (self._about is None and faults and faults[0]) or RunnersLost(
             f"no {self._settings.kind} runner for {self._settings.patience_s:g} s ({reasons[-1]}); "
             "bring nodes back and run the same command again to resume"

@@ -7,26 +7,26 @@ from typing import Any
 
 import ray
 
-from raydgp.cluster.station import Bench, Station
-from raydgp.kernels.supervisor import Result
+from raydgp.cluster.backend import Backend, Executor
+from raydgp.run.supervisor import Result
 from raydgp.settings import MeasureSettings
-from raydgp.space import config_space
+from raydgp.templates.spaces import config_space
 from raydgp.workloads import from_dict
 
 
 class Runner:
-    """Runs kernels one after the other. Crashes and hangs of kernels end the bench's child, not this actor.
+    """Runs kernels one after the other. Crashes and hangs of kernels end the executor's child, not this actor.
 
     Args:
         kind: of target, `llvm` or `cuda`.
     """
 
-    def __init__(self, kind: str, settings: MeasureSettings, station: Station) -> None:
-        self._kind, self._settings, self._station = kind, settings, station
+    def __init__(self, kind: str, settings: MeasureSettings, backend: Backend) -> None:
+        self._kind, self._settings, self._backend = kind, settings, backend
 
     @cached_property
-    def _bench(self) -> Bench:
-        return self._station.bench(self._kind, self._settings)
+    def _executor(self) -> Executor:
+        return self._backend.executor(self._kind, self._settings)
 
     def describe(self) -> dict[str, Any]:
         """The target's attributes, the device, the versions, and the node it is on.
@@ -35,9 +35,9 @@ class Runner:
             InputError: no such device here, or fewer cores than threads.
         """
         return {
-            "target": self._bench.target,
-            "device": self._bench.device,
-            "versions": self._bench.versions,
+            "target": self._executor.target,
+            "device": self._executor.device,
+            "versions": self._executor.versions,
             "node_id": ray.get_runtime_context().get_node_id(),
         }
 
@@ -47,4 +47,4 @@ class Runner:
         Raises:
             NoReference: of the workload.
         """
-        return self._bench.run(config_space(from_dict(workload), self._kind), index, library)
+        return self._executor.run(config_space(from_dict(workload), self._kind), index, library)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from raydgp.errors import InputError
-from raydgp.kernels.cpus import own_cpus
+from raydgp.sandbox.cpus import own_cpus
 
 _REACH_TIMEOUT_S = 5.0
 _HEALTH_TIMEOUT_S = 10.0

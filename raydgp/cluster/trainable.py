@@ -12,7 +12,7 @@ from ray.tune import Trainable
 from raydgp.cluster.outcome import outcome
 from raydgp.errors import RaydgpError
 from raydgp.records import Context, Measurement, Record
-from raydgp.space import config_space
+from raydgp.templates.spaces import config_space
 from raydgp.workloads import from_dict
 
 

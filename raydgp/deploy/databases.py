@@ -18,12 +18,12 @@ from tvm.s_tir.meta_schedule.database import Workload as Entry
 
 from raydgp.deploy.interchange import ORIGIN, RECORDS, UNMEASURED_S, WORKLOADS
 from raydgp.errors import InputError
-from raydgp.kernels.sketching import kernel, plain
 from raydgp.records import Context, Measurement, Quarantined, Record, Scan, Status
-from raydgp.space import config_space
-from raydgp.space.sketched import configuration
+from raydgp.templates.spaces import config_space
+from raydgp.templates.traced.extract import kernel, plain
+from raydgp.templates.traced.space import configuration
 from raydgp.workloads import Workload, from_dict
-from raydgp.workloads.kernel import Kernel
+from raydgp.workloads.traced import TracedKernel
 
 _TVMS = ("keys", "tag", "host", "max_num_threads")  # what TVM adds to a target's attributes
 
@@ -115,7 +115,7 @@ def _theirs(trace: Any, entry: str, target: str) -> tuple[Workload, int]:
 
 
 @lru_cache(maxsize=64)
-def _kernel(entry: str, target: str) -> tuple[tvm.IRModule, Kernel]:
+def _kernel(entry: str, target: str) -> tuple[tvm.IRModule, TracedKernel]:
     """A line of the workloads as TVM's module and as a workload of ours, named by its blocks: its own name is lost."""
     attributes = json.loads(target)
     if attributes["kind"] != "llvm" or "num-cores" not in attributes:

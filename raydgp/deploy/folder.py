@@ -12,8 +12,8 @@ import tvm
 from numpy.typing import NDArray
 from tvm import relax
 
+from raydgp.build.compile import link
 from raydgp.errors import InputError
-from raydgp.kernels.build import link
 from raydgp.records.manifest import write_atomically
 
 Array = NDArray[Any]
@@ -129,7 +129,7 @@ class Machine:
         return out
 
 
-class Deployed:
+class Library:
     """A model loaded from its folder.
 
     Raises:

@@ -14,11 +14,11 @@ from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
 
 from raydgp.deploy.folder import write_example
 from raydgp.deploy.lowering import Lowered
-from raydgp.kernels.registry import template_for
-from raydgp.kernels.target import to_tvm
-from raydgp.kernels.template import LayerTemplate
 from raydgp.records.manifest import write_atomically
-from raydgp.space import config_space
+from raydgp.targets.host import to_tvm
+from raydgp.templates.base import LayerTemplate
+from raydgp.templates.registry import template_for
+from raydgp.templates.spaces import config_space
 from raydgp.workloads import Workload
 
 MODULE, EXAMPLE, WORKLOADS, RECORDS = (
@@ -58,7 +58,7 @@ def export(
     Args:
         folder: of the deployed model, which has the parameters and the sample; its database is written anew.
         lowered: before it is compiled.
-        target: as of `raydgp.kernels.target.host_target`.
+        target: as of `raydgp.targets.host.host_target`.
         index_of: the configuration of a workload.
         seconds_of: of one call with it; None where it was not measured.
     """

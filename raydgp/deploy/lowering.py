@@ -12,11 +12,11 @@ import tvm
 from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
+from raydgp.build.cuda.executable import compile_executable
 from raydgp.deploy.packing import OPAQUE, Array, Choose, pack
 from raydgp.errors import InputError
-from raydgp.kernels.cuda_executable import compile_executable
-from raydgp.kernels.sketching import kernel
-from raydgp.kernels.target import to_tvm
+from raydgp.targets.host import to_tvm
+from raydgp.templates.traced.extract import kernel
 from raydgp.workloads import Workload
 from raydgp.workloads.zoo import Task
 
@@ -42,7 +42,7 @@ def lower(module: tvm.IRModule, target: dict[str, Any], choose: Choose | None = 
     """Packs, legalises and fuses an imported model.
 
     Args:
-        target: as of `raydgp.kernels.target.host_target`.
+        target: as of `raydgp.targets.host.host_target`.
         choose: as of `pack`.
     """
     packed = pack(module, target["kind"], choose)

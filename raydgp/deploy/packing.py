@@ -20,10 +20,10 @@ from tvm import relax
 from raydgp.deploy.activations import Activations, Value
 from raydgp.deploy.layers import Anchor, Layer, find_layers, shape_of
 from raydgp.errors import InputError
-from raydgp.kernels.registry import template_for
-from raydgp.kernels.template import LayerTemplate
-from raydgp.space import config_space
-from raydgp.space.registers import whole_vectors
+from raydgp.templates.base import LayerTemplate
+from raydgp.templates.llvm.registers import whole_vectors
+from raydgp.templates.registry import template_for
+from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused, GroupConv2d
 
 Array = NDArray[np.float32]
@@ -34,7 +34,7 @@ OPAQUE = 8  # TVM's code of a function that nothing is fused into
 
 
 @dataclass
-class Packed:
+class PackedModel:
     """A model with its layers told apart.
 
     Attributes:
@@ -49,7 +49,7 @@ class Packed:
     parameters: list[Array]
 
 
-def pack(module: tvm.IRModule, kind: str, choose: Choose | None = None) -> Packed:
+def pack(module: tvm.IRModule, kind: str, choose: Choose | None = None) -> PackedModel:
     """Rewrites `main`, whose weights are constants.
 
     Args:
@@ -84,7 +84,7 @@ class _Packer:
     def builder(self) -> relax.BlockBuilder:
         return self.activations.builder
 
-    def run(self) -> Packed:
+    def run(self) -> PackedModel:
         (block,) = self.function.body.blocks
         result = self.function.body.body
         outputs = set(result.fields) if isinstance(result, relax.Tuple) else {result}
@@ -107,7 +107,7 @@ class _Packer:
         module = self.builder.finalize()
         module["main"] = module["main"].with_attr("num_input", len(inputs))
         names = {var.name_hint: workload for workload, var in self.functions.items()}
-        return Packed(module, names, [array for _, array in self.parameters])
+        return PackedModel(module, names, [array for _, array in self.parameters])
 
     def _has_template(self, anchor: Anchor) -> bool:
         try:

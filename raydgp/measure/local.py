@@ -9,21 +9,21 @@ from queue import SimpleQueue
 from typing import Any
 
 from raydgp.errors import InputError
-from raydgp.kernels.builder import Builder, Built
-from raydgp.kernels.cpus import own_cpus
-from raydgp.kernels.supervisor import Supervisor
-from raydgp.kernels.target import describe_device, versions
 from raydgp.measure.base import Measurer
 from raydgp.records import Measurement, Phases, Status
+from raydgp.run.builder import Builder, Built
+from raydgp.run.supervisor import Supervisor
+from raydgp.sandbox.cpus import own_cpus
 from raydgp.settings import MeasureSettings
 from raydgp.space import ConfigSpace, Indices
+from raydgp.targets.host import describe_device, versions
 
 
 class LocalMeasurer(Measurer):
     """Builds a batch in child processes, and when all of it is built times one kernel after the other.
 
     Args:
-        target: as of `raydgp.kernels.target.host_target`.
+        target: as of `raydgp.targets.host.host_target`.
         workers: builds at a time; one for each processor by default.
         cpus: processors that kernels run on; those of this process by default.
     """

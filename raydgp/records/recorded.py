@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from raydgp.errors import InputError
 from raydgp.records.measurement import Measurement, Phases, Resources, Status
-from raydgp.space import ConfigSpace, Indices, config_space
+from raydgp.space import ConfigSpace, Indices
+from raydgp.templates.spaces import config_space
 from raydgp.workloads import from_dict
 
 _KEY = b"raydgp"

@@ -11,6 +11,7 @@ from raydgp.search import options as _options
 from raydgp.search.autotvm import AutoTVM
 from raydgp.search.bao import Bao
 from raydgp.search.base import Strategy
+from raydgp.search.bookkeeping import BookkeepingStrategy
 from raydgp.search.bted import Bted
 from raydgp.search.chameleon import Chameleon
 from raydgp.search.dgp import Dgp
@@ -18,14 +19,24 @@ from raydgp.search.dgp_plus import DgpPlus
 from raydgp.search.droplet import Droplet
 from raydgp.search.genetic import Genetic
 from raydgp.search.loop import Search
-from raydgp.search.pretrained import Pretrained
-from raydgp.search.remembering import Remembering
+from raydgp.search.pretrained import PretrainedStrategy
 from raydgp.search.simple import Grid, Random
 from raydgp.space import ConfigSpace
 
 __all__ = ["Search", "Strategy", "create", "names", "starts_from_model", "with_models"]
 
-_CLASSES: tuple[type[Remembering], ...] = (Random, Grid, Genetic, AutoTVM, Bted, Bao, Chameleon, Droplet, Dgp, DgpPlus)
+_CLASSES: tuple[type[BookkeepingStrategy], ...] = (
+    Random,
+    Grid,
+    Genetic,
+    AutoTVM,
+    Bted,
+    Bao,
+    Chameleon,
+    Droplet,
+    Dgp,
+    DgpPlus,
+)
 _STRATEGIES = {cls.name: cls for cls in _CLASSES}
 
 
@@ -55,7 +66,7 @@ def create(name: str, space: ConfigSpace, seed: int = 0, **options: Any) -> Stra
 
 def starts_from_model(name: str) -> bool:
     """Whether a strategy uses a pre-trained model where it has one."""
-    return issubclass(_STRATEGIES.get(name, Remembering), Pretrained)
+    return issubclass(_STRATEGIES.get(name, BookkeepingStrategy), PretrainedStrategy)
 
 
 def with_models(name: str, options: Mapping[str, Any], folder: Path) -> dict[str, Any]:

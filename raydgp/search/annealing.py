@@ -32,7 +32,7 @@ class Schedule:
     cold: float = 0.0
 
 
-class Best:
+class TopScores:
     """The n best distinct configurations seen: int64[<= n] `indices` and float64[<= n] `scores`, in no order."""
 
     def __init__(self, n: int) -> None:
@@ -62,7 +62,7 @@ class Best:
         return True
 
     def ranked(self) -> Indices:
-        """Best first; equal scores by index."""
+        """TopScores first; equal scores by index."""
         return self.indices[np.lexsort((self.indices, -self.scores))]
 
 
@@ -83,12 +83,12 @@ def anneal(
     Args:
         score: int64[m] -> float64[m], higher is better; called once a step with the valid ones of the chains' moves.
         starts: int64[chains], valid configurations that the chains start from.
-        allowed: int64[m] -> bool[m], which configurations may be returned, e.g. `Remembering.unvisited`.
+        allowed: int64[m] -> bool[m], which configurations may be returned, e.g. `BookkeepingStrategy.unvisited`.
 
     Returns:
         int64[<= n], the best allowed ones seen, best first; int64[chains], where the chains ended, to go on from.
     """
-    points, best = starts.copy(), Best(n)
+    points, best = starts.copy(), TopScores(n)
     if not len(points):
         return points, points
     scores = score(points)

@@ -8,13 +8,13 @@ import numpy as np
 from pydantic import NonNegativeFloat, PositiveInt
 
 from raydgp.search.annealing import Schedule, anneal
+from raydgp.search.bookkeeping import BookkeepingStrategy
 from raydgp.search.options import Fraction
-from raydgp.search.remembering import Remembering
 from raydgp.space import ConfigSpace, Indices
 from raydgp.surrogates.boosted import BoostedTrees, Loss
 
 
-class AutoTVM(Remembering):
+class AutoTVM(BookkeepingStrategy):
     """Plans `plan_size` configurations at a time; the first plan is random, the others are found on the cost model.
 
     Whenever another `plan_size` outcomes have been told, the model is fitted to all of them and a new plan replaces

@@ -8,11 +8,11 @@ from pydantic import PositiveFloat, PositiveInt
 
 from raydgp.search import ted
 from raydgp.search.autotvm import AutoTVM
-from raydgp.search.remembering import Remembering
+from raydgp.search.bookkeeping import BookkeepingStrategy
 from raydgp.space import ConfigSpace, Indices
 
 
-class StartedByTed(Remembering):
+class StartedByTed(BookkeepingStrategy):
     """Mixin of strategies whose first plan is BTED's.
 
     Args:

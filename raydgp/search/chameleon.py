@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 from pydantic import PositiveFloat, PositiveInt
 
 from raydgp.search.adaptive_sampling import representatives
-from raydgp.search.annealing import Best, Score
+from raydgp.search.annealing import Score, TopScores
+from raydgp.search.bookkeeping import BookkeepingStrategy
 from raydgp.search.options import Fraction
 from raydgp.search.ppo import Agent, Episodes, PPOSettings
-from raydgp.search.remembering import Remembering
 from raydgp.space import ConfigSpace, Indices
 from raydgp.surrogates.boosted import BoostedTrees, Loss
 
 _TABULATED = 1 << 16  # configurations of a space that is scored as a whole
 
 
-class Chameleon(Remembering):
+class Chameleon(BookkeepingStrategy):
     """Plans like AutoTVM, with a PPO agent for the annealing and fewer measurements to a plan.
 
     The first plan is random. A later one is made when the one before is used up: the cost model is fitted to all
@@ -113,13 +113,13 @@ class Chameleon(Remembering):
 
     def _explored(self, score: Score) -> Indices:
         """The `plan_size` best configurations that the agents meet and that may be asked, best first."""
-        best = Best(self.plan_size)
+        best = TopScores(self.plan_size)
         for done in range(0, self.episodes, self.wave):
             starts = self.space.sample_valid(min(self.wave, self.episodes - done), self.rng)
             self.agent.learn(self._walked(starts, score, best), self.rng)
         return best.ranked()
 
-    def _walked(self, starts: Indices, score: Score, best: Best) -> Episodes:
+    def _walked(self, starts: Indices, score: Score, best: TopScores) -> Episodes:
         """One episode from each start."""
         digits = self.space.digits(starts)
         alive = np.ones(len(starts), bool)

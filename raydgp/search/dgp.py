@@ -8,14 +8,14 @@ import numpy as np
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from raydgp.search.annealing import Schedule, anneal
-from raydgp.search.pretrained import Pretrained
+from raydgp.search.pretrained import PretrainedStrategy
 from raydgp.space import ConfigSpace, Indices
 
 if TYPE_CHECKING:
     from raydgp.surrogates.scorer import Scorer
 
 
-class Dgp(Pretrained):
+class Dgp(PretrainedStrategy):
     """Measures what a pre-trained deep GP finds best, tunes it on that, then what annealing on the tuned one finds.
 
     The paper ends after `tuning_set` + `final` measurements. A larger budget is spent on further rounds of tuning on
@@ -39,7 +39,7 @@ class Dgp(Pretrained):
         strengths: of the prior in form A, chosen from by rank correlation on a held-out fifth of the tuning set; later
             rounds keep the choice.
         selection_epochs: of each training that chooses; at most `epochs`.
-        artefact, cold_start, device, threads: see `Pretrained`.
+        artefact, cold_start, device, threads: see `PretrainedStrategy`.
     """
 
     name = "dgp"

@@ -12,10 +12,10 @@ from pydantic import NonNegativeFloat, PositiveInt
 
 from raydgp.search.acquisition import batch
 from raydgp.search.options import Fraction
-from raydgp.search.pretrained import Pretrained
+from raydgp.search.pretrained import PretrainedStrategy
 from raydgp.space import ConfigSpace, Indices
-from raydgp.space.context import described
 from raydgp.surrogates.residual import Points, ResidualGP
+from raydgp.templates.columns import machine_features
 
 if TYPE_CHECKING:
     from raydgp.surrogates.encoding import Encoding
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 _BEST = 3  # measured configurations that the search also steps around
 
 
-class DgpPlus(Pretrained):
+class DgpPlus(PretrainedStrategy):
     """Measures the largest expected improvements under what history teaches, corrected by an exact GP for the task.
 
     What is expected before anything is measured comes from trees over all groups of the template, which see the knobs
-    and what they mean for the machine (`space.context`); without them from the deep GP of the task's group. On three of
-    four layers that neither had seen the trees ranked the configurations better, and searching by the mean of both was
-    better on two of the four. The correction is refitted to all outcomes before every ask; so small batches learn most.
+    and what they mean for the machine (`templates.columns`); without them from the deep GP of the task's group. On
+    three of four layers that neither had seen the trees ranked the configurations better, and searching by the mean of
+    both was better on two of the four. The correction is refitted to all outcomes before every ask; so small batches
+    learn most.
     Candidates are a shortlist of the best predictions over a large random pool (the whole space where it is small),
     fresh random ones, and steps away from the best that was measured. A configuration's chance to run is a factor of
     its own: the deep GP's, if it has one, corrected by what failed. The search ends when no improvement is expected.
@@ -45,7 +46,7 @@ class DgpPlus(Pretrained):
             a way that no model expects, such steps find it.
         tolerance: expected improvement, as a share of the best, below which an ask counts as hopeless; 0 never ends.
         patience: hopeless asks in a row after which the search ends.
-        artefact, cold_start, device, threads: see `Pretrained`.
+        artefact, cold_start, device, threads: see `PretrainedStrategy`.
     """
 
     name = "dgp+"
@@ -157,7 +158,7 @@ class DgpPlus(Pretrained):
             return None
         from raydgp.surrogates.trees import load
 
-        return load(self._trees_folder, self.space.template, described(self.space, [0])[0])
+        return load(self._trees_folder, self.space.template, machine_features(self.space, [0])[0])
 
     @cached_property
     def _encoding(self) -> Encoding:
@@ -186,7 +187,7 @@ class DgpPlus(Pretrained):
         features, n = self.space.features(indices), len(indices)
         mean, runs = np.full(n, 0.5), np.ones(n)
         if self._trees is not None:
-            mean = self._trees.predict(described(self.space, indices)[1])
+            mean = self._trees.predict(machine_features(self.space, indices)[1])
         elif self._scorer is not None:
             with self._computing():
                 mean, _, runs = self._scorer.moments(features)

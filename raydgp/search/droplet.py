@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import ttest_ind
 
+from raydgp.search.bookkeeping import BookkeepingStrategy
 from raydgp.search.options import Fraction
-from raydgp.search.remembering import Remembering
 from raydgp.space import ConfigSpace, Indices
 
 _MASKS = 1 << 13  # all of 13 knobs
 
 
-class Droplet(Remembering):
+class Droplet(BookkeepingStrategy):
     """Looks at the neighbours of the best, at a growing distance, and moves when one is significantly faster.
 
     The neighbours at step s are the best plus and minus s times every non-zero mask of knobs, fewest knobs first, cut

@@ -7,14 +7,14 @@ from typing import ClassVar
 import numpy as np
 from pydantic import NonNegativeInt, PositiveInt
 
+from raydgp.search.bookkeeping import BookkeepingStrategy
 from raydgp.search.options import Fraction
-from raydgp.search.remembering import Remembering
 from raydgp.space import ConfigSpace, Indices
 
 _REPAIRS = 32  # steps of a random walk for a child that was visited or is invalid, before a random one replaces it
 
 
-class Genetic(Remembering):
+class Genetic(BookkeepingStrategy):
     """Parents with probability in proportion to their GFLOPS, one-point crossover, mutation, elite kept as parents.
 
     A generation is bred when the one before has been asked for; its parents are the outcomes told since the last

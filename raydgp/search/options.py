@@ -8,12 +8,12 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from raydgp.errors import InputError, nearest
-from raydgp.search.remembering import Remembering
+from raydgp.search.bookkeeping import BookkeepingStrategy
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
-def known(strategy: type[Remembering]) -> dict[str, Any]:
+def known(strategy: type[BookkeepingStrategy]) -> dict[str, Any]:
     """Type of each option by name, those of the base classes that it hands on included."""
     options: dict[str, Any] = {}
     for cls in strategy.__mro__:
@@ -28,7 +28,7 @@ def known(strategy: type[Remembering]) -> dict[str, Any]:
     return options
 
 
-def checked(strategy: type[Remembering], given: dict[str, Any]) -> dict[str, Any]:
+def checked(strategy: type[BookkeepingStrategy], given: dict[str, Any]) -> dict[str, Any]:
     """The options with their preset laid out and every value of its type.
 
     Raises:

@@ -11,14 +11,14 @@ import numpy as np
 from pydantic import PositiveInt
 
 from raydgp.search import ted
-from raydgp.search.remembering import Remembering
+from raydgp.search.bookkeeping import BookkeepingStrategy
 from raydgp.space import ConfigSpace, Indices
 
 if TYPE_CHECKING:
     from raydgp.surrogates.scorer import Scorer
 
 
-class Pretrained(Remembering):
+class PretrainedStrategy(BookkeepingStrategy):
     """Mixin of strategies that start from a pre-trained model, and cold, from BTED's picks, without one.
 
     Args:

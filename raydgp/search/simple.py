@@ -6,11 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from raydgp.search.remembering import Remembering
+from raydgp.search.bookkeeping import BookkeepingStrategy
 from raydgp.space import ConfigSpace, Indices
 
 
-class Random(Remembering):
+class Random(BookkeepingStrategy):
     """Uniform draws from the valid configurations."""
 
     name = "random"
@@ -19,7 +19,7 @@ class Random(Remembering):
         return self.draw(n)
 
 
-class Grid(Remembering):
+class Grid(BookkeepingStrategy):
     """Every valid configuration in the order of the indices, first knob fastest, as AutoTVM's GridSearchTuner."""
 
     name = "grid"

@@ -81,7 +81,7 @@ def bted(
     """Algorithm 2: TED on random pools, then TED on the union of what it picked there: int64[<= picks].
 
     Args:
-        draw: n -> int64[<= n], random distinct configurations, e.g. `Remembering.draw`.
+        draw: n -> int64[<= n], random distinct configurations, e.g. `BookkeepingStrategy.draw`.
         picks: the paper's m.
         pool: its M, configurations of a random pool.
         batches: its B, number of random pools.

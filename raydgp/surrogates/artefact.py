@@ -28,8 +28,8 @@ _MAX_BYTES = 64 * 2**20  # of the weights, unpacked; the paper's model has 2 MB
 _MAX_WIDTH = 1024
 
 
-class Made(Protocol):
-    """What a card tells of a training; see `pretrain.Pretrained` and `trees.Grown`."""
+class Fitted(Protocol):
+    """What a card tells of a training; see `pretrain.PretrainedScorer` and `trees.PretrainedTrees`."""
 
     @property
     def held_out(self) -> HeldOut: ...
@@ -75,7 +75,7 @@ class Card:
     format: int = _FORMAT
 
     @classmethod
-    def of(cls, spaces: Sequence[ConfigSpace], made: Made, device: Sequence[str], kind: str = DEEPGP) -> Card:
+    def of(cls, spaces: Sequence[ConfigSpace], made: Fitted, device: Sequence[str], kind: str = DEEPGP) -> Card:
         """The card of a model pre-trained on measurements of these spaces, all of one target and template."""
         return cls(
             group="" if kind == TREES_OF_ALL else spaces[0].workload.group,

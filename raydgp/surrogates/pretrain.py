@@ -12,11 +12,11 @@ from sklearn.metrics import ndcg_score
 
 from raydgp.errors import InputError
 from raydgp.space import ConfigSpace, Indices
-from raydgp.space.context import described
 from raydgp.surrogates.encoding import Rows, relative
 from raydgp.surrogates.scorer import Scorer, Shape, fitted
 from raydgp.surrogates.training import Trained, Training
 from raydgp.surrogates.transfer import rank_correlation
+from raydgp.templates.columns import machine_features
 
 _NDCG_AT = 100
 _SHAPE, _TRAINING = Shape(), Training()  # the paper's
@@ -25,7 +25,7 @@ _TASKS_TO_LEAVE_ONE_OUT = 3  # with fewer, a fifth of each task's points is left
 
 def seen_by_model(space: ConfigSpace, indices: Indices, context: bool) -> tuple[list[str], Rows]:
     """Names and values of the columns that a model sees, with or without context: [d], float32[n, d]."""
-    return described(space, indices) if context else (space.feature_names, space.features(indices))
+    return machine_features(space, indices) if context else (space.feature_names, space.features(indices))
 
 
 class Measured(NamedTuple):
@@ -61,7 +61,7 @@ class History:
         """From the measurements of several spaces of one template.
 
         Args:
-            context: whether the features include what `space.context` adds to the knobs.
+            context: whether the features include what `templates.columns` adds to the knobs.
 
         Raises:
             InputError: none, or spaces of different templates or feature layouts.
@@ -110,7 +110,7 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
-class Pretrained:
+class PretrainedScorer:
     """A scorer, how it ranks what was held out, its training, and the data behind it."""
 
     scorer: Scorer
@@ -127,7 +127,7 @@ def pretrain(
     seed: int = 0,
     device: str = "cpu",
     evaluate: bool = True,
-) -> Pretrained:
+) -> PretrainedScorer:
     """Trains on all of the history, after a training without the held-out part that only serves the evaluation.
 
     Args:
@@ -145,7 +145,7 @@ def pretrain(
 
     figures = held_out(history, lambda part: fit(part)[0], seed) if evaluate else HeldOut("none", np.nan, np.nan)
     scorer, trained = fit(history)
-    return Pretrained(scorer, figures, trained, len(history), len(np.unique(history.task)))
+    return PretrainedScorer(scorer, figures, trained, len(history), len(np.unique(history.task)))
 
 
 class Predictor(Protocol):

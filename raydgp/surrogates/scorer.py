@@ -15,7 +15,7 @@ from raydgp.surrogates.deepgp import DeepGP
 from raydgp.surrogates.encoding import Encoding, Rows, relative
 from raydgp.surrogates.sparse_gp import Factors
 from raydgp.surrogates.training import Trained, Training, initialised, train
-from raydgp.surrogates.transfer import Transfer, Tuned, tune
+from raydgp.surrogates.transfer import Transfer, TransferredModel, tune
 
 
 class Moments(NamedTuple):
@@ -77,7 +77,7 @@ class Scorer:
         """A scorer tuned on a task's measurements: float32[n, d], float64[n], bool[n], n >= 1."""
         x = self._tensor(self.encoding.features(features))
         y, ok = self._tensor(self.encoding.labels(relative(gflops, valid))), self._tensor(valid)
-        result: Tuned = tune(self.model, x, y, ok, settings, seed)
+        result: TransferredModel = tune(self.model, x, y, ok, settings, seed)
         return Scorer(result.model, self.encoding, self.samples, result.strength, result.correlations)
 
     def _tensor(self, array: NDArray) -> Tensor:

@@ -42,7 +42,7 @@ class Transfer:
 
 
 @dataclass(frozen=True)
-class Tuned:
+class TransferredModel:
     """A tuned model, the lambda it was tuned with (None with form B), and the held-out correlation of each tried."""
 
     model: DeepGP
@@ -50,12 +50,12 @@ class Tuned:
     correlations: dict[float, float]
 
 
-def tune(source: DeepGP, x: Tensor, y: Tensor, valid: Tensor, settings: Transfer, seed: int) -> Tuned:
+def tune(source: DeepGP, x: Tensor, y: Tensor, valid: Tensor, settings: Transfer, seed: int) -> TransferredModel:
     """Tunes a copy of the source: x [n, d], y [n] standardised with the source's statistics, valid bool[n]."""
     if settings.form == "B":
-        return Tuned(_tuned(source, x, y, valid, settings.training, None, seed), None, {})
+        return TransferredModel(_tuned(source, x, y, valid, settings.training, None, seed), None, {})
     strength, correlations = _chosen(source, x, y, valid, settings, seed)
-    return Tuned(_tuned(source, x, y, valid, settings.training, strength, seed), strength, correlations)
+    return TransferredModel(_tuned(source, x, y, valid, settings.training, strength, seed), strength, correlations)
 
 
 def _chosen(

@@ -1,7 +1,7 @@
 """Boosted trees over the history of all groups of a template: what `dgp+` expects before it has measured anything.
 
-Trees see the knobs and their context (`space.context`), grow in a second or two on 10^4 measurements, and on three of
-four layers left out they ranked the configurations better than the deep GP of the group did, which is the paper's.
+Trees see the knobs and their context (`templates.columns`), grow in a second or two on 10^4 measurements, and on three
+of four layers left out they ranked the configurations better than the deep GP of the group did, which is the paper's.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Trees:
 
 
 @dataclass(frozen=True)
-class Grown:
+class PretrainedTrees:
     """Trees, how they rank what was held out, and the data behind them."""
 
     trees: Trees
@@ -58,7 +58,7 @@ class Grown:
     tasks: int
 
 
-def grow(history: History, seed: int = 0, threads: int = 1, evaluate: bool = True) -> Grown:
+def grow(history: History, seed: int = 0, threads: int = 1, evaluate: bool = True) -> PretrainedTrees:
     """Grows trees on all of the history.
 
     Args:
@@ -71,7 +71,7 @@ def grow(history: History, seed: int = 0, threads: int = 1, evaluate: bool = Tru
         return Trees(tuple(part.names), booster)
 
     figures = held_out(history, fit, seed) if evaluate else HeldOut("none", np.nan, np.nan)
-    return Grown(fit(history), figures, len(history), len(np.unique(history.task)))
+    return PretrainedTrees(fit(history), figures, len(history), len(np.unique(history.task)))
 
 
 def save(folder: Path, trees: Trees, card: Card) -> Card:

@@ -1,6 +1,6 @@
 """MLflow as a follower of the journal, in a process of its own: it can neither slow nor stop a measurement."""
 
-from raydgp.tracking.reach import check
-from raydgp.tracking.sink import Sink, sync
+from raydgp.tracking.process import TrackerProcess, sync
+from raydgp.tracking.uris import check
 
-__all__ = ["Sink", "check", "sync"]
+__all__ = ["TrackerProcess", "check", "sync"]

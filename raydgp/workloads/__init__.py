@@ -2,8 +2,20 @@
 
 from raydgp.workloads import zoo
 from raydgp.workloads.fused import Fused
-from raydgp.workloads.kernel import Kernel
 from raydgp.workloads.ops import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, Workload
 from raydgp.workloads.serial import from_dict
+from raydgp.workloads.task import Task
+from raydgp.workloads.traced import TracedKernel
 
-__all__ = ["Conv2d", "Dense", "DepthwiseConv2d", "Fused", "GroupConv2d", "Kernel", "Workload", "from_dict", "zoo"]
+__all__ = [
+    "Conv2d",
+    "Dense",
+    "DepthwiseConv2d",
+    "Fused",
+    "GroupConv2d",
+    "Task",
+    "TracedKernel",
+    "Workload",
+    "from_dict",
+    "zoo",
+]

@@ -6,10 +6,10 @@ from typing import Any
 
 from raydgp.errors import InputError
 from raydgp.workloads.fused import Fused
-from raydgp.workloads.kernel import Kernel
 from raydgp.workloads.ops import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, Workload
+from raydgp.workloads.traced import TracedKernel
 
-_OPS: dict[str, type[Workload]] = {c.op: c for c in (Conv2d, DepthwiseConv2d, Dense, GroupConv2d, Fused, Kernel)}
+_OPS: dict[str, type[Workload]] = {c.op: c for c in (Conv2d, DepthwiseConv2d, Dense, GroupConv2d, Fused, TracedKernel)}
 
 
 def from_dict(data: dict[str, Any]) -> Workload:

@@ -7,24 +7,9 @@ padding; AlexNet's conv5 has a 3x3 kernel; MobileNet's sp-13-dp1 and sp-7-conv2 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
-
 from raydgp.errors import InputError, nearest
-from raydgp.workloads.ops import Conv2d, DepthwiseConv2d, Workload
-
-
-@dataclass(frozen=True)
-class Task:
-    """A layer task of a network: its name, its workload and how often the network calls it. Unpacks in that order."""
-
-    name: str
-    workload: Workload
-    count: int
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter((self.name, self.workload, self.count))
+from raydgp.workloads.ops import Conv2d, DepthwiseConv2d
+from raydgp.workloads.task import Task
 
 
 def _conv(name: str, ci: int, size: int, co: int, kernel: int, stride: int, padding: int, count: int = 1) -> Task:

@@ -12,9 +12,9 @@ import numpy as np
 sys.modules["torch"] = None  # tvm_ffi would import it
 
 from raydgp import Dense, GroupConv2d, config_space, zoo
-from raydgp.kernels import cuda_build
-from raydgp.kernels.cuda_compiler import compile_source, compiler_for
-from raydgp.kernels.registry import template_for
+from raydgp.build.cuda import library as cuda_build
+from raydgp.build.cuda.compiler import compile_source, compiler_for
+from raydgp.templates.registry import template_for
 
 CANDIDATES = int(sys.argv[1]) if len(sys.argv) > 1 else 10
 ARCH = sys.argv[2] if len(sys.argv) > 2 else "sm_90"

@@ -18,9 +18,9 @@ import numpy as np
 import pandas as pd
 
 from raydgp import config_space, search, zoo
-from raydgp.kernels.target import host_target
 from raydgp.measure.local import LocalMeasurer
 from raydgp.settings import MeasureSettings
+from raydgp.targets.host import host_target
 
 TASKS = ["resnet18/rb2-conv2", "vgg16/conv4-1", "mobilenet_v1/sp-6-conv2", "mobilenet_v1/sp-7-dp1"]
 STRATEGIES = ["random", "autotvm", "bao", "dgp", "dgp+"]

@@ -10,11 +10,11 @@ import time
 import numpy as np
 
 from raydgp import config_space, zoo
-from raydgp.kernels.builder import Builder
-from raydgp.kernels.peak import measured_peak_gflops
-from raydgp.kernels.supervisor import Supervisor
-from raydgp.kernels.target import host_target
+from raydgp.run.builder import Builder
+from raydgp.run.peak import measured_peak_gflops
+from raydgp.run.supervisor import Supervisor
 from raydgp.settings import MeasureSettings
+from raydgp.targets.host import host_target
 
 LAYERS = ("rb1-conv1", "rb4-conv2")
 BARE = MeasureSettings(number=1, repeat=1, min_repeat_ms=0)

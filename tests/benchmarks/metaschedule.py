@@ -15,21 +15,21 @@ from statistics import median
 import numpy as np
 
 from raydgp import config_space, search, zoo
-from raydgp.kernels import metaschedule
-from raydgp.kernels.plain import given, untuned
-from raydgp.kernels.target import host_target
 from raydgp.measure.local import LocalMeasurer
+from raydgp.rivals.metaschedule import task as metaschedule
 from raydgp.settings import MeasureSettings
 from raydgp.space import ConfigSpace
+from raydgp.targets.host import host_target
+from raydgp.templates.plain import given, untuned
 from raydgp.workloads import Workload
 
 STRATEGIES = ("random", "autotvm")
 BATCH = 16
 
-Best = tuple[ConfigSpace, int, float]  # a configuration and the GFLOPS recorded of it
+TunerResult = tuple[ConfigSpace, int, float]  # a configuration and the GFLOPS recorded of it
 
 
-def ours(name: str, workload: Workload, trials: int, seed: int, measurer: LocalMeasurer) -> Best:
+def ours(name: str, workload: Workload, trials: int, seed: int, measurer: LocalMeasurer) -> TunerResult:
     space = config_space(workload, "llvm")
     loop = search.Search(search.create(name, space, seed), trials, BATCH)
     while len(asked := loop.ask()):
@@ -39,7 +39,7 @@ def ours(name: str, workload: Workload, trials: int, seed: int, measurer: LocalM
     return space, *loop.best
 
 
-def theirs(workload: Workload, trials: int, seed: int, measurer: LocalMeasurer) -> Best:
+def theirs(workload: Workload, trials: int, seed: int, measurer: LocalMeasurer) -> TunerResult:
     tuned = metaschedule.tune(workload, host_target("llvm"), trials, seed, measurer.measure)
     assert tuned.best is not None, "MetaSchedule: no candidate ran"
     failed = sum(not m.ok for m in tuned.measurements)
@@ -56,7 +56,7 @@ def untuned_gflops(workload: Workload) -> float:
 
 def compare(workload: Workload, trials: int, rounds: int, seed: int) -> None:
     space = config_space(workload, "llvm")
-    bests: dict[str, Best] = {"default": (space, space.default, np.nan)}
+    bests: dict[str, TunerResult] = {"default": (space, space.default, np.nan)}
     seconds = {"default": np.nan}
     with LocalMeasurer(host_target("llvm"), MeasureSettings()) as measurer:
         measurer.measure(space, np.array([space.default]))  # children start and compute the reference

@@ -1,4 +1,4 @@
-"""Best of N configurations against the default one and torch's oneDNN, for every convolution of ResNet-18.
+"""TunerResult of N configurations against the default one and torch's oneDNN, for every convolution of ResNet-18.
 
 Each library runs in a process of its own, because thread pools that spin spoil each other's timings in one process;
 their timings alternate, so that both see the same machine. Weights and inputs are packed beforehand on both sides.
@@ -35,9 +35,9 @@ ONEDNN = ("blocked", "channels_last", "prepacked")
 def serve_tvm() -> dict[str, Callable[..., Any]]:
     import tvm
 
-    from raydgp.kernels.reference import random_inputs, reference
-    from raydgp.kernels.registry import template_for
-    from raydgp.kernels.target import host_target, to_tvm
+    from raydgp.targets.host import host_target, to_tvm
+    from raydgp.templates.reference import random_inputs, reference
+    from raydgp.templates.registry import template_for
 
     target = host_target("llvm")
     loaded: dict[str, Callable[[], float]] = {}

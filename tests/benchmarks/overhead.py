@@ -23,13 +23,13 @@ import fakes
 from raydgp.cluster import Cluster
 from raydgp.records import RunManifest, TaskEntry, scan
 from raydgp.settings import TuneSettings
-from raydgp.space import config_space
-from raydgp.tracking import Sink
-from raydgp.workloads import Conv2d, zoo
+from raydgp.templates.spaces import config_space
+from raydgp.tracking import TrackerProcess
+from raydgp.workloads import Conv2d, Task
 
 
-def tasks(count: int) -> list[zoo.Task]:
-    return [zoo.Task(f"layer{i}", Conv2d(n=1, ci=64, h=28 + i, w=28, co=64, kh=3, kw=3), 1) for i in range(count)]
+def tasks(count: int) -> list[Task]:
+    return [Task(f"layer{i}", Conv2d(n=1, ci=64, h=28 + i, w=28, co=64, kh=3, kw=3), 1) for i in range(count)]
 
 
 def run(folder: Path, layers: int, in_flight: int, trials: int, kernel_s: float, tracking: bool, target: str) -> None:
@@ -56,7 +56,7 @@ def run(folder: Path, layers: int, in_flight: int, trials: int, kernel_s: float,
     with Cluster(settings, journal, fakes.station(busy)) as cluster:
         chosen = tasks(layers)
         manifest(settings, chosen, cluster).save(settings.run_dir)
-        sink = Sink(settings.run_dir)
+        sink = TrackerProcess(settings.run_dir)
         if tracking:
             sink.start()
             time.sleep(5.0)  # it imports MLflow
@@ -75,7 +75,7 @@ def run(folder: Path, layers: int, in_flight: int, trials: int, kernel_s: float,
     )
 
 
-def manifest(settings: TuneSettings, chosen: list[zoo.Task], cluster: Cluster) -> RunManifest:
+def manifest(settings: TuneSettings, chosen: list[Task], cluster: Cluster) -> RunManifest:
     """What the follower wants to know."""
     entries = []
     for task in chosen:

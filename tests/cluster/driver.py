@@ -9,9 +9,9 @@ import fakes
 from raydgp.cluster import Cluster
 from raydgp.records import read
 from raydgp.settings import TuneSettings
-from raydgp.workloads import Conv2d, zoo
+from raydgp.workloads import Conv2d, Task
 
-LAYERS = [zoo.Task(f"layer{i}", Conv2d(n=1, ci=16, h=8 + i, w=8, co=16, kh=3, kw=3), 1) for i in range(2)]
+LAYERS = [Task(f"layer{i}", Conv2d(n=1, ci=16, h=8 + i, w=8, co=16, kh=3, kw=3), 1) for i in range(2)]
 SETTINGS = TuneSettings(model="resnet18", strategy="genetic", trials=40, batch=8, run="test")
 
 
@@ -23,7 +23,7 @@ if __name__ == "__main__":
     journal = Path(sys.argv[1])
     before = list(read(journal))
     try:
-        with Cluster(SETTINGS, journal, fakes.station(run=nap)) as cluster:
+        with Cluster(SETTINGS, journal, fakes.backend(run=nap)) as cluster:
             cluster.tune(LAYERS, before)
     except KeyboardInterrupt:
         sys.exit(130)

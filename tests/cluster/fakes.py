@@ -15,14 +15,15 @@ import numpy as np
 import ray
 from ray import cloudpickle, tune
 
+from raydgp.cluster.backend import Backend
 from raydgp.cluster.pool import PoolSettings, RunnerPool
 from raydgp.cluster.recorder import Recorder
-from raydgp.cluster.station import Station
-from raydgp.kernels.builder import Built
-from raydgp.kernels.supervisor import NoReference, Result
 from raydgp.records import Measurement, Resources, Status
+from raydgp.run.builder import Built
+from raydgp.run.supervisor import NoReference, Result
 from raydgp.settings import MeasureSettings
-from raydgp.space import ConfigSpace, config_space
+from raydgp.space import ConfigSpace
+from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Workload
 
 WORKLOAD = Conv2d(n=1, ci=16, h=14, w=14, co=16, kh=3, kw=3, padding=(1, 1))
@@ -50,12 +51,12 @@ class FakeBench:
         return Result(status=Status.OK, times_s=(seconds(index),) * 3, run_s=time.monotonic() - began)
 
 
-def station(
+def backend(
     run: Callable[[int], None] = lambda index: None,
     build: Callable[[int], None] = lambda index: None,
     opened: Callable[[], None] = lambda: None,
     name: Callable[[], str] = lambda: "fake",
-) -> Station:
+) -> Backend:
     """Builds, runs and starts of runners that do as the functions say: they may crash, hang or end their process.
 
     Args:
@@ -69,11 +70,11 @@ def station(
         build_s = time.monotonic() - began
         return Built(status=Status.OK, library=str(index).encode(), build_s=build_s, resources=resources)
 
-    def bench(kind: str, settings: MeasureSettings) -> FakeBench:
+    def executor(kind: str, settings: MeasureSettings) -> FakeBench:
         opened()
         return FakeBench(kind, run, name())
 
-    return Station(built, bench)
+    return Backend(built, executor)
 
 
 def start_ray(gpus: int = 0) -> None:
@@ -83,11 +84,11 @@ def start_ray(gpus: int = 0) -> None:
     )
 
 
-def pool(station: Station, kind: str = "llvm", **settings: Any) -> Any:
+def pool(backend: Backend, kind: str = "llvm", **settings: Any) -> Any:
     """A pool in the present Ray session; any of `PoolSettings` by name."""
     settings = {"measure": MeasureSettings(build_timeout_s=1.0, run_timeout_s=0.5), "grace_s": 1.0} | settings
     actor: Any = ray.remote(RunnerPool)
-    return actor.options(num_cpus=0, max_concurrency=1000).remote(PoolSettings(kind=kind, **settings), station)
+    return actor.options(num_cpus=0, max_concurrency=1000).remote(PoolSettings(kind=kind, **settings), backend)
 
 
 def measure(actor: Any, indices: Sequence[int], workload: Workload = WORKLOAD) -> list[Measurement]:

@@ -20,8 +20,8 @@ from raydgp.cluster import Cluster, LayerOutcome, cluster
 from raydgp.errors import JournalError, RunnersLost
 from raydgp.records import Journal, Status, read
 from raydgp.settings import TuneSettings
-from raydgp.space import config_space
-from raydgp.workloads import Conv2d, zoo
+from raydgp.templates.spaces import config_space
+from raydgp.workloads import Conv2d, Task
 
 pytestmark = pytest.mark.cluster
 
@@ -39,7 +39,7 @@ def journal(tmp_path: Path) -> Path:
 
 
 def search(journal: Path) -> dict[str, LayerOutcome]:
-    with Cluster(driver.SETTINGS, journal, fakes.station()) as here:
+    with Cluster(driver.SETTINGS, journal, fakes.backend()) as here:
         return {outcome.task: outcome for outcome in here.tune(driver.LAYERS, read(journal))}
 
 
@@ -79,7 +79,7 @@ def test_every_measurement_is_journalled_as_what_it_is(
 def test_layers_are_searched_at_the_same_time(session: None, journal: Path, tmp_path: Path) -> None:
     firsts = {config_space(layer.workload, "llvm").default for layer in driver.LAYERS}
     assert len(firsts) == 2
-    with Cluster(driver.SETTINGS, journal, fakes.station(build=fakes.Meeting(fakes.Log(tmp_path), firsts))) as here:
+    with Cluster(driver.SETTINGS, journal, fakes.backend(build=fakes.Meeting(fakes.Log(tmp_path), firsts))) as here:
         outcomes = here.tune(driver.LAYERS)
     assert [outcome.failed for outcome in outcomes] == [0, 0]
 
@@ -93,7 +93,7 @@ def test_a_finished_search_measures_nothing_again(whole: tuple[dict[str, LayerOu
 
 def test_a_search_goes_on_in_slices_as_in_one_piece(whole: tuple[dict[str, LayerOutcome], Path], journal: Path) -> None:
     names = [layer.name for layer in driver.LAYERS]
-    with Cluster(driver.SETTINGS, journal, fakes.station()) as here:
+    with Cluster(driver.SETTINGS, journal, fakes.backend()) as here:
         for trials in (16, 40):  # whole batches, so that the strategy learns as often
             outcomes = here.tune(driver.LAYERS, read(journal), dict.fromkeys(names, trials))
     assert {outcome.task: outcome for outcome in outcomes} == whole[0]
@@ -104,7 +104,7 @@ def test_given_points_come_right_after_the_default(session: None, journal: Path)
     layer = driver.LAYERS[0]
     space = config_space(layer.workload, "llvm")
     points = [int(i) for i in space.sample_valid(3, np.random.default_rng(5)) if i != space.default]
-    with Cluster(driver.SETTINGS, journal, fakes.station()) as here:
+    with Cluster(driver.SETTINGS, journal, fakes.backend()) as here:
         here.tune([layer], (), {layer.name: 6}, {layer.name: points})
     by_trial = measured(journal)[layer.name]
     assert [by_trial[k] for k in range(1 + len(points))] == [space.default, *points]
@@ -189,7 +189,7 @@ def test_when_all_runners_are_lost_the_search_ends_and_can_be_resumed(
     monkeypatch.setattr(cluster, "PoolSettings", partial(cluster.PoolSettings, patience_s=2.0, scan_s=0.2))
     log = fakes.Log(tmp_path)
     unlucky = config_space(driver.LAYERS[0].workload, "llvm").default
-    broken = fakes.station(run=fakes.Fault(log, fakes.crash, [unlucky], 9), opened=fakes.Breaks(log, after=1))
+    broken = fakes.backend(run=fakes.Fault(log, fakes.crash, [unlucky], 9), opened=fakes.Breaks(log, after=1))
     with pytest.raises(RunnersLost, match="resume"), Cluster(driver.SETTINGS, journal, broken) as here:
         here.tune(driver.LAYERS)
     assert all(record.measurement.status is Status.OK for record in read(journal))
@@ -204,7 +204,7 @@ def test_a_real_convolution_is_built_checked_timed_and_journalled(session: None,
     workload = Conv2d(n=1, ci=16, h=14, w=14, co=32, kh=3, kw=3, padding=(1, 1))
     settings = TuneSettings(model="resnet18", strategy="random", trials=6, batch=3, run="real")
     with Cluster(settings, journal) as here:
-        (outcome,) = here.tune([zoo.Task("conv", workload, 1)])
+        (outcome,) = here.tune([Task("conv", workload, 1)])
         device, target = here.device, here.target
     records = list(read(journal))
     assert [record.trial for record in sorted(records, key=lambda r: r.trial)] == list(range(6))

@@ -12,7 +12,7 @@ import ray
 
 from raydgp.records import Measurement, Status
 from raydgp.settings import MeasureSettings
-from raydgp.space import config_space
+from raydgp.templates.spaces import config_space
 
 pytestmark = pytest.mark.cluster
 
@@ -40,8 +40,8 @@ def overlaps(one: list[tuple[float, float]], other: list[tuple[float, float]]) -
 
 
 def test_on_processors_runs_are_alone_and_builds_are_not(log: fakes.Log) -> None:
-    station = fakes.station(run=fakes.Interval(log, "run", 0.03), build=fakes.Interval(log, "build", 0.2))
-    actor = fakes.pool(station)
+    backend = fakes.backend(run=fakes.Interval(log, "run", 0.03), build=fakes.Interval(log, "build", 0.2))
+    actor = fakes.pool(backend)
     early = [actor.measure.remote(fakes.WORKLOAD.to_dict(), index) for index in INDICES[:3]]
     ray.wait(early, timeout=30)  # the others come while the first ones run
     fakes.measure(actor, INDICES[3:])
@@ -55,8 +55,8 @@ def test_on_processors_runs_are_alone_and_builds_are_not(log: fakes.Log) -> None
 
 
 def test_on_gpus_builds_go_on_during_runs_and_every_runner_is_reached(log: fakes.Log) -> None:
-    station = fakes.station(run=fakes.Interval(log, "run", 0.1), build=fakes.Interval(log, "build", 0.03))
-    actor = fakes.pool(station, kind="cuda")
+    backend = fakes.backend(run=fakes.Interval(log, "run", 0.1), build=fakes.Interval(log, "build", 0.03))
+    actor = fakes.pool(backend, kind="cuda")
     indices = fakes.valid_indices(120, "cuda")
     for batch in range(10):  # runners are admitted as they start
         found = fakes.measure(actor, indices[12 * batch : 12 * batch + 12])
@@ -81,7 +81,7 @@ def until(actor: Any, reached: Callable[[], bool]) -> list[Measurement]:
 
 
 def test_every_runner_has_a_gpu_of_its_own(log: fakes.Log) -> None:
-    actor = fakes.pool(fakes.station(run=fakes.Visible(log)), kind="cuda")
+    actor = fakes.pool(fakes.backend(run=fakes.Visible(log)), kind="cuda")
     until(actor, lambda: len({pid for pid, _ in log.read()}) == 3)
     assert sorted(gpu for _, gpu in {tuple(line) for line in log.read()}) == ["0", "1", "2"]
     ray.kill(actor)
@@ -90,8 +90,8 @@ def test_every_runner_has_a_gpu_of_its_own(log: fakes.Log) -> None:
 def test_gpus_of_another_kind_than_the_first_runners_are_left_alone(log: fakes.Log, tmp_path: Path) -> None:
     (tmp_path / "starts").mkdir()
     starts = fakes.Log(tmp_path / "starts")
-    station = fakes.station(run=fakes.Visible(log), name=fakes.mixed, opened=fakes.Breaks(starts, after=99))
-    actor = fakes.pool(station, kind="cuda")
+    backend = fakes.backend(run=fakes.Visible(log), name=fakes.mixed, opened=fakes.Breaks(starts, after=99))
+    actor = fakes.pool(backend, kind="cuda")
     until(actor, lambda: len(starts.read()) == 3)
     found = fakes.measure(actor, fakes.valid_indices(264, "cuda")[240:])
     assert len({m.device["name"] for m in found}) == 1
@@ -99,7 +99,7 @@ def test_gpus_of_another_kind_than_the_first_runners_are_left_alone(log: fakes.L
 
 
 def test_a_search_thinks_only_between_runs(log: fakes.Log) -> None:
-    actor = fakes.pool(fakes.station(run=fakes.Interval(log, "run", 0.05)))
+    actor = fakes.pool(fakes.backend(run=fakes.Interval(log, "run", 0.05)))
     fakes.measure(actor, INDICES[:1])
     node_id = ray.get_runtime_context().get_node_id()
     ray.get(actor.enter.remote(node_id))
@@ -116,15 +116,15 @@ def test_an_invalid_configuration_is_not_built(log: fakes.Log) -> None:
     space = config_space(fakes.WORKLOAD, "llvm")
     everything = np.arange(space.size)
     invalid = int(everything[~space.valid(everything)][0])
-    (found,) = fakes.measure(fakes.pool(fakes.station(build=fakes.Fault(log, fakes.crash, [], 0))), [invalid])
+    (found,) = fakes.measure(fakes.pool(fakes.backend(build=fakes.Fault(log, fakes.crash, [], 0))), [invalid])
     assert (found.status, found.times_s, log.read()) == (Status.INVALID, (), [])
     assert "invalid" in found.error
 
 
 def test_a_measurement_says_where_and_where_the_time_went(log: fakes.Log) -> None:
-    station = fakes.station(run=fakes.Interval(log, "run", 0.05), build=fakes.Interval(log, "build", 0.1))
+    backend = fakes.backend(run=fakes.Interval(log, "run", 0.05), build=fakes.Interval(log, "build", 0.1))
     began = time.time()
-    (found,) = fakes.measure(fakes.pool(station), INDICES[:1])
+    (found,) = fakes.measure(fakes.pool(backend), INDICES[:1])
     assert (found.status, found.times_s) == (Status.OK, (fakes.seconds(INDICES[0]),) * 3)
     assert (found.device, found.versions) == ({"kind": "llvm", "name": "fake"}, {"raydgp": "test"})
     assert found.phases.build_s >= 0.1
@@ -137,7 +137,7 @@ def test_a_measurement_says_where_and_where_the_time_went(log: fakes.Log) -> Non
 def test_a_build_that_ends_its_process_or_raises_is_a_build_error(log: fakes.Log, act: Callable[[], None]) -> None:
     bad = INDICES[1]
     patient = MeasureSettings(build_timeout_s=20, run_timeout_s=5)  # no limit of time is in question here
-    pool = fakes.pool(fakes.station(build=fakes.Fault(log, act, [bad], 9)), measure=patient)
+    pool = fakes.pool(fakes.backend(build=fakes.Fault(log, act, [bad], 9)), measure=patient)
     found = fakes.measure(pool, INDICES[:3])
     assert [m.status for m in found] == [Status.OK, Status.BUILD_ERROR, Status.OK]
     assert found[1].error
@@ -147,6 +147,6 @@ def test_a_build_that_ends_its_process_or_raises_is_a_build_error(log: fakes.Log
 def test_a_build_that_hangs_is_killed_and_frees_its_processor(log: fakes.Log) -> None:
     fault = fakes.Fault(log, fakes.hang, INDICES[:2], 9)
     settings = MeasureSettings(build_timeout_s=0.5)
-    found = fakes.measure(fakes.pool(fakes.station(build=fault), measure=settings, grace_s=0.5), INDICES[:4])
+    found = fakes.measure(fakes.pool(fakes.backend(build=fault), measure=settings, grace_s=0.5), INDICES[:4])
     assert [m.status for m in found] == [Status.BUILD_TIMEOUT] * 2 + [Status.OK] * 2
     assert [fault.calls(index) for index in INDICES[:4]] == [1] * 4

@@ -18,7 +18,7 @@ from ray.tune.search import ConcurrencyLimiter, Searcher
 from raydgp.cluster import RaydgpSearcher
 from raydgp.errors import InputError
 from raydgp.records import Measurement, Status
-from raydgp.space import config_space
+from raydgp.templates.spaces import config_space
 
 SPACE = config_space(fakes.WORKLOAD, "llvm")
 FLOPS = fakes.WORKLOAD.flops

@@ -8,12 +8,12 @@ import pytest
 
 from raydgp import Conv2d, config_space
 from raydgp.errors import InputError
-from raydgp.kernels.target import host_target
 from raydgp.measure.faulty import FaultRates, FaultyMeasurer
 from raydgp.measure.local import LocalMeasurer
 from raydgp.records import Measurement, Status
 from raydgp.settings import MeasureSettings
 from raydgp.space import ConfigSpace
+from raydgp.targets.host import host_target
 
 WORKLOAD = Conv2d(n=1, ci=16, h=6, w=6, co=16, kh=3, kw=3, padding=(1, 1))
 SETTINGS = MeasureSettings(repeat=2, min_repeat_ms=1)

@@ -9,7 +9,7 @@ from raydgp import Conv2d, Dense, DepthwiseConv2d, config_space, search
 from raydgp.errors import InputError
 from raydgp.search import options
 from raydgp.space import ConfigSpace, choice
-from raydgp.workloads import Kernel
+from raydgp.workloads import TracedKernel
 
 RESNET_LAYER = Conv2d(n=1, ci=128, h=28, w=28, co=128, kh=3, kw=3, stride=(1, 1), padding=(1, 1))
 LARGE = config_space(RESNET_LAYER, "cuda")
@@ -20,7 +20,7 @@ _SKETCHES = [
     {"trace": [[], [[0, [4, 1, 16]], [1, 0]]], "knobs": [_TILE, {"name": "unroll", "choice": [0, 16, 64]}]},
     {"trace": [[], [[0, [4, 1, 16]], [1, -1]]], "knobs": [_TILE, {"name": "place", "place": [-2, -1, 3]}]},
 ]
-SKETCHED = config_space(Kernel(name="pool", code="", sketches=json.dumps(_SKETCHES), operations=10**6), "llvm")
+SKETCHED = config_space(TracedKernel(name="pool", code="", sketches=json.dumps(_SKETCHES), operations=10**6), "llvm")
 NAMES = search.names()
 
 # Settings that keep the suite fast; every strategy must also live with plans shorter and longer than a batch.

@@ -12,20 +12,20 @@ import torch
 import tvm
 from tvm import relax, s_tir
 
+from raydgp.build.compile import link
+from raydgp.build.cuda import compiler as cuda_compiler
 from raydgp.deploy.folder import Machine
-from raydgp.deploy.frameworks import onnxruntime_way, torch_way
 from raydgp.deploy.importing import load
 from raydgp.deploy.lowering import compile_model, lower
 from raydgp.deploy.packing import pack
 from raydgp.errors import InputError
-from raydgp.kernels import cuda_compiler
-from raydgp.kernels.build import link
-from raydgp.kernels.registry import template_for
-from raydgp.kernels.target import any_gpu, host_target, to_tvm
 from raydgp.measure.local import LocalMeasurer
+from raydgp.rivals.frameworks import onnxruntime_way, torch_way
 from raydgp.settings import MeasureSettings
-from raydgp.space import config_space
-from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused, GroupConv2d, Kernel
+from raydgp.targets.host import any_gpu, host_target, to_tvm
+from raydgp.templates.registry import template_for
+from raydgp.templates.spaces import config_space
+from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused, GroupConv2d, TracedKernel
 
 sys.path.append(str(Path(__file__).parent))
 from test_packing import Everything, imported
@@ -139,7 +139,7 @@ def test_everything_is_a_task(model):
     lowered = lower(load("transformer_block").module, CUDA)
     kernels = [function for function in lowered.module.functions.values() if isinstance(function, tvm.tirx.PrimFunc)]
     assert len(lowered.tasks) == len(kernels)
-    assert sum(isinstance(task.workload, Kernel) for task in lowered.tasks) >= 8
+    assert sum(isinstance(task.workload, TracedKernel) for task in lowered.tasks) >= 8
 
 
 def test_the_library_has_one_cubin_with_every_kernel(model, tmp_path):

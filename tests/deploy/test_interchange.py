@@ -24,11 +24,11 @@ from raydgp.deploy.folding import fold_batch_norms
 from raydgp.deploy.interchange import EXAMPLE, MODULE, RECORDS, WORKLOADS, export
 from raydgp.deploy.lowering import lower
 from raydgp.errors import InputError
-from raydgp.kernels.sketched import schedule
-from raydgp.kernels.sketching import kernel
-from raydgp.kernels.target import host_target, to_tvm
 from raydgp.records import Status
-from raydgp.space import config_space
+from raydgp.targets.host import host_target, to_tvm
+from raydgp.templates.spaces import config_space
+from raydgp.templates.traced.extract import kernel
+from raydgp.templates.traced.schedule import schedule
 
 TARGET = host_target("llvm")
 WITHOUT_US = """

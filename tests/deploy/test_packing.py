@@ -13,8 +13,8 @@ from tvm.relax.frontend.torch import from_exported_program
 from raydgp.deploy.folding import fold_batch_norms
 from raydgp.deploy.packing import pack
 from raydgp.errors import InputError
-from raydgp.kernels.target import host_target, to_tvm
-from raydgp.space import config_space
+from raydgp.targets.host import host_target, to_tvm
+from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused
 
 

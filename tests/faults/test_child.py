@@ -16,8 +16,8 @@ import tvm_ffi
 
 from raydgp import Conv2d, config_space
 from raydgp.errors import InputError
-from raydgp.kernels.supervisor import Supervisor
 from raydgp.records import Status
+from raydgp.run.supervisor import Supervisor
 from raydgp.settings import MeasureSettings
 
 # One multiplication: out[0] = data[0] * weight[0] is all that a kernel has to do.
@@ -170,7 +170,7 @@ def test_a_library_is_never_taken_for_the_one_before(supervisor, sound):
 
 
 def children() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children() if not gone(p.pid) and "raydgp.kernels.child" in p.cmdline()]
+    return [p for p in psutil.Process().children() if not gone(p.pid) and "raydgp.run.run_child" in p.cmdline()]
 
 
 def running() -> psutil.Process:

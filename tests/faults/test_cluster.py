@@ -10,8 +10,8 @@ import pytest
 import ray
 
 from raydgp.errors import InputError, RunnersLost
-from raydgp.kernels.supervisor import NoReference
 from raydgp.records import Status
+from raydgp.run.supervisor import NoReference
 from raydgp.settings import MeasureSettings
 
 pytestmark = pytest.mark.cluster
@@ -35,7 +35,7 @@ def log(session: None, tmp_path: Path) -> fakes.Log:
 @pytest.mark.parametrize("act", [fakes.crash, fakes.leave, fakes.fail])
 def test_a_runner_lost_once_is_replaced_and_nothing_is_lost(log: fakes.Log, act: Callable[[], None]) -> None:
     fault = fakes.Fault(log, act, [BAD], times=1)
-    found = fakes.measure(fakes.pool(fakes.station(run=fault)), INDICES)
+    found = fakes.measure(fakes.pool(fakes.backend(run=fault)), INDICES)
     assert [m.status for m in found] == [Status.OK] * 5
     assert [m.index for m in found] == INDICES
     assert fault.calls(BAD) == 2
@@ -45,7 +45,7 @@ def test_a_runner_lost_once_is_replaced_and_nothing_is_lost(log: fakes.Log, act:
 @pytest.mark.parametrize("act", [fakes.crash, fakes.leave])
 def test_the_second_loss_is_runner_lost_and_the_others_are_measured(log: fakes.Log, act: Callable[[], None]) -> None:
     fault = fakes.Fault(log, act, [BAD], times=9)
-    found = fakes.measure(fakes.pool(fakes.station(run=fault)), INDICES)
+    found = fakes.measure(fakes.pool(fakes.backend(run=fault)), INDICES)
     assert [m.status for m in found] == [Status.OK, Status.RUNNER_LOST, Status.OK, Status.OK, Status.OK]
     assert fault.calls(BAD) == 2
     assert found[1].error
@@ -54,7 +54,7 @@ def test_the_second_loss_is_runner_lost_and_the_others_are_measured(log: fakes.L
 
 def test_a_call_behind_a_hang_is_not_blamed(log: fakes.Log) -> None:
     fault = fakes.Fault(log, fakes.hang, [BAD], times=9)
-    found = fakes.measure(fakes.pool(fakes.station(run=fault), grace_s=0.5), INDICES)
+    found = fakes.measure(fakes.pool(fakes.backend(run=fault), grace_s=0.5), INDICES)
     assert [m.status for m in found] == [Status.OK, Status.RUNNER_LOST, Status.OK, Status.OK, Status.OK]
     assert [fault.calls(index) for index in INDICES] == [1, 2, 1, 1, 1]
     assert "hung" in found[1].error
@@ -63,19 +63,19 @@ def test_a_call_behind_a_hang_is_not_blamed(log: fakes.Log) -> None:
 def test_what_a_hung_runner_says_too_late_is_ignored(log: fakes.Log) -> None:
     fault = fakes.Fault(log, fakes.doze, [BAD], times=1)
     measure = MeasureSettings(run_timeout_s=0.4)
-    (found,) = fakes.measure(fakes.pool(fakes.station(run=fault), measure=measure, grace_s=0.4), [BAD])
+    (found,) = fakes.measure(fakes.pool(fakes.backend(run=fault), measure=measure, grace_s=0.4), [BAD])
     assert (found.status, fault.calls(BAD)) == (Status.OK, 2)
 
 
 def test_an_idle_runner_that_is_killed_comes_back(log: fakes.Log) -> None:
-    actor = fakes.pool(fakes.station(run=fakes.Fault(log, fakes.fail, [], 0)))
+    actor = fakes.pool(fakes.backend(run=fakes.Fault(log, fakes.fail, [], 0)))
     fakes.measure(actor, INDICES[:1])
     os.kill(int(log.read()[0][1]), signal.SIGKILL)
     assert [m.status for m in fakes.measure(actor, INDICES[1:])] == [Status.OK] * 4
 
 
 def test_when_no_runner_comes_back_the_wait_is_bounded_and_the_error_names_the_reason(log: fakes.Log) -> None:
-    broken = fakes.station(run=fakes.Fault(log, fakes.crash, INDICES, 9), opened=fakes.Breaks(log, after=1))
+    broken = fakes.backend(run=fakes.Fault(log, fakes.crash, INDICES, 9), opened=fakes.Breaks(log, after=1))
     actor = fakes.pool(broken, patience_s=3.0, scan_s=0.2)
     with pytest.raises(RunnersLost, match=r"(?s)no llvm runner.*out of order.*resume"):
         fakes.measure(actor, INDICES)
@@ -87,14 +87,14 @@ def test_a_runner_that_never_can_start_is_the_users_to_mend_at_once(log: fakes.L
     def no_device() -> None:
         raise InputError("no such device here")
 
-    actor = fakes.pool(fakes.station(opened=no_device), scan_s=0.2)
+    actor = fakes.pool(fakes.backend(opened=no_device), scan_s=0.2)
     with pytest.raises(InputError, match="no such device"):
         ray.get(actor.describe.remote(), timeout=30)
 
 
 def test_a_workload_without_a_reference_is_told_at_once_and_costs_no_runner(log: fakes.Log) -> None:
     fault = fakes.Fault(log, fakes.refuse, [BAD], times=9)
-    actor = fakes.pool(fakes.station(run=fault))
+    actor = fakes.pool(fakes.backend(run=fault))
     with pytest.raises(NoReference) as told:
         fakes.measure(actor, [BAD])
     assert str(told.value.cause) == "no reference for this: MemoryError: too large"
@@ -105,7 +105,7 @@ def test_a_workload_without_a_reference_is_told_at_once_and_costs_no_runner(log:
 
 def test_too_many_losses_in_a_row_close_a_runner(log: fakes.Log) -> None:
     fault = fakes.Fault(log, fakes.crash, INDICES, times=99)
-    actor = fakes.pool(fakes.station(run=fault), patience_s=2.0, scan_s=0.2)
+    actor = fakes.pool(fakes.backend(run=fault), patience_s=2.0, scan_s=0.2)
     with pytest.raises(RunnersLost):
         fakes.measure(actor, INDICES)
     assert len(log.read()) == 6

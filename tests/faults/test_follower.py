@@ -14,12 +14,12 @@ from tracked import FINISH_S, NETWORK, manifest, record, snapshot, write_run
 
 from raydgp.errors import InputError
 from raydgp.records import Journal
-from raydgp.tracking import Sink, sync
+from raydgp.tracking import TrackerProcess, sync
 
 
 def test_finish_waits_no_longer_than_it_is_told_to(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as hanging:
-        sink = Sink(write_run(tmp_path / "run", f"http://127.0.0.1:{hanging.getsockname()[1]}"))
+        sink = TrackerProcess(write_run(tmp_path / "run", f"http://127.0.0.1:{hanging.getsockname()[1]}"))
         sink.start()
         (follower,) = psutil.Process().children()
         assert sink.finish(timeout_s=0.5) is False
@@ -28,7 +28,7 @@ def test_finish_waits_no_longer_than_it_is_told_to(tmp_path: Path) -> None:
 
 def test_following_a_run_gives_the_same_as_syncing_it(tmp_path: Path, uri: str, expected: dict[str, Any]) -> None:
     run = write_run(tmp_path / "run", uri, n=0, finished=False)
-    sink = Sink(run)
+    sink = TrackerProcess(run)
     sink.start()
     with Journal(run / "journal.jsonl") as journal:
         for i in range(40):
@@ -59,7 +59,7 @@ def wait_for_child(database: Path) -> None:
 
 def test_a_killed_follower_loses_nothing(tmp_path: Path, uri: str, expected: dict[str, Any]) -> None:
     run = write_run(tmp_path / "run", uri)
-    sink = Sink(run)
+    sink = TrackerProcess(run)
     sink.start()
     wait_for_child(tmp_path / "mlflow.db")
     (follower,) = psutil.Process().children()
@@ -72,8 +72,8 @@ def test_a_killed_follower_loses_nothing(tmp_path: Path, uri: str, expected: dic
 def test_the_follower_ends_when_the_driver_is_killed(tmp_path: Path, uri: str) -> None:
     run = write_run(tmp_path / "run", uri, finished=False)
     script = (
-        "import sys, time; from pathlib import Path; from raydgp.tracking import Sink\n"
-        "Sink(Path(sys.argv[1])).start(); print('started', flush=True); time.sleep(600)"
+        "import sys, time; from pathlib import Path; from raydgp.tracking import TrackerProcess\n"
+        "TrackerProcess(Path(sys.argv[1])).start(); print('started', flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", script, str(run)], stdout=subprocess.PIPE) as driver:
         assert driver.stdout

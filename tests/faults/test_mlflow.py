@@ -14,7 +14,7 @@ from tracked import CREATED_UNIX_S, FINISH_S, NETWORK, manifest, record, snapsho
 
 from raydgp.errors import InputError
 from raydgp.records import Journal, read
-from raydgp.tracking import Sink, sync
+from raydgp.tracking import TrackerProcess, sync
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def test_a_failing_server_costs_the_run_nothing_and_sync_makes_up_for_it(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     run = tmp_path / "run"
     with server() as failing_uri:
-        sink = Sink(write_run(run, failing_uri, n=0, finished=False))
+        sink = TrackerProcess(write_run(run, failing_uri, n=0, finished=False))
         sink.start()
         with Journal(run / "journal.jsonl") as journal:
             for i in range(40):

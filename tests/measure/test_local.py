@@ -8,10 +8,10 @@ import psutil
 import pytest
 
 from raydgp import Conv2d, config_space
-from raydgp.kernels.target import host_target
 from raydgp.measure.local import LocalMeasurer
 from raydgp.records import Status
 from raydgp.settings import MeasureSettings
+from raydgp.targets.host import host_target
 
 SPACE = config_space(Conv2d(n=1, ci=16, h=6, w=6, co=16, kh=3, kw=3, padding=(1, 1)), "llvm")
 SETTINGS = MeasureSettings(repeat=2, min_repeat_ms=1, build_timeout_s=3)
@@ -34,7 +34,7 @@ def measurer(shared):
 
 def builders() -> list[psutil.Process]:
     found = [p for p in psutil.Process().children() if p.status() != psutil.STATUS_ZOMBIE]
-    return [p for p in found if "raydgp.kernels.build_child" in p.cmdline()]
+    return [p for p in found if "raydgp.run.build_child" in p.cmdline()]
 
 
 def test_a_stuck_builder_costs_one_configuration(measurer):

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from raydgp.app.history.sources import gather
 from raydgp.errors import InputError
 from raydgp.records import Status
-from raydgp.records.autotvm_log import scan
 from raydgp.records.history import write_parquet
-from raydgp.space import config_space
-from raydgp.study.sources import gather
+from raydgp.records.importers.autotvm_log import scan
+from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, GroupConv2d
 
 SAME = {"kh": 3, "kw": 3, "padding": (1, 1)}

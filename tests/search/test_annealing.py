@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raydgp.search.annealing import Best, Schedule, anneal
+from raydgp.search.annealing import Schedule, TopScores, anneal
 
 
 def everything(indices):
@@ -15,7 +15,7 @@ def everything(indices):
 def test_best_equals_a_heap(rounds, n):
     """Scores are a function of the configuration, as they are within one annealing; multiples of 3 are not allowed."""
     score = np.random.default_rng(0).permutation(31).astype(float)
-    best, seen = Best(n), set()
+    best, seen = TopScores(n), set()
     for batch in rounds:
         indices = np.array(batch, np.int64)
         before = set(best.indices.tolist())

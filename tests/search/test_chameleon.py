@@ -2,7 +2,7 @@ import numpy as np
 
 from raydgp import search
 from raydgp.search.adaptive_sampling import representatives, synthesised
-from raydgp.search.annealing import Best
+from raydgp.search.annealing import TopScores
 
 
 def everything(indices):
@@ -56,7 +56,7 @@ def test_agents_find_better_configurations_than_their_starts(lattice, bowl):
     means = []
     for _ in range(6):
         starts = lattice.sample_valid(16, strategy.rng)
-        episodes = strategy._walked(starts, score, Best(4))
+        episodes = strategy._walked(starts, score, TopScores(4))
         means.append(episodes.rewards[episodes.alive].mean())
         strategy.agent.learn(episodes, strategy.rng)
     assert np.mean(means[-2:]) > 1.2 * bowl(lattice, np.arange(lattice.size)).mean()
@@ -65,7 +65,7 @@ def test_agents_find_better_configurations_than_their_starts(lattice, bowl):
 def test_an_episode_ends_when_its_knobs_settle(lattice, bowl):
     strategy = search.create("chameleon", lattice, steps=40)
     starts = lattice.sample_valid(32, strategy.rng)
-    episodes = strategy._walked(starts, lambda i: bowl(lattice, i), Best(4))
+    episodes = strategy._walked(starts, lambda i: bowl(lattice, i), TopScores(4))
     lengths = episodes.alive.sum(axis=0)
     assert lengths.max() <= 40
     unchanged = (episodes.states[1:] == episodes.states[:-1]).mean(axis=2) >= 0.75

@@ -1,7 +1,7 @@
 import pytest
 
 from raydgp.errors import InputError
-from raydgp.space import config_space
+from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, DepthwiseConv2d, zoo
 
 # Tables 2 to 5 of the deep-GP paper's appendix: name, "# of Space", the group within the table, and the layer as

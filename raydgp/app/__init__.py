@@ -1,0 +1,1 @@
+"""The commands as functions: tune, deploy, compare, pretrain, record, examine."""

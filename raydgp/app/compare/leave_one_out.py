@@ -1,0 +1,42 @@
+"""Models for honest comparisons: for each recorded space, pre-trained on the others and never on its own workload."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from raydgp.app.history.sources import gather
+from raydgp.app.pretraining import Plan, make, plans
+from raydgp.records.recorded import RecordedSpace
+from raydgp.surrogates.artefact import CARD, TREES_OF_ALL, read_card
+from raydgp.surrogates.training import Training
+
+
+def make_without(path: Path, paths: Sequence[Path], root: Path, epochs: int) -> Path:
+    """The folder of the models for one recorded space; what was made before of the same data is kept.
+
+    Args:
+        path: the recorded space that is left out.
+        paths: all recorded spaces; those of its template teach.
+        root: folder of these folders.
+        epochs: of the training, at most.
+    """
+    left_out, folder = RecordedSpace.load(path).space, root / path.stem
+    tasks = [
+        task
+        for task in gather([other for other in paths if other != path])
+        if task.space.template == left_out.template and task.space.workload != left_out.workload
+    ]
+    for plan in plans(tasks):
+        wanted = plan.kind == TREES_OF_ALL or plan.tasks[0].space.workload.group == left_out.workload.group
+        if wanted and not _made(plan, folder):
+            make(plan, folder, Training(epochs=epochs), evaluate=False)
+    return folder
+
+
+def _made(plan: Plan, folder: Path) -> bool:
+    if not (folder / plan.name / CARD).exists():
+        return False
+    card = read_card(folder / plan.name)
+    same = card.space_hashes == [task.space.hash for task in plan.tasks]
+    return same and card.records == sum(len(task.indices) for task in plan.tasks)

@@ -1,0 +1,130 @@
+"""`raydgp doctor`: what this machine has for tuning, and what to do about what it lacks."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from raydgp.errors import InputError, RaydgpError
+from raydgp.records import Measurement
+from raydgp.sandbox.cpus import own_cores
+from raydgp.settings import MeasureSettings
+from raydgp.templates.spaces import config_space
+from raydgp.workloads import Conv2d
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at. `absent` is fine for those who do not need it; `broken` stops the main job."""
+
+    what: str
+    state: Literal["ok", "absent", "broken"]
+    detail: str
+    remedy: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Looks at everything in turn; each check is a real try, not a guess from a version."""
+    checks: list[Callable[[], Finding]] = [_python, _cores, _linker, _tvm, _gpu, _cuda, _ray, _mlflow]
+    for check in checks:
+        yield check()
+
+
+def _python() -> Finding:
+    return Finding("Python", "ok", platform.python_version())
+
+
+def _cores() -> Finding:
+    cores = len(own_cores())
+    flags = _cpu_field("flags").split()
+    vector = next((name for name in ("avx512f", "avx2", "avx", "asimd") if name in flags), "no vector unit known")
+    return Finding("CPU", "ok", f"{_cpu_field('model name') or platform.machine()}, {cores} cores, {vector}")
+
+
+def _cpu_field(name: str) -> str:
+    with open("/proc/cpuinfo") as lines:
+        return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")
+
+
+def _linker() -> Finding:
+    path = shutil.which("gcc") or shutil.which("cc")
+    if path:
+        return Finding("linker", "ok", path)
+    return Finding("linker", "broken", "no gcc or cc on the PATH", "install gcc: kernels are linked into libraries")
+
+
+def _tvm() -> Finding:
+    ffi = importlib.metadata.version("apache-tvm-ffi")
+    try:
+        from raydgp.run.peak import measured_peak_gflops
+        from raydgp.targets.host import host_target, versions
+
+        target = host_target("llvm")
+        peak = measured_peak_gflops()
+    except (RaydgpError, ImportError, OSError, RuntimeError) as error:
+        return Finding("TVM", "broken", str(error).splitlines()[0], "reinstall with `pip install -c requirements.lock`")
+    if ffi.startswith("0.1.15"):
+        return Finding("TVM", "broken", f"apache-tvm-ffi {ffi}", "pip install apache-tvm-ffi==0.1.14.post1")
+    return Finding("TVM", "ok", f"{versions()['tvm']}, builds for {target['mcpu']}, measured peak {peak:.0f} GFLOPS")
+
+
+def _gpu() -> Finding:
+    remedy = "target cuda needs an NVIDIA driver; target llvm does not"
+    if not shutil.which("nvidia-smi"):
+        return Finding("GPU", "absent", "no nvidia-smi", remedy)
+    query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True, timeout=30)
+    if answer.returncode:
+        return Finding("GPU", "absent", answer.stdout.strip() or answer.stderr.strip(), remedy)
+    seen = "; ".join(answer.stdout.strip().splitlines())
+    try:
+        ran = _run_on_gpu()
+    except RaydgpError as error:
+        return Finding("GPU", "absent", f"{seen}: {error}", "reinstall with `pip install -c requirements.lock`")
+    if not ran.ok:
+        return Finding("GPU", "absent", f"{seen}: a kernel gives {ran.status}: {ran.error}", "look at its driver")
+    return Finding("GPU", "ok", f"{seen}; a kernel ran in {1e6 * ran.median_s:.1f} us")
+
+
+def _run_on_gpu() -> Measurement:
+    """A small layer, built, checked and timed as in a search."""
+    from raydgp.measure.local import LocalMeasurer
+    from raydgp.targets.host import host_target
+
+    space = config_space(Conv2d(n=1, ci=16, h=14, w=14, co=16, kh=3, kw=3, padding=(1, 1)), "cuda")
+    with LocalMeasurer(host_target("cuda"), MeasureSettings(), workers=1) as measurer:
+        return measurer.measure(space, np.array([space.default]))[0]
+
+
+def _cuda() -> Finding:
+    from raydgp.build.cuda.compiler import compiler_for
+
+    try:
+        return Finding("CUDA compiler", "ok", compiler_for("sm_80"))
+    except InputError as error:
+        return Finding("CUDA compiler", "absent", "neither NVRTC nor nvcc", f"only for target cuda: {error}")
+
+
+def _ray() -> Finding:
+    address = os.environ.get("RAY_ADDRESS")
+    where = f"will join {address}" if address else "starts by itself; set ray.address to join a cluster"
+    return Finding("Ray", "ok", f"{importlib.metadata.version('ray')}, {where}")
+
+
+def _mlflow() -> Finding:
+    from raydgp.tracking import check
+
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    try:
+        check(uri)
+    except RaydgpError as error:
+        return Finding("MLflow", "broken", str(error), "start the server, or give another --mlflow-uri")
+    return Finding("MLflow", "ok", f"{importlib.metadata.version('mlflow')}, {uri}")

@@ -1,0 +1,1 @@
+"""Recorded measurements: made here, or read from other tuners."""

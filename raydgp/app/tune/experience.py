@@ -1,0 +1,79 @@
+"""What earlier measurements say of a layer: configurations to start from, and whether there is more to search."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+from raydgp.errors import InputError
+from raydgp.records import Record
+from raydgp.records.history import first
+from raydgp.records.journal import scan
+from raydgp.records.manifest import FILE_NAME, JOURNAL_NAME, RunManifest
+from raydgp.settings import TuneSettings
+from raydgp.templates.spaces import config_space
+from raydgp.workloads import Fused, Task, Workload, from_dict
+
+_BEST = 6  # configurations to start from: the fastest is often luck, one of the first few is as fast again
+_SEARCHED = 64  # measurements after which another run's search counts as done
+
+
+def space_sharing_key(workload: Workload) -> Hashable:
+    """What layers with the same space have in common: an epilogue changes little of what is fast."""
+    if isinstance(workload, Fused):
+        return workload.anchor, workload.block_in, workload.block_out, workload.algorithm
+    return workload
+
+
+class Experience:
+    """Measurements on the same device: of this run, and of the other runs in its folder.
+
+    Args:
+        settings: of this run.
+        target, device: as in a record; measurements on others are left out.
+    """
+
+    def __init__(self, settings: TuneSettings, target: dict[str, Any], device: dict[str, Any]) -> None:
+        self._settings, self._target, self._device = settings, target, device
+        self._elsewhere = list(self._other_runs())
+
+    def with_start_points(self, manifest: RunManifest, tasks: Sequence[Task], records: Iterable[Record]) -> RunManifest:
+        """The manifest with start points for those of the tasks that have neither points nor records.
+
+        Kin share their points. A task that another run has searched itself is settled: its best are measured again,
+        not searched for.
+        """
+        records = list(records)
+        begun = {record.context.task for record in records}
+        fresh = {task.name: task.workload for task in tasks if task.name not in begun}
+        by_key: defaultdict[Hashable, list[Record]] = defaultdict(list)
+        for record in [*self._elsewhere, *records]:
+            by_key[space_sharing_key(from_dict(record.context.workload))].append(record)
+        entries = []
+        for entry in manifest.tasks:
+            if entry.name in fresh and not entry.start_points:
+                space = config_space(fresh[entry.name], self._target)
+                kin = by_key[space_sharing_key(space.workload)]
+                same = sum(record.context.space_hash == space.hash for record in kin)
+                update = {"start_points": _fastest(kin, space.size), "settled": same >= _SEARCHED}
+                entry = entry.model_copy(update=update)
+            entries.append(entry)
+        return manifest.model_copy(update={"tasks": entries})
+
+    def _other_runs(self) -> Iterable[Record]:
+        for path in sorted(self._settings.runs_dir.glob(f"*/{FILE_NAME}")):
+            try:
+                manifest = RunManifest.load(path.parent)
+            except InputError:
+                continue  # a run of another version says nothing to this one
+            journal = path.parent / JOURNAL_NAME
+            same = (manifest.target, manifest.device) == (self._target, self._device)
+            if same and path.parent != self._settings.run_dir and journal.is_file():
+                yield from first(scan(journal).records)
+
+
+def _fastest(records: Sequence[Record], size: int) -> list[int]:
+    """The fastest configurations among records of kin, which share a space, each once."""
+    ranked = sorted((r for r in records if r.measurement.ok), key=lambda r: r.measurement.median_s)
+    return [i for i in dict.fromkeys(r.measurement.index for r in ranked) if i < size][:_BEST]

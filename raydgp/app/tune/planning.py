@@ -1,0 +1,72 @@
+"""What a run is to tune, with everything checked that needs no machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from raydgp import search
+from raydgp.errors import InputError, nearest
+from raydgp.settings import TuneSettings
+from raydgp.templates.spaces import config_space
+from raydgp.workloads import Fused, Task, zoo
+from raydgp.workloads.fused import ALGORITHMS
+
+
+def plan(settings: TuneSettings) -> tuple[TuneSettings, list[Task]]:
+    """The layer tasks that the settings ask for: of the papers' table of a network, or of a model that is imported.
+
+    Returns:
+        The settings, completed by what the model says, and the tasks.
+
+    Raises:
+        InputError: unknown model, task, strategy or option of it, or a model that cannot be imported.
+    """
+    if settings.is_imported:
+        settings, tasks = _imported(settings)
+    else:
+        tasks = zoo.tasks(settings.model)
+    if settings.tasks is not None:
+        by_name = {task.name: task for task in tasks}
+        for name in settings.tasks:
+            if name not in by_name:
+                raise InputError(f"{settings.model} has no task {name!r}{nearest(name, by_name)}")
+        tasks = [by_name[name] for name in dict.fromkeys(settings.tasks)]
+    if not tasks:
+        raise InputError("tasks: name at least one, or leave the key out to tune all of them")
+    strategy_of(settings, tasks[0])
+    return settings, tasks
+
+
+def strategy_of(settings: TuneSettings, task: Task) -> search.Strategy:
+    """The strategy that searches a task, not yet asked."""
+    options = search.with_models(settings.strategy, settings.options, settings.models_dir)
+    return search.create(settings.strategy, config_space(task.workload, settings.target), settings.seed, **options)
+
+
+def _imported(settings: TuneSettings) -> tuple[TuneSettings, list[Task]]:
+    from raydgp.deploy.importing import load  # loads torch and TVM
+    from raydgp.deploy.lowering import lower
+    from raydgp.targets.host import any_gpu, host_target
+
+    # the GPU may be another machine's, of a cluster that is joined later; the tasks do not depend on it
+    target = any_gpu() if settings.target == "cuda" else host_target(settings.target)
+    lowered = lower(load(settings.model).module, target)
+    if settings.target == "llvm" and settings.measure.model_mb is None:
+        model_mb = sum(array.nbytes for array in lowered.parameters) / 1e6
+        settings = settings.model_copy(update={"measure": settings.measure.model_copy(update={"model_mb": model_mb})})
+    return settings, list(_with_variants(lowered.tasks, settings.target))
+
+
+def _with_variants(tasks: Sequence[Task], kind: str) -> Iterator[Task]:
+    """Each layer once for every algorithm that can compute it: deploying takes the fastest."""
+    for task in tasks:
+        yield task
+        if not isinstance(task.workload, Fused):
+            continue
+        for algorithm in ALGORITHMS[1:]:
+            variant = replace(task.workload, algorithm=algorithm)
+            with suppress(InputError):  # it does not serve this layer
+                config_space(variant, kind)
+                yield Task(f"{task.name}_{algorithm}", variant, task.count)

@@ -1,0 +1,107 @@
+"""What a run's folder holds already, and the manifest that says what it is."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from raydgp.errors import InputError
+from raydgp.records import Record
+from raydgp.records.history import first, known
+from raydgp.records.journal import scan
+from raydgp.records.manifest import JOURNAL_NAME, RunManifest, TaskEntry
+from raydgp.settings import TuneSettings
+from raydgp.templates.spaces import config_space
+from raydgp.workloads import Task
+
+if TYPE_CHECKING:
+    from raydgp.cluster import Cluster
+
+_FIXED = ("model", "target", "strategy", "options", "seed", "batch")  # another value would be another search
+
+
+def finished(settings: TuneSettings, tasks: Sequence[Task], so_far: list[Record]) -> bool:
+    """Whether the budget is spent: of every task, or of the model as a whole."""
+    if settings.by_gain:
+        if not settings.run_dir.exists():
+            return False
+        before = RunManifest.load(settings.run_dir)
+        same = all(before.settings[key] == getattr(settings, key) for key in ("trials", "minutes"))
+        return same and before.finished_unix_s is not None
+    spaces = [config_space(task.workload, settings.target) for task in tasks]
+    return all(len(known(so_far, space.hash)) >= min(settings.trials, space.size) for space in spaces)
+
+
+def records_so_far(settings: TuneSettings, tasks: Sequence[Task]) -> list[Record]:
+    """What the run's folder holds already, once it is sure that it is this run's.
+
+    Raises:
+        InputError: the folder belongs to a run with other settings, or its journal to other spaces.
+    """
+    run_dir = settings.run_dir
+    if not run_dir.exists():
+        return []
+    before, now = RunManifest.load(run_dir).settings, settings.model_dump(mode="json")
+    for key in _FIXED:
+        if before[key] != now[key]:
+            raise InputError(
+                f"{run_dir} was made with {key}={before[key]!r}, not {now[key]!r}; name this run anew with --run"
+            )
+    records = first(scan(run_dir / JOURNAL_NAME).records) if (run_dir / JOURNAL_NAME).exists() else []
+    hashes = {task.name: config_space(task.workload, settings.target).hash for task in tasks}
+    for record in records:
+        if hashes.get(record.context.task, record.context.space_hash) != record.context.space_hash:
+            raise InputError(
+                f"{run_dir / JOURNAL_NAME} holds {record.context.task} in another space "
+                f"({record.context.space_hash}, not {hashes[record.context.task]}); name this run anew with --run"
+            )
+    return records
+
+
+def manifest_of(settings: TuneSettings, tasks: Sequence[Task], cluster: Cluster) -> RunManifest:
+    """The manifest of this run, with what an earlier start of it on this device has found out kept."""
+    before = RunManifest.load(settings.run_dir) if settings.run_dir.exists() else None
+    kept = before if before and before.device == cluster.device else None
+    earlier = {entry.name: entry for entry in before.tasks} if before else {}
+    untuned_s = {e.name: e.untuned_s for e in kept.tasks if e.untuned_s is not None} if kept else {}
+    unknown = [] if settings.is_imported else [task.workload for task in tasks if task.name not in untuned_s]
+    baselines = cluster.baselines(unknown) if unknown or kept is None else None
+    peak_gflops = baselines.peak_gflops if baselines else kept.peak_gflops if kept else None
+    entries = []
+    for task in tasks:
+        space = config_space(task.workload, cluster.target)
+        seconds = untuned_s.get(task.name) or (baselines.untuned_s.get(task.workload) if baselines else None)
+        entry = earlier.pop(task.name, None)
+        entries.append(
+            TaskEntry.of(
+                task.name,
+                task.count,
+                space,
+                start_points=entry.start_points if entry else [],
+                settled=entry is not None and entry.settled,
+                untuned_s=seconds if seconds and math.isfinite(seconds) else None,
+            )
+        )
+    return RunManifest(
+        settings=settings.model_dump(mode="json"),
+        tasks=[*entries, *earlier.values()],  # a task that is left out this time stays a task of the run
+        target=cluster.target,
+        device=cluster.device,
+        versions=cluster.versions,
+        git_commit=_git_commit(),
+        created_unix_s=before.created_unix_s if before else time.time(),
+        peak_gflops=peak_gflops,
+        spent_s=before.spent_s if before else 0.0,
+    )
+
+
+def _git_commit() -> str | None:
+    """Commit of the working directory, which is the user's project; None outside of a repository."""
+    try:
+        answer = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10)
+    except OSError:
+        return None
+    return answer.stdout.strip() or None if answer.returncode == 0 else None

@@ -1,0 +1,81 @@
+"""One configuration made into a shared library."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tvm
+
+from raydgp.errors import RaydgpError
+from raydgp.build.cuda.library import cuda_library
+from raydgp.templates.registry import template_named
+from raydgp.sandbox.child_loop import one_line
+from raydgp.targets.host import to_tvm
+from raydgp.records import Resources
+from raydgp.space import ConfigSpace
+from raydgp.workloads import Workload
+
+
+class BuildError(RaydgpError):
+    """The configuration makes no kernel; the message is the reason in one line."""
+
+
+@dataclass(frozen=True)
+class CompiledKernel:
+    """A shared library, and what each of its CUDA kernels uses of the device; nothing for a CPU."""
+
+    library: bytes
+    resources: tuple[Resources, ...] = ()
+
+
+def build(space: ConfigSpace, index: int, target: dict[str, Any]) -> bytes:
+    """Schedules, compiles and links one configuration.
+
+    Returns:
+        The bytes of an ELF shared library whose function `main` takes the arrays of `Template.pack`, then the output.
+
+    Raises:
+        BuildError: the configuration is statically invalid, or its schedule or its code does not compile.
+    """
+    if not space.valid(np.array([index]))[0]:
+        raise BuildError(f"configuration {index} is invalid on {space.target}")
+    return compile_kernel(space.template, space.workload, space.decode(index), target).library
+
+
+def compile_kernel(template: str, workload: Workload, knobs: dict[str, Any], target: dict[str, Any]) -> CompiledKernel:
+    """`build` for knob values that are known to be valid.
+
+    Raises:
+        BuildError: as `build`.
+    """
+    try:
+        module = template_named(template).schedule(workload, knobs, target)
+        if target["kind"] == "cuda":
+            return CompiledKernel(*cuda_library(module, target))
+        executable = tvm.compile(module, target=to_tvm(target))
+        with tempfile.TemporaryDirectory(prefix="raydgp-build-") as folder:
+            library = Path(folder) / "kernel.so"
+            executable.export_library(str(library), fcompile=link, workspace_dir=folder)
+            return CompiledKernel(library.read_bytes())
+    except BuildError:
+        raise
+    except Exception as error:  # TVM's errors share no narrower base
+        raise BuildError(one_line(error)) from None
+
+
+def link(library: str, objects: list[str], **_: Any) -> None:
+    """Links with `ld`, which takes a fifth of the time of a compiler's driver; with that where `ld` is missing."""
+    linker = next((name for name in ("ld", "gcc", "cc", "clang") if shutil.which(name)), None)
+    if linker is None:
+        raise BuildError("no linker: install gcc or binutils")
+    answer = subprocess.run(
+        [linker, "-shared", "-z", "noexecstack", "-o", library, *objects], capture_output=True, text=True
+    )
+    if answer.returncode:
+        raise BuildError(f"{linker}: {(answer.stderr.strip().splitlines() or ['no message'])[-1]}")

@@ -1,0 +1,195 @@
+"""What the terminal shows: the live table of a run, the final one, and the findings of the doctor."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from raydgp.app.doctor import Finding
+from raydgp.records.summary import RunSummary
+
+if TYPE_CHECKING:
+    from raydgp.app.pretraining import Artefact  # loads torch
+    from raydgp.rivals.latency import Latency
+
+_FEW = 6  # layers that fit a line
+_PLAIN_INTERVAL_S = 15.0  # a log file gets a line this often, a terminal is drawn anew
+
+
+class LiveTable:
+    """Progress of a run: best GFLOPS by layer and the time left. On anything but a terminal, a line now and then."""
+
+    def __init__(self, console: Console, summary: RunSummary, total: int | None, peak_gflops: float | None) -> None:
+        self._console, self._summary, self._total, self._peak = console, summary, total, peak_gflops
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._done = self._bar.add_task("configurations", total=total, completed=self._measured())
+        self._live = Live(self._draw(), console=console, refresh_per_second=2, transient=True)
+        self._last_line_s = time.monotonic()
+
+    def __enter__(self) -> LiveTable:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def update(self) -> None:
+        """Shows the summary as it is now."""
+        self._bar.update(self._done, completed=self._measured())
+        if self._console.is_terminal:
+            self._live.update(self._draw())
+        elif time.monotonic() - self._last_line_s > _PLAIN_INTERVAL_S:
+            self._last_line_s = time.monotonic()
+            so_far = self._so_far()
+            of = f"/{self._total}" if self._total else ""
+            self._console.print(f"{self._measured()}{of} measured{so_far}", soft_wrap=True)
+
+    def _so_far(self) -> str:
+        """The layers' best where they are few, else the time of all of them."""
+        tasks, latency = list(self._summary.tasks.values()), self._summary.latency_s()
+        if len(tasks) > _FEW:
+            return (
+                f"; all calls {latency[0] * 1e3:.2f} ms by default, {latency[1] * 1e3:.2f} ms tuned" if latency else ""
+            )
+        best = ", ".join(f"{t.name} {t.gflops(t.best):.0f}" for t in tasks if t.best)
+        return f"; best GFLOPS: {best}" if best else ""
+
+    def _measured(self) -> int:
+        measured = sum(task.measured for task in self._summary.tasks.values())
+        return measured if self._total is None else min(measured, self._total)
+
+    def _draw(self) -> Group:
+        return Group(layer_table(self._summary, self._peak), self._bar)
+
+
+def layer_table(summary: RunSummary, peak_gflops: float | None) -> Table:
+    """The final table: a row a layer. It fits a terminal of 80 columns with the longest names of the networks.
+
+    Layers that are held against TVM without a schedule show that; those of a whole model their share of its time. Of
+    the algorithms that compute a layer, only the fastest has a share.
+    """
+    tasks, chosen = list(summary.tasks.values()), summary.chosen
+    table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
+    table.add_column("layer", no_wrap=True)
+    held = any(task.untuned_gflops for task in tasks)
+    before = ["untuned TVM"] if held else ["calls", "of time"]
+    after = ["failed", "seconds"] if held else []
+    for title in (*before, "default", "best GFLOPS", "over default", "of peak", "measured", *after):
+        table.add_column(title, justify="right")
+    total_s = sum(task.count * task.best.median_s for task in chosen if task.best)
+    for task in tasks:
+        best = task.gflops(task.best)
+        share = f"{task.count * task.best.median_s / total_s:.0%}" if task.best and task in chosen else "-"
+        untuned = f"{task.untuned_gflops:.1f}" if task.untuned_gflops else "-"
+        table.add_row(
+            task.name,
+            *([untuned] if held else [str(task.count), share]),
+            f"{task.gflops(task.default):.1f}" if task.default else "-",
+            f"{best:.1f}" if task.best else "-",
+            "-" if math.isnan(task.speedup) else f"{task.speedup:.2f}x",
+            f"{best / peak_gflops:.0%}" if peak_gflops and task.best else "-",
+            str(task.measured),
+            *([str(task.failed), f"{task.busy_s:.0f}"] if held else []),
+        )
+    return table
+
+
+def print_report(console: Console, summary: RunSummary, peak_gflops: float | None) -> None:
+    """The final table and what it means for the whole network."""
+    console.print(layer_table(summary, peak_gflops))
+    if latency := summary.latency_s():
+        default_s, best_s = latency
+        calls = sum(task.count for task in summary.chosen)
+        untuned_s = summary.untuned_latency_s()
+        untuned = f"{untuned_s * 1e3:.0f} ms by untuned TVM, " if untuned_s else ""
+        console.print(
+            f"All {calls} calls of these layers: {untuned}{default_s * 1e3:.2f} ms by the default configurations, "
+            f"{best_s * 1e3:.2f} ms tuned: {default_s / best_s:.2f}x faster than the defaults"
+            + (f", {untuned_s / best_s:.0f}x faster than untuned." if untuned_s else "."),
+            soft_wrap=True,
+        )
+    if peak_gflops:
+        console.print(f"Measured peak of this machine: {peak_gflops:.0f} GFLOPS (fp32 multiply-adds, all threads).")
+    if len(summary.chosen) < len(summary.tasks):
+        said = "Winograd's GFLOPS are of the direct convolution's operations, of which it needs fewer."
+        console.print(said, soft_wrap=True)
+
+
+def latency_table(latencies: Mapping[str, Latency | str]) -> Table:
+    """Ways to run a model, the fastest first, with the ratio to ours."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("way", no_wrap=True)
+    for title in ("median ms", "95 % interval", "p95 ms", "runs", "error", "of raydgp"):
+        table.add_column(title, justify="right")
+    ours = latencies["raydgp"]
+    fastest_first = sorted(latencies.items(), key=lambda way: math.inf if isinstance(way[1], str) else way[1].median_ms)
+    for name, latency in fastest_first:
+        if isinstance(latency, str):
+            table.add_row(name, "-", latency)
+            continue
+        ratio = latency.median_ms / ours.median_ms if not isinstance(ours, str) else math.nan
+        interval = f"{latency.median_low_ms:.2f}-{latency.median_high_ms:.2f}"
+        counts = [f"{latency.p95_ms:.2f}", str(latency.runs), f"{latency.error:.0e}", f"{ratio:.2f}x"]
+        table.add_row(name, f"{latency.median_ms:.2f}", interval, *counts)
+    return table
+
+
+def findings_table(findings: Sequence[Finding]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("what", "state", "found", "remedy"):
+        table.add_column(title, overflow="fold")
+    colours = {"ok": "green", "absent": "yellow", "broken": "red"}
+    for finding in findings:
+        colour = colours[finding.state]
+        table.add_row(finding.what, f"[{colour}]{finding.state}[/]", finding.detail, finding.remedy)
+    return table
+
+
+def comparison_table(summary: pd.DataFrame, baseline: str) -> Table:
+    """Medians with their 95 % intervals, a row a strategy."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("strategy")
+    for title in ("to 95 %", "to 99 %", "to 100 %", "s to 99 %", f"of {baseline}", "worst task"):
+        table.add_column(title, justify="right")
+    for row in summary.to_dict("records"):
+        counts = [_with_interval(row, f"measurements_{share}") for share in (95, 99, 100)]
+        ratios = [f"{row[key]:.2f}x" for key in ("ratio_99", "worst_ratio_99")]
+        table.add_row(row["strategy"], *counts, _with_interval(row, "seconds_99"), *ratios)
+    return table
+
+
+def artefact_table(made: Sequence[Artefact]) -> Table:
+    """Pre-trained surrogates, a row each."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("artefact", overflow="fold")
+    for title in ("tasks", "measurements", "held out by", "Spearman", "NDCG@100"):
+        table.add_column(title, justify="right")
+    for artefact in made:
+        held = artefact.card.held_out
+        figures = [f"{held[key]:.2f}" if held.get(key) is not None else "-" for key in ("spearman", "ndcg")]
+        counts = [str(artefact.card.tasks), str(artefact.card.records)]
+        table.add_row(artefact.folder.name, *counts, str(held.get("by", "-")), *figures)
+    return table
+
+
+def _with_interval(row: dict[Any, Any], key: str) -> str:
+    return f"{row[key]:.0f} ({row[f'{key}_low']:.0f}-{row[f'{key}_high']:.0f})"

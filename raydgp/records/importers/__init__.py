@@ -1,0 +1,1 @@
+"""Other tuners' logs as records."""

@@ -1,0 +1,1 @@
+"""TVM's own tuner, as a baseline."""

@@ -1,0 +1,1 @@
+"""Kernels built and timed in supervised child processes."""

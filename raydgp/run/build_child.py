@@ -1,0 +1,28 @@
+"""`python -m raydgp.run.build_child FD`: a process that compiles."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from raydgp.sandbox.child_loop import Handle, knobs_from_json, serve
+from raydgp.sandbox.messages import Message
+from raydgp.workloads import from_dict
+
+
+def start() -> Handle:
+    from raydgp.build.compile import BuildError, compile_kernel
+
+    def handle(request: dict[str, Any], _: bytes) -> Message:
+        try:
+            workload, knobs = from_dict(request["workload"]), knobs_from_json(request["knobs"])
+            kernel = compile_kernel(request["template"], workload, knobs, request["target"])
+            return {"resources": [asdict(used) for used in kernel.resources]}, kernel.library
+        except BuildError as error:
+            return {"error": str(error)}, b""
+
+    return handle
+
+
+if __name__ == "__main__":
+    serve(start)

@@ -1,0 +1,39 @@
+"""`python -m raydgp.run.run_child FD CPUS`: the process that loads and times kernels."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from raydgp.sandbox.child_loop import Handle, knobs_from_json, serve
+from raydgp.sandbox.messages import Message
+from raydgp.settings import MeasureSettings
+from raydgp.workloads import from_dict
+
+
+def start() -> Handle:
+    cpus = [int(cpu) for cpu in sys.argv[2].split(",")]
+    from raydgp.run import timing
+    from raydgp.run.threads import pin_threads
+    from raydgp.sandbox import nvml
+
+    def handle(request: dict[str, Any], library: bytes) -> Message:
+        workload = from_dict(request["workload"])
+        if "knobs" not in request:
+            if request["kind"] == "llvm":  # the runners of several GPUs must not share one processor
+                pin_threads(cpus)
+            timing.case(workload, request["template"])
+            return {}, b""
+        knobs, settings = knobs_from_json(request["knobs"]), MeasureSettings(**request["settings"])
+        status, times_s, error = timing.measure(
+            library, request["template"], workload, knobs, request["kind"], settings
+        )
+        # At once, while clocks are still those of the load; before the timing they would be those of an idle device.
+        now = nvml.conditions() if request["kind"] == "cuda" else {}
+        return {"status": status, "times_s": times_s, "error": error, "conditions": now}, b""
+
+    return handle
+
+
+if __name__ == "__main__":
+    serve(start)

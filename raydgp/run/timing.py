@@ -1,0 +1,132 @@
+"""A built kernel loaded, checked against the reference, and timed, in this process."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from functools import lru_cache
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import tvm
+import tvm_ffi
+
+from raydgp.records import Status
+from raydgp.settings import MeasureSettings
+from raydgp.templates.base import Array, RoundingTemplate
+from raydgp.templates.reference import random_inputs, reference
+from raydgp.templates.registry import template_named
+from raydgp.workloads import Fused, Workload
+
+_SEED = 20210  # of the inputs: the same for all configurations of a workload
+
+_MAX_COPIED_BYTES = 1 << 27  # of a layer's weight: more than the last cache of most processors
+_MAX_COPIES = 256  # of a small weight: enough that it leaves the caches of a core
+_FLUSH_BYTES = 1 << 28  # twice the largest second-level cache of a GPU
+
+
+@lru_cache(maxsize=4)  # layers that search at the same time take turns
+def case(workload: Workload, template: str) -> tuple[tuple[Array, ...], Array]:
+    """Inputs in their logical layouts and the output they must give, kept for the next configurations.
+
+    The output is that of the inputs as the template's kernels read them.
+    """
+    layout, inputs = template_named(template), random_inputs(workload, _SEED)
+    read = layout.rounded(inputs) if isinstance(layout, RoundingTemplate) else inputs
+    return inputs, reference(workload, read)
+
+
+def measure(
+    library: bytes, template: str, workload: Workload, knobs: dict[str, Any], kind: str, settings: MeasureSettings
+) -> tuple[Status, list[float], str]:
+    """Checks and times a kernel.
+
+    The answer is checked of the first call, into an output full of NaN, and of the last timed one, so that neither a
+    kernel that leaves elements out nor one that goes wrong now and then may win.
+
+    Returns:
+        Status, seconds a call of every repeat, one line on what is wrong.
+    """
+    inputs, expected = case(workload, template)
+    layout = template_named(template)
+    device = tvm.device("cpu" if kind == "llvm" else kind, 0)
+    module = load(library)
+    kernel = module["main"]
+    empty = np.full(layout.out_shape(workload, knobs), np.nan, np.float32)
+    arrays = [tvm.runtime.tensor(array, device) for array in (*layout.pack(workload, knobs, inputs), empty)]
+
+    def fault() -> str:
+        return compare(layout.unpack(workload, knobs, arrays[-1].numpy()), expected, settings.tolerance)
+
+    kernel(*arrays)
+    device.sync()
+    if error := fault():
+        return Status.WRONG_ANSWER, [], error
+    if kind == "llvm" and isinstance(workload, Fused) and settings.model_mb:
+        times = within_a_model(kernel, arrays, settings, settings.model_mb)
+    else:
+        times = list(module.time_evaluator("main", device, **_clock(settings))(*arrays).results)
+    if error := fault():
+        return Status.WRONG_ANSWER, [], f"after the timing: {error}"
+    return Status.OK, times, ""
+
+
+def within_a_model(kernel: Any, arrays: list[Any], settings: MeasureSettings, model_mb: float) -> list[float]:
+    """Seconds a call of every repeat, for a layer of a model on this machine's processors.
+
+    Between two calls of the layer the model reads all its other weights; what the layer works on it has just written.
+    So the weight is taken from copies in turn, that many bytes of them, and all else is where the last call left it.
+    With one copy a layer of 38 MB of weights is timed out of a cache of 32 MB, and a kernel that reads more of them to
+    compute less seems faster than it is (by half, seen with Winograd's).
+    """
+    data, weight, *rest = arrays
+    size = 4 * math.prod(weight.shape)
+    copies = min(_MAX_COPIES, math.ceil(min(1e6 * model_mb, _MAX_COPIED_BYTES) / size))
+    weights = cycle([weight, *(tvm.runtime.tensor(weight.numpy()) for _ in range(copies - 1))])
+
+    def seconds(number: int) -> float:
+        began = time.perf_counter()
+        for _ in range(number):
+            kernel(data, next(weights), *rest)
+        return (time.perf_counter() - began) / number
+
+    number = max(settings.number, math.ceil(1e-3 * settings.min_repeat_ms / seconds(2)))
+    return [seconds(number) for _ in range(settings.repeat)]
+
+
+def _clock(settings: MeasureSettings) -> dict[str, int]:
+    """How TVM's evaluator is to time.
+
+    On a GPU it records one event of the device before the calls of a repeat and one behind them, and divides the time
+    between the two: what the host does counts only while the device waits for the first of the calls. It flushes caches
+    by a copy on the device before the first event, once a repeat, so that a second call of a repeat would be warm.
+    """
+    if settings.cold_cache:
+        return {"number": 1, "repeat": settings.repeat, "cache_flush_bytes": _FLUSH_BYTES}
+    return {"number": settings.number, "repeat": settings.repeat, "min_repeat_ms": settings.min_repeat_ms}
+
+
+def load(library: bytes) -> Any:
+    """The TVM module of a shared library, unloaded when it is no longer referred to."""
+    with tempfile.NamedTemporaryFile(suffix=".so") as file:  # a new name: dlopen gives an old library for an old one
+        file.write(library)
+        file.flush()
+        return tvm_ffi.load_module(file.name, keep_module_alive=False)  # TVM's own wrapper never unloads
+
+
+def compare(actual: Array, expected: Array, tolerance: float) -> str:
+    """What is wrong with an answer, in one line; empty when nothing is.
+
+    Args:
+        tolerance: largest error, relative to the largest magnitude expected. NaN is an infinite error.
+    """
+    if actual.shape != expected.shape:
+        return f"output of shape {actual.shape} where {expected.shape} is expected"
+    if not np.isfinite(actual).all():
+        return f"{np.count_nonzero(~np.isfinite(actual))} of {actual.size} output elements are NaN or infinite"
+    error, scale = float(np.abs(actual - expected).max()), float(np.abs(expected).max())
+    if error <= tolerance * scale:
+        return ""
+    return f"relative error {error / scale if scale else math.inf:.2g} is above the tolerance {tolerance:g}"

@@ -1,0 +1,1 @@
+"""Child processes, the messages to them, and what the machine says of itself. Loads no TVM."""

@@ -1,0 +1,34 @@
+"""The processors that this process may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_TOPOLOGY = Path("/sys/devices/system/cpu")
+
+
+def own_cpus() -> list[int]:
+    """Numbers of the processors this process may run on, as many as its container's quota pays for."""
+    return _paid_for(sorted(os.sched_getaffinity(0)))
+
+
+def own_cores() -> list[int]:
+    """The same with one processor of each core: a second thread on a core's one set of multipliers gains nothing."""
+    first: dict[str, int] = {}
+    for cpu in sorted(os.sched_getaffinity(0)):
+        siblings = _TOPOLOGY / f"cpu{cpu}/topology/thread_siblings_list"
+        first.setdefault(siblings.read_text() if siblings.exists() else str(cpu), cpu)
+    return _paid_for(list(first.values()))
+
+
+def _paid_for(cpus: list[int]) -> list[int]:
+    quota, period = _QUOTA.read_text().split() if _QUOTA.exists() else ("max", "")
+    return cpus if quota == "max" else cpus[: max(1, int(quota) // int(period))]
+
+
+def thread_environment(threads: int) -> dict[str, str]:
+    """What gives TVM so many threads in a new process, and other libraries one."""
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return {"TVM_NUM_THREADS": str(threads), **one}

@@ -1,0 +1,1 @@
+"""Schedule templates: a space beside the schedule that gives it meaning."""

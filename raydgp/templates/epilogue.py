@@ -1,0 +1,73 @@
+"""What follows an anchor operator within its kernel: bias, residual, activation, on channel-blocked or plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tvm import te, tirx
+
+from raydgp.templates.layouts import Array, fill, pack_channels
+from raydgp.workloads import Fused, Workload
+
+
+def anchor_of(workload: Workload) -> Any:
+    """The operator that a template is for: of a fused layer its anchor, else the workload itself."""
+    return workload.anchor if isinstance(workload, Fused) else workload
+
+
+def reads_plain(workload: Workload) -> bool:
+    """Whether a convolution's data comes as [n, c, h, w], for the kernel to block it while it pads."""
+    return isinstance(workload, Fused) and workload.block_in == 1
+
+
+def finished(
+    workload: Workload, conv: te.Tensor, shape: tuple[int, ...], channels: tuple[int, ...] = (1, -1)
+) -> list[te.Tensor]:
+    """The arrays that the epilogue takes, and last block `out`: what of `conv` lies within `shape`, and the steps.
+
+    Args:
+        channels: dimensions of `shape` that number them: the second in blocks of the last, or the second alone.
+    """
+    steps = workload.epilogue if isinstance(workload, Fused) else ()
+    shapes = {"bias": tuple(shape[axis] for axis in channels), "add": shape}
+    arrays = {k: te.placeholder(shapes[step], name=f"{step}{k}") for k, step in enumerate(steps) if step in shapes}
+
+    def element(*at: Any) -> Any:
+        value = conv[at]
+        for k, step in enumerate(steps):
+            if step == "bias":
+                value = value + arrays[k][tuple(at[axis] for axis in channels)]
+            elif step == "add":
+                value = value + arrays[k][at]
+            else:
+                value = tirx.max(value, tirx.const(0.0, "float32"))
+                if step == "relu6":
+                    value = tirx.min(value, tirx.const(6.0, "float32"))
+        return value
+
+    return [*arrays.values(), te.compute(shape, element, name="out")]
+
+
+def pack_extra(workload: Workload, arrays: Sequence[Array], outer: int, block: int) -> list[Array]:
+    """The epilogue's arrays, logical, in the layouts that `finished` takes: channels as [outer, block].
+
+    Raises:
+        StopIteration: fewer arrays than steps that take one.
+    """
+    steps = [step for step in workload.epilogue if step in ("bias", "add")] if isinstance(workload, Fused) else []
+    return [
+        pack_bias(array, outer, block) if step == "bias" else pack_activation(array, outer, block)
+        for step, array in zip(steps, arrays, strict=True)
+    ]
+
+
+def pack_bias(bias: Array, outer: int, block: int) -> Array:
+    """[c] -> [outer, block], zeros where there is no channel."""
+    return fill(bias, outer * block).reshape(outer, block)
+
+
+def pack_activation(array: Array, outer: int, block: int) -> Array:
+    """[n, c, h, w] -> [n, outer, h, w, block]; [n, c] -> [n, outer, block]; zeros where there is no channel."""
+    whole = fill(array.swapaxes(0, 1), outer * block).swapaxes(0, 1)
+    return pack_channels(whole, block) if array.ndim == 4 else whole.reshape(-1, outer, block)

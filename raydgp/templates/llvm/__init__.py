@@ -1,0 +1,1 @@
+"""Templates for CPUs, on activations blocked by channels."""

@@ -1,0 +1,72 @@
+"""Dense layer with blocked weights for CPUs: the meaning of `templates.llvm.spaces.dense`'s knobs."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import tvm
+from tvm import s_tir, te
+
+from raydgp.templates.epilogue import anchor_of, finished
+from raydgp.templates.layouts import Array, fill
+from raydgp.templates.llvm.packed import PackedTemplate
+from raydgp.templates.llvm.tiles import sum_in_registers, whole_tiles
+from raydgp.workloads import Dense, Workload
+
+
+class PackedDense(PackedTemplate):
+    """data [n, k], weight [m/b, k, b] -> [n, m/b, b], m in whole blocks.
+
+    Of a fused layer also the arrays of its epilogue, blocked like the output.
+    """
+
+    def pack_data(self, workload: Workload, knobs: dict[str, Any], data: Array) -> Array:
+        """From [n, k]."""
+        return np.ascontiguousarray(data)
+
+    def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
+        """From [m, k]."""
+        outer, block = knobs["tile_m"][0], _block(knobs)
+        return np.ascontiguousarray(fill(weight, outer * block).reshape(outer, block, -1).transpose(0, 2, 1))
+
+    def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
+        return (anchor_of(workload).n, knobs["tile_m"][0], _block(knobs))
+
+    def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
+        dense = anchor_of(workload)
+        return np.ascontiguousarray(out.reshape(dense.n, -1)[:, : dense.m])
+
+    def compute(self, workload: Workload, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
+        """Blocks `pad`, `conv` over whole tiles, and `out`, which keeps what lies within the output."""
+        w: Dense = anchor_of(workload)
+        outer, block = knobs["tile_m"][0], _block(knobs)
+        rows = whole_tiles(w.n, knobs["tile_n"])
+        data = te.placeholder((w.n, w.k), name="data")
+        weight = te.placeholder((outer, w.k, block), name="weight")
+        pad = te.compute((rows, w.k), lambda n, k: te.if_then_else(n < w.n, data[n, k], 0.0), name="pad")
+        k = te.reduce_axis((0, w.k), "k")
+        shape = (rows, outer, block)
+        conv = te.compute(shape, lambda n, f, b: te.sum(pad[n, k] * weight[f, k, b], axis=k), name="conv")
+        return te.create_prim_func([data, weight, *finished(workload, conv, (w.n, outer, block))])
+
+    def apply(self, sch: s_tir.Schedule, knobs: dict[str, Any]) -> None:
+        """Schedules the blocks `pad`, `conv` and `out` of a dense layer."""
+        sch.compute_inline(sch.get_sblock("pad"))
+        n, f, b, k = sch.get_loops(sch.get_sblock("conv"))
+        n, row = sch.split(n, [None, knobs["tile_n"]])
+        vector, lane = sch.split(b, [None, knobs["tile_m"][2]])
+        k, k_unrolled = sch.split(k, [None, knobs["tile_k"][1]])
+
+        first, second = (f, n) if knobs["order"] == "m_n" else (n, f)
+        points = [row, vector] if knobs["inner"] == "vectors" else [vector, row]
+        sch.reorder(first, second, k, k_unrolled, *points, lane)
+        for loop in [k_unrolled, *points]:
+            sch.unroll(loop)
+        sch.vectorize(lane)
+        sum_in_registers(sch, [first, second][: knobs["parallel"]], second, k, points=3)
+
+
+def _block(knobs: dict[str, Any]) -> int:
+    return prod(knobs["tile_m"][1:])

@@ -1,0 +1,88 @@
+"""Layers as TVM itself writes them down, in plain layouts: without a schedule, or with one that somebody else made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import tvm
+from tvm import te, topi
+
+from raydgp.space import ConfigSpace
+from raydgp.space.knobs import choice
+from raydgp.templates.base import Array
+from raydgp.templates.epilogue import anchor_of
+from raydgp.templates.reference import input_shapes
+from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused, Workload
+
+
+class Plain:
+    """The layer without a schedule: serial loops over logical layouts (see the workload's docstring)."""
+
+    def schedule(self, workload: Workload, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
+        return tvm.IRModule({"main": compute(workload).with_attr("global_symbol", "main")})
+
+    def pack(self, workload: Workload, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
+        return list(inputs)
+
+    def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
+        return tuple(int(extent) for extent in _tensors(workload)[-1].shape)
+
+    def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
+        return out
+
+
+class Given(Plain):
+    """The layer as the scheduled module of knob `module`, in TVM's JSON, in plain layouts."""
+
+    def schedule(self, workload: Workload, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
+        return tvm.ir.load_json(knobs["module"])
+
+
+def untuned(workload: Workload) -> ConfigSpace:
+    """The one configuration, index 0, of a layer that nobody has scheduled for this CPU.
+
+    It runs some hundred times slower than a tuned one: give a large layer `repeat=1` and a long `run_timeout_s`.
+    """
+    return ConfigSpace(workload, "llvm", "tvm.plain.v1", [], {})
+
+
+def given(workload: Workload, kind: str, modules: Sequence[str]) -> ConfigSpace:
+    """A space of modules that somebody else scheduled: configuration i is the i-th of them.
+
+    Args:
+        kind: of target, `llvm` or `cuda`.
+        modules: at least one, in TVM's JSON.
+    """
+    return ConfigSpace(workload, kind, "tvm.given.v1", [choice("module", modules)], {"module": modules[0]})
+
+
+def compute(workload: Workload) -> tvm.tirx.PrimFunc:
+    """The operator of TVM's library that a model imported into Relax gets."""
+    function = te.create_prim_func(_tensors(workload))
+    # a dense layer's weight would be free to change its layout, which its callers would have to follow
+    return function.without_attr("layout_free_buffers")
+
+
+def _tensors(workload: Workload) -> list[te.Tensor]:
+    """Inputs, as in the workload's docstring in logical layouts, and the output."""
+    inputs = [te.placeholder(shape, name=f"input{k}") for k, shape in enumerate(input_shapes(workload))]
+    anchor = anchor_of(workload)
+    match anchor:
+        case Conv2d() | DepthwiseConv2d():
+            groups = anchor.ci if isinstance(anchor, DepthwiseConv2d) else 1
+            geometry = (anchor.stride, anchor.padding, anchor.dilation)
+            out = topi.nn.conv(*inputs[:2], *geometry, groups, "NCHW", "OIHW")
+        case Dense():
+            out = topi.nn.dense(*inputs[:2])
+        case _:
+            raise TypeError(f"no operator of TVM's for {workload.op}")
+    rest = iter(inputs[2:])
+    for step in workload.epilogue if isinstance(workload, Fused) else ():
+        if step == "bias":
+            out = topi.add(out, topi.reshape(next(rest), (1, -1, *[1] * (len(out.shape) - 2))))
+        elif step == "add":
+            out = topi.add(out, next(rest))
+        else:
+            out = topi.clip(out, 0.0, 6.0) if step == "relu6" else topi.nn.relu(out)
+    return [*inputs, out]

@@ -1,0 +1,1 @@
+"""Spaces read off schedule traces, for kernels that no template serves."""

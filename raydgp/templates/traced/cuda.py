@@ -1,0 +1,79 @@
+"""Schedules with open decisions for kernels without a template on a GPU: MetaSchedule's rules, without tensor cores.
+
+Every kernel gets threads by them: an output or a few for each, sums shared by the threads of a block, contractions in
+tiles with copies in shared memory. What must be so on a GPU and leaves nothing to decide is done by MetaSchedule's
+postprocessors, when a configuration is scheduled (`raydgp.templates.traced.schedule`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import tvm
+from tvm.s_tir import Schedule, Trace
+from tvm.s_tir import meta_schedule as ms
+
+from raydgp.targets.host import any_gpu, to_tvm
+from raydgp.templates.traced.intrinsics import only_intrinsics
+from raydgp.templates.traced.rules import longest
+
+RULES = "cuda"
+_THREADS = 128  # of a block, the default's
+_ROWS = 4  # threads along all axes but the last, at most
+_OUTPUTS = 2  # of a thread along an axis
+_DEPTH = 8  # terms of a sum whose factors are copied at a time
+_UNROLL = 64
+
+
+class CudaDefaultDecisions:
+    """Decisions of the schedule for a GPU that is measured first (see `extract.DefaultDecisions`)."""
+
+    sum_parts = 3
+
+    def __init__(self) -> None:
+        self._threads = 1
+
+    def tile(self, extent: int, parts: int, last: bool) -> list[int]:
+        """Of an axis of the output: blocks, virtual threads, threads, and two within a thread."""
+        if parts == self.sum_parts:
+            depth = longest(extent, _DEPTH)
+            return [extent // depth, depth, 1]
+        threads = longest(extent, _THREADS // self._threads if last else _ROWS)
+        self._threads = min(self._threads * threads, _THREADS)
+        outputs = longest(extent // threads, _OUTPUTS)
+        return [extent // threads // outputs, 1, threads, 1, outputs]
+
+    def choice(self, values: list[int]) -> int:
+        """Of numbers of steps to unroll, of elements to copy at a time, or of threads."""
+        if 0 in values:
+            return values.index(_UNROLL)
+        return 0 if 1 in values else sum(value <= max(_THREADS, values[0]) for value in values) - 1
+
+    def place(self, sch: Schedule, block: Any, places: list[int]) -> int:
+        """MetaSchedule leaves none open on a GPU."""
+        return places[0]
+
+
+def runs(module: tvm.IRModule, trace: list[Any]) -> bool:
+    """Whether a GPU can run what a trace, in TVM's JSON, makes of a module."""
+    sch = Schedule(module, debug_mask=0, error_render_level="none")
+    Trace.apply_json_to_schedule(trace, sch)
+    sch.enter_postproc()
+    return all(step.apply(sch) for step in steps(module))
+
+
+def steps(module: tvm.IRModule) -> list[ms.postproc.Postproc]:
+    """What completes a schedule of the module, in this order; the last one says whether a GPU can run it."""
+    made = [
+        ms.postproc.DisallowDynamicLoop(),
+        ms.postproc.RewriteCooperativeFetch(),
+        ms.postproc.RewriteUnboundBlock(),
+        ms.postproc.RewriteParallelVectorizeUnroll(),
+        ms.postproc.RewriteReductionBlock(),
+        ms.postproc.VerifyGPUCode(),
+    ]
+    with only_intrinsics():
+        context = ms.TuneContext(mod=module, target=to_tvm(any_gpu()), num_threads=1)
+    for step in made:
+        step._initialize_with_tune_context(context)
+    return made

@@ -1,0 +1,152 @@
+"""Spaces of kernels without a template: the open decisions of the schedules that come with them.
+
+A workload's `sketches` are a JSON list. Each has a `trace` as TVM writes it down, [instructions, decisions], where the
+latter are [[number of the instruction, decision], ...], those of the default; and `knobs`, one for each decision, in
+the same order: a name, and one of `tile` (an extent, with the number of `parts` and the `widest` innermost one),
+`choice` (values; the decision is one's number) and `place` (numbers of loops around a block; -1 is outside of all of
+them, -2 is inlined).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raydgp.errors import InputError
+from raydgp.space.base import Columns, ConfigSpace
+from raydgp.space.knobs import Knob, choice, split
+from raydgp.workloads.traced import TracedKernel
+
+Trace = list[Any]
+
+_INLINED = -2
+_SPATIAL = 5  # parts of a tile on a GPU: blocks, virtual threads, threads, and two within a thread
+_MAX_VTHREADS, _MIN_THREADS, _MAX_THREADS = 8, 32, 1024  # of a block; what TVM's verifier lets pass
+
+
+def kernel_space(workload: TracedKernel, target: str = "llvm") -> ConfigSpace:
+    """Knobs: `sketch`, where there are several or nothing is open, and one for each decision that is open in any.
+
+    Decisions of one name with the same options are one knob of all sketches. A configuration is valid if the knobs
+    that its sketch does not have are at their first option: so no schedule is there twice. On a GPU its tiles must also
+    make a block of threads that can be; that memory is short is found when it is built.
+
+    Args:
+        target: the kind that the sketches are for.
+
+    Raises:
+        InputError: the sketches cannot be read, or have too many configurations to number.
+    """
+    sketches = _read(workload)
+    several = len(sketches) > 1
+    knobs = {"sketch": choice("sketch", range(len(sketches)))} if several or not sketches[0]["knobs"] else {}
+    for sketch in sketches:
+        knobs |= {name: _knob(name, decision) for name, decision in sketch["knobs"].items()}
+    first = sketches[0]
+    default = {name: knob.labels[0] for name, knob in knobs.items()}
+    for (name, decision), (_, made) in zip(first["knobs"].items(), first["trace"][1], strict=True):
+        default[name] = _label(decision, made)
+
+    def check(columns: Columns) -> NDArray[np.bool_]:
+        n = len(next(iter(columns.values())))
+        chosen = columns["sketch"][:, 0] if "sketch" in columns else np.zeros(n, np.int64)
+        good = np.ones(n, bool)
+        for name, knob in knobs.items():
+            having = [number for number, sketch in enumerate(sketches) if name in sketch["knobs"]]
+            if name != "sketch":
+                good &= np.isin(chosen, having) | (columns[name] == knob.values[0]).all(axis=1)
+        for number, sketch in enumerate(sketches):
+            tiles = [columns[name] for name in sketch["knobs"] if knobs[name].width == _SPATIAL]
+            if tiles:
+                good &= (chosen != number) | _launchable(tiles)
+        return good
+
+    needed = several or any(knob.width == _SPATIAL for knob in knobs.values())
+    return ConfigSpace(
+        workload, target, f"{target}.sketched.v1", list(knobs.values()), default, check if needed else None
+    )
+
+
+def _launchable(tiles: list[NDArray[np.int64]]) -> NDArray[np.bool_]:
+    """Whether a GPU can run blocks of these tiles: int64[n, 5] for each axis -> bool[n]."""
+    _, vthreads, threads, _, _ = np.prod(tiles, axis=0).T
+    return (vthreads <= _MAX_VTHREADS) & (threads >= _MIN_THREADS) & (threads <= _MAX_THREADS)
+
+
+def decided(workload: TracedKernel, knobs: Mapping[str, Any]) -> Trace:
+    """The trace of a configuration, with its decisions: TVM's JSON.
+
+    Raises:
+        InputError: the sketches cannot be read.
+    """
+    sketch = _read(workload)[knobs.get("sketch", 0)]
+    instructions, decisions = sketch["trace"]
+    made = [
+        [at, _decision(decision, knobs[name])]
+        for (at, _), (name, decision) in zip(decisions, sketch["knobs"].items(), strict=True)
+    ]
+    return [instructions, made]
+
+
+def configuration(workload: TracedKernel, trace: Trace) -> dict[str, Any]:
+    """Inverse of `decided`, for any trace: the knobs.
+
+    Raises:
+        InputError: none of the sketches has these instructions.
+    """
+    instructions, decisions = trace
+    for number, sketch in enumerate(_read(workload)):
+        if sketch["trace"][0] == instructions:
+            made = zip(sketch["knobs"].items(), decisions, strict=True)
+            own = {"sketch": number} | {name: _label(decision, value) for (name, decision), (_, value) in made}
+            return {knob.name: own.get(knob.name, knob.labels[0]) for knob in kernel_space(workload).knobs}
+    raise InputError("no schedule of ours has its instructions")
+
+
+def _read(workload: TracedKernel) -> list[dict[str, Any]]:
+    """The sketches, with the knobs as a dictionary by the names that they have in the space."""
+    try:
+        sketches = json.loads(workload.sketches)
+        meanings: dict[str, Any] = {}
+        for number, sketch in enumerate(sketches):
+            named = {}
+            for decision in sketch["knobs"]:
+                name = decision.pop("name")
+                shared = meanings.setdefault(name, decision) == decision
+                named[name if shared else f"{name}_of_{number}"] = decision
+            sketch["knobs"] = named
+            if len(named) != len(sketch["trace"][1]):
+                raise ValueError("there must be one knob for each decision")
+        if not sketches:
+            raise ValueError("there are none")
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise InputError(f"{workload}: its sketches cannot be read: {error}") from None
+    return list(sketches)
+
+
+def _knob(name: str, decision: dict[str, Any]) -> Knob:
+    if "tile" in decision:
+        widest = decision["widest"]
+        return split(name, decision["tile"], decision["parts"], lambda factors: factors[:, -1] <= widest)
+    if "choice" in decision:
+        return choice(name, decision["choice"])
+    places = decision["place"]
+    return Knob(name, np.array(places, np.int64)[:, None] - _INLINED, tuple(places))  # models take logarithms
+
+
+def _label(decision: dict[str, Any], made: Any) -> Any:
+    """What the knob calls a decision of the trace."""
+    if "choice" in decision:
+        return decision["choice"][made]
+    return tuple(made) if isinstance(made, list) else made
+
+
+def _decision(decision: dict[str, Any], label: Any) -> Any:
+    """Inverse of `_label`."""
+    if "choice" in decision:
+        return decision["choice"].index(label)
+    return list(label) if isinstance(label, tuple) else label

@@ -1,0 +1,162 @@
+"""Writes a run into MLflow: one parent run, a child run for each task and strategy, everything by explicit run id.
+
+Points carry the times of their records, and MLflow keeps a metric with the same key, step, time and value once, so
+that writing again changes nothing. What may change when a run is resumed (versions, best configuration) is a tag,
+because parameters never can.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+
+from raydgp.records import Follower, Record, RunManifest
+from raydgp.records.convergence import Point, RunConvergence
+from raydgp.records.history import write_parquet
+from raydgp.records.manifest import JOURNAL_NAME, write_atomically
+from raydgp.tracking.uris import artifact_location
+
+STATE_NAME = "mlflow.json"
+_POINTS_A_CALL = 100  # of up to nine metrics: log_batch takes 1000 of them
+_PARENT = ""  # the parent run's key among the run's parts
+
+
+class Mirror:
+    """One run of ours in MLflow. Any method raises what MLflow raises; nothing is lost then, only not yet sent.
+
+    `mlflow.json` keeps, for each run there, its id and the last step sent. It only saves work: runs are found again by
+    their tags.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._manifest = RunManifest.load(run_dir)
+        self._settings = self._manifest.tune_settings()
+        self._name = run_dir.resolve().name
+        self._id = f"{self._name}@{self._manifest.created_unix_s!r}"
+        self._convergence = RunConvergence(self._manifest)
+        self._follower = Follower(run_dir / JOURNAL_NAME)
+        self._records: list[Record] = []
+        self._client = MlflowClient(tracking_uri=self._settings.mlflow.uri)
+        self._experiment_id = self._find_experiment()
+        self._run_ids = self._find_runs()
+        self._sent: dict[str, int] = _load_sent(run_dir / STATE_NAME)
+        if _PARENT not in self._run_ids:
+            self._create(_PARENT)
+
+    def update(self) -> None:
+        """Sends the points of the records that came since the last update."""
+        points: defaultdict[str, list[Point]] = defaultdict(list)
+        for entry in self._follower.poll():
+            if not isinstance(entry, Record):
+                continue
+            self._records.append(entry)
+            if added := self._convergence.add(entry):
+                key, point, total = added
+                points[key].append(point)
+                points[_PARENT].append(total)
+        for key, part in points.items():
+            if key not in self._run_ids:
+                self._create(key)
+            self._send(self._run_ids[key], part)
+
+    def finish(self) -> None:
+        """Sends the rest: best configurations, the table of layers, the records as Parquet, and how the run ended."""
+        self.update()
+        status = "FINISHED" if self._manifest.finished_unix_s else "KILLED"
+        for key, part in self._convergence.parts.items():
+            run_id = self._run_ids[key]
+            self._describe(key)
+            if part.best:
+                best = part.best.to_dict() | {"gflops": part.best.measurement.gflops(part.flops)}
+                self._client.log_dict(run_id, best, "best.json")
+            self._client.set_terminated(run_id, status, part.last_ms)
+        self._describe(_PARENT)
+        self._finish_parent(self._run_ids[_PARENT], status)
+
+    def _finish_parent(self, run_id: str, status: str) -> None:
+        rows = [part.row(self._manifest.peak_gflops) for part in self._convergence.parts.values()]
+        self._client.log_text(run_id, pd.DataFrame(rows).to_csv(index=False), "layers.csv")
+        self._client.log_text(run_id, self._manifest.model_dump_json(indent=1), "run.json")
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "records.parquet"
+            write_parquet(self._records, file)
+            self._client.log_artifact(run_id, str(file))
+        ended_ms = round(1000 * self._manifest.finished_unix_s) if self._manifest.finished_unix_s else None
+        self._client.set_terminated(run_id, status, ended_ms or self._convergence.last_ms)
+
+    # --- runs
+
+    def _find_experiment(self) -> str:
+        uri = self._settings.mlflow.uri
+        name = self._settings.experiment
+        if experiment := self._client.get_experiment_by_name(name):
+            return str(experiment.experiment_id)
+        return str(self._client.create_experiment(name, artifact_location(uri, name)))
+
+    def _find_runs(self) -> dict[str, str]:
+        """Run ids by the key of their part. A run that is found goes on, so it is marked as running again."""
+        query = f"tags.`raydgp.run` = '{self._id}'"
+        runs = self._client.search_runs([self._experiment_id], query, max_results=10_000)
+        for run in runs:
+            self._client.update_run(run.info.run_id, status="RUNNING")
+        return {run.data.tags["raydgp.part"]: run.info.run_id for run in runs}
+
+    def _create(self, key: str) -> None:
+        part = self._convergence.parts.get(key)
+        tags = {"raydgp.run": self._id, "raydgp.part": key}
+        if part is None:
+            name, started_ms = self._name, round(1000 * self._manifest.created_unix_s)
+        else:
+            name, started_ms = f"{part.task.name} {part.strategy}", part.first_ms
+            tags["mlflow.parentRunId"] = self._run_ids[_PARENT]
+        run = self._client.create_run(self._experiment_id, started_ms, tags, name)
+        self._run_ids[key] = run.info.run_id
+        self._describe(key)
+
+    # --- what goes into them
+
+    def _describe(self, key: str) -> None:
+        """Parameters and tags of a run. Sent at both ends, for in between a resumed run may have changed the tags."""
+        part = self._convergence.parts.get(key)
+        manifest = self._manifest
+        params: dict[str, Any] = {"model": self._settings.model, "target": self._settings.target}
+        params["seed"] = self._settings.seed
+        tags = {f"device.{k}": str(v) for k, v in manifest.device.items()}
+        tags |= {f"version.{k}": v for k, v in manifest.versions.items()}
+        tags["git_commit"] = manifest.git_commit or "unknown"
+        if part:
+            task = part.task
+            params |= {"task": task.name, "strategy": part.strategy, **task.workload}
+            params |= {"count": task.count, "group": task.group, "space_size": task.space_size}
+            tags["space_hash"] = task.space_hash
+            tags |= {f"best.{knob}": str(value) for knob, value in part.best.knobs.items()} if part.best else {}
+        self._client.log_batch(
+            self._run_ids[key],
+            params=[Param(k, str(v)) for k, v in params.items()],
+            tags=[RunTag(k, v) for k, v in tags.items()],
+        )
+
+    def _send(self, run_id: str, points: list[Point]) -> None:
+        new = [point for point in points if point.step > self._sent.get(run_id, 0)]
+        for first in range(0, len(new), _POINTS_A_CALL):
+            batch = new[first : first + _POINTS_A_CALL]
+            metrics = [Metric(k, v, point.time_ms, point.step) for point in batch for k, v in point.metrics.items()]
+            self._client.log_batch(run_id, metrics=metrics)
+            self._sent[run_id] = batch[-1].step
+            write_atomically(self._run_dir / STATE_NAME, json.dumps({"sent": self._sent}, indent=1))
+
+
+def _load_sent(path: Path) -> dict[str, int]:
+    """Last step sent by run id; nothing where the file is missing or damaged, then all is sent again."""
+    try:
+        return {str(k): int(v) for k, v in json.loads(path.read_bytes())["sent"].items()}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return {}

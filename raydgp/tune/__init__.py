@@ -1,6 +1,0 @@
-"""One run of the tuner: plan, measure on the cluster, watch the journal, sum up."""
-
-from raydgp.tune.planning import plan
-from raydgp.tune.runs import Outcome, read, run
-
-__all__ = ["Outcome", "plan", "read", "run"]

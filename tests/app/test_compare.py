@@ -1,0 +1,86 @@
+"""Comparisons: what a search is credited with, what the table says of many, and that no model saw its task."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from raydgp.app.compare.compare import check, compare, summary
+from raydgp.app.compare.leave_one_out import make_without
+from raydgp.app.compare.trajectory import follow
+from raydgp.errors import InputError
+from raydgp.settings import CompareSettings
+from raydgp.surrogates.artefact import read_card
+
+
+def test_a_grid_search_reaches_each_share_where_the_order_says(made):
+    recorded = made.spaces[0]
+    went = follow(recorded, "grid", {}, seed=0, trials=1000, batch=8)
+    relative = np.maximum.accumulate(recorded.gflops) / recorded.gflops.max()
+    for share in (0.5, 0.95, 0.99, 1.0):
+        assert went.measurements_to(share) == np.flatnonzero(relative >= share)[0] + 1
+    batches = np.ceil(went.measurements_to(1.0) / 8)
+    assert went.seconds_to(1.0) == pytest.approx(min(8 * batches, len(relative)) * 0.15, rel=0.5)
+
+
+def test_a_search_that_is_cut_off_never_gets_there(made):
+    went = follow(made.spaces[2], "random", {}, seed=0, trials=2, batch=2)
+    assert len(went.quality) == 2
+    assert went.measurements_to(1.0) == np.inf == went.seconds_to(1.0)
+
+
+def runs(**counts):
+    rows = [
+        {"task": task, "strategy": strategy, "seed": seed}
+        | {f"{what}_{share}": float(count) for what in ("measurements", "seconds") for share in (95, 99, 100)}
+        for strategy, by_task in counts.items()
+        for task, count in enumerate(by_task)
+        for seed in range(3)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_ratios_are_taken_task_by_task():
+    table = summary(runs(autotvm=[10, 100, 1000], ours=[5, 20, 2000]), "autotvm").set_index("strategy")
+    assert table.loc["ours", "measurements_99"] == 20
+    assert table.loc["ours", "ratio_99"] == 0.5
+    assert table.loc["ours", "worst_ratio_99"] == 2.0
+    assert table.loc["autotvm", "worst_ratio_99"] == 1.0
+    assert table.loc["ours", "measurements_99_low"] <= 20 <= table.loc["ours", "measurements_99_high"]
+
+
+def test_what_neither_reaches_makes_no_difference():
+    table = summary(runs(autotvm=[10, np.inf, np.inf], ours=[5, np.inf, 8]), "autotvm").set_index("strategy")
+    assert (table.loc["ours", "ratio_99"], table.loc["ours", "worst_ratio_99"]) == (0.5, 1.0)
+    assert table.loc["autotvm", "measurements_99"] == np.inf
+
+
+def test_all_strategies_on_all_spaces_with_all_seeds(made):
+    settings = CompareSettings(strategies={"random": {}, "mine": {"strategy": "genetic", "population": 8}}, seeds=2)
+    seen = []
+    table = compare(made.paths, settings, lambda *what: seen.append(what))
+    assert len(table) == 3 * 2 * 2
+    assert set(table["strategy"]) == {"random", "mine"}
+    assert seen[-1] == ("searches", 12, 12)
+    assert np.isfinite(table["measurements_100"]).all()  # a whole space of 150 is within the budget
+    again = compare(made.paths, settings, lambda *_: None)
+    columns = [name for name in table if not name.startswith("seconds")]
+    pd.testing.assert_frame_equal(table[columns], again[columns])
+
+
+@pytest.mark.parametrize("strategies", [{"randon": {}}, {"mine": {"strategy": "random", "plan": 3}}], ids=str)
+def test_what_is_misspelt_is_refused(made, strategies):
+    with pytest.raises(InputError):
+        check(made.paths, CompareSettings(strategies=strategies))
+
+
+def test_a_model_never_saw_the_task_that_it_is_compared_on(made, tmp_path):
+    folder = make_without(made.paths[0], made.paths, tmp_path, epochs=2)
+    cards = [read_card(path) for path in sorted(folder.iterdir())]
+    assert [card.kind for card in cards] == ["deepgp", "trees"]
+    own = made.spaces[0].space.workload
+    for card in cards:
+        assert [workload["ci"] for workload in card.workloads] == [32, 64]
+        assert own.ci not in [workload["ci"] for workload in card.workloads]
+    written = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    make_without(made.paths[0], made.paths, tmp_path, epochs=2)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == written

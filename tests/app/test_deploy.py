@@ -1,0 +1,201 @@
+"""From a run to a folder that runs with TVM alone: a run written by hand, everything after it real."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from rich.console import Console
+
+from raydgp import config_space
+from raydgp.app.deploy import Deployment, deploy_run
+from raydgp.deploy.folder import Library
+from raydgp.deploy.importing import load
+from raydgp.deploy.lowering import lower
+from raydgp.errors import InputError
+from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
+from raydgp.records.manifest import JOURNAL_NAME
+from raydgp.rivals.latency import Latency
+from raydgp.rivals.metaschedule.model import TunedModel
+from raydgp.settings import MeasureSettings, TrackingSettings, TuneSettings
+from raydgp.targets.host import describe_device, host_target, versions
+
+MODEL = """
+import torch
+from torch import nn
+
+def small():
+    with torch.random.fork_rng():
+        torch.manual_seed(%d)
+        model = nn.Sequential(
+            nn.Conv2d(3, 32, 3, 2, 1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(32, 32, 3, 1, 1, groups=32), nn.ReLU6(), nn.Conv2d(32, 64, 1), nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10), nn.Softmax(-1),
+        )
+        return model.eval(), (torch.randn(1, 3, 32, 32),)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory with a model and a run of it: some layers measured, some not."""
+    here = tmp_path_factory.mktemp("ship")
+    (here / "nets.py").write_text(MODEL % 0)
+    before = Path.cwd()
+    os.chdir(here)
+    try:
+        target = host_target("llvm")
+        write_run(here, target, {**describe_device(target), "threads": 2})
+    finally:
+        os.chdir(before)
+    return here
+
+
+def write_run(here: Path, target: dict[str, Any], device: dict[str, Any]) -> None:
+    settings = TuneSettings(
+        model="nets:small",
+        target=target["kind"],
+        run="r",
+        runs_dir=here / "runs",
+        mlflow=TrackingSettings(uri=f"sqlite:///{here / 'm.db'}"),
+    )
+    tasks = lower(load("nets:small").module, target).tasks
+    entries, records = [], []
+    for place, task in enumerate(tasks):
+        space = config_space(task.workload, target)
+        entries.append(TaskEntry.of(task.name, task.count, space))
+        context = Context(
+            task=task.name,
+            workload=task.workload.to_dict(),
+            target=target,
+            space_hash=space.hash,
+            strategy="random",
+            seed=0,
+            run="r",
+        )
+        other = int(space.sample_valid(1, np.random.default_rng(place))[0])
+        for trial, index in enumerate([space.default, other][: place % 3]):
+            measured = Measurement(index=index, status=Status.OK, times_s=(1e-3 / (1 + trial),))
+            records.append(Record(context=context, trial=trial, knobs={}, measurement=measured))
+    manifest = RunManifest(
+        settings=settings.model_dump(mode="json"),
+        tasks=entries,
+        target=target,
+        device=device,
+        versions=versions(),
+        created_unix_s=0.0,
+        spent_s=2.0,
+    )
+    manifest.save(settings.run_dir)
+    with Journal(settings.run_dir / JOURNAL_NAME) as journal:
+        journal.append(records)
+
+
+@pytest.fixture(scope="module")
+def result(folder: Path) -> Deployment:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("raydgp.app.deploy.spend", spend)
+        return shipped(folder, "untuned", "metaschedule")
+
+
+def spend(
+    folder: Path,
+    source: str,
+    target: dict[str, Any],
+    settings: MeasureSettings,
+    budget_s: float,
+    on_progress: Callable[[TunedModel, float], None],
+) -> TunedModel:
+    """In place of a tuning (tests/deploy/test_metaschedule_budget.py has a real one): the time is up at once."""
+    state = TunedModel(model=source, target=target, threads=settings.threads or 0, spent_s=budget_s, trials=7)
+    state.save(folder)
+    on_progress(state, budget_s)
+    return state
+
+
+@pytest.fixture
+def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(folder)
+    sys.modules.pop("nets", None)
+    return folder
+
+
+def shipped(folder: Path, *rivals: str) -> Deployment:
+    return deploy_run(folder / "runs" / "r", folder / "out", rivals, 20, Console(file=io.StringIO()))
+
+
+def test_a_shipped_model_is_right_measured_and_registered(inside: Path, result: Deployment) -> None:
+    assert isinstance(result.latencies["untuned"], Latency)
+    for name in ("raydgp", "defaults", "untuned", "metaschedule"):
+        assert result.latencies[name].runs == 20
+        assert result.latencies[name].error < 1e-4
+    manifest = json.loads((inside / "out" / "manifest.json").read_text())
+    assert manifest["latency"]["median_low_ms"] <= manifest["latency"]["median_ms"]
+    assert len(manifest["layers"]) == len(RunManifest.load(inside / "runs" / "r").tasks)
+    client = MlflowClient(tracking_uri=f"sqlite:///{inside / 'm.db'}")
+    version = client.get_model_version_by_alias("raydgp-small-llvm", "champion")
+    assert version.run_id
+    files = {file.path for file in client.list_artifacts(version.run_id, "model")}
+    assert {"model/model.so", "model/manifest.json", "model/example.py", "model/apply_database.py"} <= files
+    assert "raydgp_median_ms" in client.get_run(version.run_id).data.metrics
+
+
+def test_metaschedule_had_the_time_of_the_run(inside: Path, result: Deployment) -> None:
+    manifest = json.loads((inside / "out" / "manifest.json").read_text())
+    assert manifest["metaschedule"]["budget_s"] == manifest["metaschedule"]["spent_s"] == 2.0
+    assert result.notes[0].startswith("MetaSchedule had 2 s and took 2: 7 candidates")
+    state = TunedModel.load(inside / "runs" / "r" / "metaschedule")
+    assert state is not None
+    assert (state.model, state.threads) == ("nets:small", 2)
+
+
+def test_the_example_needs_tvm_alone(inside: Path, result: Deployment) -> None:
+    hidden = (
+        "import sys; sys.modules['raydgp'] = sys.modules['torch'] = None; import runpy; runpy.run_path(sys.argv[1])"
+    )
+    command = [sys.executable, "-P", "-c", hidden, str(inside / "out" / "example.py")]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert answer.returncode == 0, answer.stderr
+    shape, error = answer.stdout.strip().split(" largest error: ")
+    assert shape == "(1, 10)"
+    assert float(error) < 1e-5
+
+
+def test_a_deployed_model_is_called_with_arrays(result: Deployment, tmp_path: Path) -> None:
+    copy = shutil.copytree(result.folder, tmp_path / "copy")
+    model = Library(copy)
+    (out,) = model(*model.inputs)
+    np.testing.assert_allclose(out, model.expected[0], rtol=1e-4)
+    (copy / "parameters.npz").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="no deployed model"):
+        Library(copy)
+
+
+def test_what_cannot_be_shipped_is_told_in_a_line(inside: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"unknown rival 'tensorrt'; known are torch, onnxruntime, metaschedule, untuned"
+    ):
+        shipped(inside, "tensorrt")
+    (inside / "nets.py").write_text((MODEL % 0).replace("Conv2d(32, 64, 1)", "Conv2d(32, 64, 3)"))
+    sys.modules.pop("nets", None)
+    try:
+        with pytest.raises(InputError, match=r"is not what .* tuned: .* is new; tune it again"):
+            shipped(inside)
+    finally:
+        (inside / "nets.py").write_text(MODEL % 0)
+    RunManifest.load(inside / "runs" / "r").model_copy(
+        update={"settings": TuneSettings(model="resnet18").model_dump(mode="json")}
+    ).save(tmp_path / "table")
+    with pytest.raises(InputError, match="a table of layers, not a model"):
+        deploy_run(tmp_path / "table", None, (), 3, Console(file=io.StringIO()))

@@ -1,0 +1,82 @@
+"""What a search starts from: its kin in the same run, and other runs on the same device."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from raydgp import config_space
+from raydgp.app.tune.experience import Experience, space_sharing_key
+from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
+from raydgp.records.manifest import JOURNAL_NAME
+from raydgp.settings import TuneSettings
+from raydgp.workloads import Conv2d, Fused
+from raydgp.workloads.zoo import Task
+
+CONV = Conv2d(n=1, ci=32, h=8, w=8, co=32, kh=3, kw=3, padding=(1, 1))
+PLAIN = Fused(anchor=CONV, epilogue=("bias",), block_in=32, block_out=32)
+RELU = replace(PLAIN, epilogue=("bias", "relu"))
+TARGET, DEVICE = {"kind": "llvm"}, {"name": "this"}
+
+
+def settings(runs: Path) -> TuneSettings:
+    return TuneSettings(model="zoo:resnet18", run="now", runs_dir=runs)
+
+
+def manifest(*workloads: Fused, device: dict[str, str] = DEVICE) -> RunManifest:
+    entries = [TaskEntry.of(f"layer{k}", 1, config_space(w, "llvm")) for k, w in enumerate(workloads)]
+    return RunManifest(settings={}, tasks=entries, target=TARGET, device=device, versions={}, created_unix_s=0.0)
+
+
+def records(name: str, workload: Fused, times_s: dict[int, float]) -> list[Record]:
+    context = Context(
+        task=name,
+        workload=workload.to_dict(),
+        target=TARGET,
+        space_hash=config_space(workload, "llvm").hash,
+        strategy="random",
+        seed=0,
+        run="r",
+    )
+    measured = [Measurement(index=i, status=Status.OK, times_s=(t,)) for i, t in times_s.items()]
+    return [Record(context=context, trial=k, knobs={}, measurement=m) for k, m in enumerate(measured)]
+
+
+def test_an_epilogue_makes_no_stranger():
+    assert space_sharing_key(PLAIN) == space_sharing_key(RELU)
+    assert config_space(PLAIN, "llvm").size == config_space(RELU, "llvm").size
+    assert space_sharing_key(PLAIN) != space_sharing_key(replace(PLAIN, block_out=16))
+
+
+def test_a_task_starts_from_its_kins_fastest(tmp_path: Path):
+    found = records("layer0", PLAIN, {k: 1e-3 * (10 - k) for k in range(9)})
+    tasks = [Task("layer0", PLAIN, 1), Task("layer1", RELU, 1)]
+    entries = (
+        Experience(settings(tmp_path), TARGET, DEVICE).with_start_points(manifest(PLAIN, RELU), tasks, found).tasks
+    )
+    assert entries[0].start_points == []  # it has begun
+    assert entries[1].start_points == [8, 7, 6, 5, 4, 3]
+    assert not entries[1].settled
+
+
+def write_run(folder: Path, device: dict[str, str], workload: Fused, count: int) -> None:
+    manifest(workload, device=device).save(folder)
+    with Journal(folder / JOURNAL_NAME) as journal:
+        journal.append(records("layer7", workload, {k: 1e-3 * (k + 1) for k in range(count)}))
+
+
+@pytest.mark.parametrize(
+    ("device", "workload", "count", "points", "settled"),
+    [
+        (DEVICE, RELU, 64, [0, 1, 2, 3, 4, 5], True),
+        (DEVICE, RELU, 63, [0, 1, 2, 3, 4, 5], False),
+        (DEVICE, PLAIN, 64, [0, 1, 2, 3, 4, 5], False),
+        ({"name": "another"}, RELU, 64, [], False),
+    ],
+    ids=["searched before", "hardly searched", "kin", "another device"],
+)
+def test_another_run_helps_where_it_measured_the_same(tmp_path: Path, device, workload, count, points, settled):
+    write_run(tmp_path / "before", device, workload, count)
+    experience = Experience(settings(tmp_path), TARGET, DEVICE)
+    (entry,) = experience.with_start_points(manifest(RELU), [Task("layer0", RELU, 1)], []).tasks
+    assert (entry.start_points, entry.settled) == (points, settled)

@@ -1,0 +1,46 @@
+"""The jobs for a machine with a GPU: refused in one line without one, and tried out on this machine's CPU."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from raydgp.records.recorded import RecordedSpace
+from raydgp.targets import host as target
+
+JOBS = Path(__file__).parents[2] / "jobs"
+
+
+@pytest.fixture
+def job(monkeypatch, capsys):
+    """Runs a job as its command does: exit code, standard output and standard error."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.syspath_prepend(str(JOBS))
+    target._first_gpu.cache_clear()
+
+    def run(name, *options):
+        monkeypatch.setattr(sys, "argv", [name, *options])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(JOBS / f"{name}.py"), run_name="__main__")
+        return ended.value.code or 0, *capsys.readouterr()
+
+    yield run
+    target._first_gpu.cache_clear()
+
+
+@pytest.mark.parametrize("name", ["gpu_record", "gpu_compare"])
+def test_without_a_gpu_a_job_ends_with_one_line(job, name):
+    code, out, error = job(name)
+    assert (code, out, error.count("\n")) == (2, "", 1)
+    assert "no NVIDIA GPU here" in error
+
+
+def test_a_layer_is_recorded_and_left_alone_the_next_time(job, tmp_path):
+    options = ["--target", "llvm", "--valid", "8", "--layers", "mobilenet_v1/sp-13-dp1", "--out", str(tmp_path)]
+    code, out, error = job("gpu_record", *options)
+    assert code == 0, error
+    recorded = RecordedSpace.load(tmp_path / "mobilenet_v1-sp-13-dp1.parquet")
+    assert (recorded.gflops > 0).any()
+    assert f"{len(recorded.indices)} configurations" in out
+    assert job("gpu_record", *options)[1] == f"Results: {tmp_path}\n"

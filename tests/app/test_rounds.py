@@ -1,0 +1,98 @@
+"""A model's budget in rounds, with a cluster that measures by a formula."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from raydgp import config_space
+from raydgp.app.tune.rounds import AMONG_SHARING, FLOOR, tune_by_gain
+from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
+from raydgp.records.manifest import JOURNAL_NAME
+from raydgp.settings import TuneSettings
+from raydgp.workloads import Dense, Fused
+from raydgp.workloads.zoo import Task
+
+TASKS = [Task("often", Dense(n=1, k=64, m=64), 4), Task("once", Dense(n=1, k=64, m=128), 1)]
+
+
+class Cluster:
+    """Writes the records that a search by index would: each slightly faster than the one before."""
+
+    target, device = {"kind": "llvm"}, {"name": "this"}
+
+    def __init__(self, journal: Path, tasks: list[Task]) -> None:
+        self.journal, self.measured, self.rounds = journal, {task.name: 0 for task in tasks}, []
+
+    def tune(self, tasks, records, trials, points):
+        self.rounds.append(dict(trials))
+        for task in tasks:
+            space = config_space(task.workload, "llvm")
+            context = Context(
+                task=task.name,
+                workload=task.workload.to_dict(),
+                target=self.target,
+                space_hash=space.hash,
+                strategy="random",
+                seed=0,
+                run="r",
+            )
+            wanted = range(self.measured[task.name], trials[task.name])
+            found = [Measurement(index=i, status=Status.OK, times_s=(1e-3 / (1 + i),)) for i in wanted]
+            with Journal(self.journal) as journal:
+                journal.append([Record(context=context, trial=m.index, knobs={}, measurement=m) for m in found])
+            self.measured[task.name] = trials[task.name]
+
+
+@pytest.fixture
+def tuned(tmp_path: Path):
+    def run(tasks=TASKS, **options) -> Cluster:
+        settings = TuneSettings(model="zoo:resnet18", run="r", runs_dir=tmp_path, **options)
+        entries = [TaskEntry.of(task.name, task.count, config_space(task.workload, "llvm")) for task in tasks]
+        cluster = Cluster(settings.run_dir / JOURNAL_NAME, tasks)
+        manifest = RunManifest(
+            settings={}, tasks=entries, target=cluster.target, device={}, versions={}, created_unix_s=0.0
+        )
+        run.manifest = tune_by_gain(cluster, settings, tasks, manifest, [], Console(file=io.StringIO()))
+        return cluster
+
+    return run
+
+
+def test_every_layer_has_its_floor_and_the_budget_is_the_models(tuned):
+    cluster = tuned(trials=60)
+    assert cluster.rounds[0] == {"often": FLOOR, "once": FLOOR}
+    assert sum(cluster.measured.values()) == 120
+    assert cluster.measured["often"] > cluster.measured["once"] >= FLOOR
+
+
+def test_kin_start_from_each_others_best_and_need_less(tuned):
+    twins = [Fused(anchor=Dense(n=1, k=64, m=64), epilogue=steps, block_out=16) for steps in ((), ("relu",))]
+    cluster = tuned([Task(str(k), workload, 1) for k, workload in enumerate(twins)], trials=12)
+    assert cluster.rounds[:2] == [{"0": 12}, {"1": AMONG_SHARING}]
+    assert len({entry.name: entry.start_points for entry in tuned.manifest.tasks}["1"]) > 1
+
+
+def test_a_small_budget_is_the_floor(tuned):
+    assert tuned(trials=6).measured == {"often": 6, "once": 6}
+
+
+def test_time_ends_it_too(tuned):
+    cluster = tuned(minutes=1e-9)
+    assert len(cluster.rounds) == 1  # the first round finds the time spent only afterwards
+    assert tuned.manifest.spent_s > 0
+
+
+def test_the_last_round_is_as_long_as_the_time_that_is_left(monkeypatch, tuned):
+    clock = iter(range(0, 10_000, 60))
+    monkeypatch.setattr("raydgp.app.tune.rounds.time.monotonic", lambda: next(clock))  # a round takes a minute
+    cluster = tuned(minutes=1.5)
+    assert cluster.rounds[0] == {"often": FLOOR, "once": FLOOR}
+    assert sum(cluster.measured.values()) == 2 * FLOOR + FLOOR  # half of the minute's 32
+    assert len(cluster.rounds) == 2
+
+
+def test_where_it_is_kept_is_saved(tuned, tmp_path: Path):
+    tuned(trials=20)
+    assert RunManifest.load(tmp_path / "r").spent_s > 0

@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+import tvm
+
+from raydgp.errors import RaydgpError
+from raydgp.run import peak
+from raydgp.targets.host import host_target, to_tvm
+
+
+def test_the_peak_is_that_of_a_processor():
+    gflops = peak.measured_peak_gflops(threads=1)
+    assert 1 < gflops < 2000
+
+
+def test_every_step_is_done(monkeypatch):
+    """acc = acc * 1/2 + 1 comes to 2 - 2^(1 - steps) exactly."""
+    monkeypatch.setattr(peak, "_STEPS", 10)
+    kernel = tvm.compile(peak.multiply_adds(threads=2, lanes=4), target=to_tvm(host_target("llvm")))
+    operands = tvm.runtime.tensor(np.array([0.5] * 4 + [1.0] * 4, np.float32))
+    out = tvm.runtime.empty((2 * 4 * peak._ACCUMULATORS,), "float32")
+    kernel["main"](operands, out)
+    np.testing.assert_array_equal(out.numpy(), np.float32(2 - 2**-9))
+
+
+def test_the_accumulators_stay_in_registers():
+    """Between the multiply-adds nothing is loaded or stored, else memory's speed is measured."""
+    target = to_tvm(host_target("llvm"))
+    lanes = peak.codegen.llvm_get_vector_width(target) // 32
+    compiled = tvm.compile(peak.multiply_adds(threads=1, lanes=lanes), target=target)
+    lines = compiled.mod.inspect_source("asm").splitlines()
+    arithmetic = [n for n, line in enumerate(lines) if "fmadd" in line or "fmla" in line]
+    assert len(arithmetic) >= peak._ACCUMULATORS
+    assert not [line for line in lines[arithmetic[0] : arithmetic[-1]] if "(%" in line or "[" in line]
+
+
+def test_a_process_that_fails_is_an_error(monkeypatch):
+    child = peak.Child
+    monkeypatch.setattr(peak, "Child", lambda _, *rest: child("json", *rest))
+    with pytest.raises(RaydgpError, match="cannot start"):
+        peak.measured_peak_gflops(threads=1)

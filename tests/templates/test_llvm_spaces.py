@@ -1,0 +1,95 @@
+"""CPU spaces: their size, what they hold, and what they refuse."""
+
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raydgp import Conv2d, Dense, DepthwiseConv2d, config_space, zoo
+from raydgp.templates.llvm.registers import LANES, MAX_ACCUMULATORS, MAX_UNROLLED_FMAS, MIN_ACCUMULATORS, whole_vectors
+from raydgp.templates.llvm.spaces import MAX_WASTE
+
+TASKS = [pytest.param(t.workload, id=f"{net}-{t.name}") for net in zoo.NETWORKS for t in zoo.tasks(net)]
+extents = st.integers(1, 40)
+
+
+@st.composite
+def workloads(draw):
+    kind = draw(st.sampled_from(["conv", "depthwise", "dense"]))
+    if kind == "dense":
+        return Dense(n=draw(extents), k=draw(extents), m=draw(st.integers(1, 300)))
+    kernel = draw(st.integers(1, 5))
+    size = {"n": draw(st.integers(1, 3)), "ci": draw(st.integers(1, 130)), "kh": kernel, "kw": kernel}
+    size |= {"h": kernel + draw(extents), "w": kernel + draw(extents), "padding": (draw(st.integers(0, 2)),) * 2}
+    return Conv2d(**size, co=draw(st.integers(1, 130))) if kind == "conv" else DepthwiseConv2d(**size)
+
+
+@pytest.mark.parametrize("workload", TASKS)
+def test_default_of_every_layer_is_valid_and_so_is_a_fair_share_of_draws(workload):
+    space = config_space(workload, "llvm")
+    assert space.valid([space.default])[0]
+    assert space.valid(space.sample(2000, np.random.default_rng(0))).mean() > 0.1
+
+
+def test_a_3x3_layer_of_resnet18_has_more_than_1e5_valid_configurations():
+    for name, workload, _ in zoo.tasks("resnet18"):
+        if workload.kh == 3:
+            space = config_space(workload, "llvm")
+            assert space.size * space.valid(space.sample(5000, np.random.default_rng(0))).mean() > 1e5, name
+
+
+@given(workloads(), st.data())
+def test_any_shape_has_a_valid_default_and_every_index_its_knobs(workload, data):
+    space = config_space(workload, "llvm")
+    assert space.valid([space.default])[0]
+    index = data.draw(st.integers(0, space.size - 1))
+    assert space.encode(space.decode(index)) == index
+
+
+@given(workloads(), st.integers(0, 2**32 - 1))
+def test_valid_ones_fit_the_registers_and_cover_all_channels(workload, seed):
+    space = config_space(workload, "llvm")
+    default = space.decode(space.default)
+    enough = min(MIN_ACCUMULATORS, default.get("tile_ow") or default["tile_n"])
+    for index in space.sample(50, np.random.default_rng(seed)):
+        knobs = space.decode(int(index))
+        outer, vectors, lanes = knobs.get("tile_co") or knobs.get("tile_c") or knobs["tile_m"]
+        points = knobs.get("tile_n") or knobs["tile_oh"] * knobs["tile_ow"]
+        accumulators = vectors * -(-lanes // LANES) * points
+        unrolled = accumulators * _terms_unrolled(workload, knobs)
+        fits = enough <= accumulators <= MAX_ACCUMULATORS and unrolled <= MAX_UNROLLED_FMAS
+        if not isinstance(workload, Dense):
+            computed = -(-workload.oh // knobs["tile_oh"]) * -(-workload.ow // knobs["tile_ow"]) * points
+            fits &= computed <= MAX_WASTE * workload.oh * workload.ow
+        assert space.valid([index])[0] == fits
+        channels = getattr(workload, "co", getattr(workload, "m", None))
+        assert outer * vectors * lanes == (workload.ci if channels is None else whole_vectors(channels))
+
+
+def _terms_unrolled(workload, knobs):
+    if isinstance(workload, Dense):
+        return knobs["tile_k"][1]
+    inside = [workload.kw, workload.kh]
+    if knobs["reduction"] == "rx_ry":
+        inside.reverse()
+    return prod(inside[: knobs["unroll_kernel"]]) * knobs.get("tile_ci", (1,))[-1]
+
+
+@pytest.mark.parametrize(("channels", "stored"), [(64, 64), (1000, 1008), (3, 8), (24, 24), (67, 72), (127, 128)])
+def test_outputs_are_stored_in_whole_vectors(channels, stored):
+    assert whole_vectors(channels) == stored
+
+
+@given(st.integers(1, 5000))
+def test_whole_vectors_add_less_than_half_a_register_or_5_percent(channels):
+    added = whole_vectors(channels) - channels
+    assert 0 <= added < max(LANES // 2, 0.05 * channels + 1)
+
+
+@pytest.mark.parametrize(("extent", "tiles"), [(13, [1, 2, 3, 4, 5, 7, 13]), (7, [1, 2, 3, 4, 7]), (1, [1])])
+def test_tiles_are_the_smallest_for_their_number(extent, tiles):
+    workload = Conv2d(n=1, ci=8, h=1, w=extent, co=8, kh=1, kw=1)
+    knob = next(k for k in config_space(workload, "llvm").knobs if k.name == "tile_ow")
+    assert list(knob.labels) == tiles

@@ -1,0 +1,71 @@
+import os
+from pathlib import Path
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+from tracked import bare_manifest
+
+from raydgp.errors import InputError
+from raydgp.tracking import TrackerProcess, sync
+
+
+def test_by_default_database_and_artifacts_are_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bare_manifest().save(Path("runs/x"))
+    assert sync(Path("runs/x")) == "sqlite:///mlflow.db, experiment resnet18-llvm"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mlartifacts", "mlflow.db", "runs"]
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("resnet18-llvm")
+    assert experiment
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.artifact_uri.startswith((tmp_path / "mlartifacts" / "resnet18-llvm").as_uri())
+    assert (run.info.run_name, run.info.status) == ("x", "FINISHED")
+
+
+def test_an_experiment_of_the_users_choice(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'm.db'}"
+    bare_manifest(mlflow={"uri": uri, "experiment": "mine / ours"}).save(tmp_path / "run")
+    sync(tmp_path / "run")
+    assert MlflowClient(tracking_uri=uri).get_experiment_by_name("mine / ours")
+
+
+def test_the_follower_keeps_out_of_the_way(tmp_path: Path) -> None:
+    bare_manifest(mlflow={"uri": f"sqlite:///{tmp_path / 'm.db'}"}).save(tmp_path / "run")
+    sink = TrackerProcess(tmp_path / "run")
+    sink.start()
+    (follower,) = psutil.Process().children()
+    assert os.getsid(follower.pid) == follower.pid  # Ctrl-C in the terminal does not reach it
+    while not (tmp_path / "m.db").exists():
+        assert follower.is_running()
+    assert follower.nice() == 19
+    assert sink.finish(timeout_s=240.0) is True
+    assert not follower.is_running()
+
+
+def test_finishing_what_was_never_started(tmp_path: Path) -> None:
+    assert TrackerProcess(tmp_path).finish(timeout_s=0.0) is False
+
+
+def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a run"):
+        sync(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mlflow": {"uri": "gopher://somewhere"}}, "gopher"),
+        ({"mlflow": {"uri": "sqlite:////proc/nowhere/m.db"}}, "cannot be reached or refuses"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_what_cannot_be_tracked_is_explained_in_one_line(
+    tmp_path: Path, settings: dict[str, object], message: str
+) -> None:
+    bare_manifest(**settings).save(tmp_path / "run")
+    with pytest.raises(InputError, match=message) as error:
+        sync(tmp_path / "run")
+    assert "\n" not in str(error.value)
