@@ -15,19 +15,19 @@ ROOT = Path(__file__).parents[1] / "raydgp"
 MODULES = sorted(ROOT.rglob("*.py"))
 LADDER = """
 errors settings workloads space sandbox targets templates records build surrogates search run measure cluster tracking
-deploy rivals app cli
+models rivals app cli
 """
 ORDER = LADDER.split()
-_TVM = {"targets", "templates", "build", "run", "deploy", "rivals"}
+_TVM = {"targets", "templates", "build", "run", "models", "rivals"}
 ROOMS = {
     "tvm": _TVM,
-    "torch": {"surrogates", "deploy", "rivals"},
+    "torch": {"surrogates", "models", "rivals"},
     "gpytorch": {"surrogates"},
     "xgboost": {"surrogates", "rivals"},
     "ray": {"cluster"},
     "mlflow": {"tracking"},
-    "onnx": {"deploy"},
-    "onnxruntime": {"deploy", "rivals"},
+    "onnx": {"models"},
+    "onnxruntime": {"models", "rivals"},
     "rich": {"cli"},
 }
 MAX_LINES = 300

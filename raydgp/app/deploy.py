@@ -13,12 +13,12 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from raydgp.app import tune
 from raydgp.app.tune.finalists import remeasure_finalists
-from raydgp.deploy import folder as folders
-from raydgp.deploy.importing import load
-from raydgp.deploy.interchange import export
-from raydgp.deploy.lowering import compile_model, lower
 from raydgp.errors import InputError
 from raydgp.measure.local import LocalMeasurer
+from raydgp.models import folder as folders
+from raydgp.models.importing import load
+from raydgp.models.interchange import export
+from raydgp.models.lowering import compile_model, lower
 from raydgp.records import Measurement, RunManifest
 from raydgp.records.history import first
 from raydgp.records.journal import scan

@@ -17,7 +17,7 @@ from raydgp.sandbox.child_loop import Handle, serve
 from raydgp.sandbox.messages import Message
 
 if TYPE_CHECKING:
-    from raydgp.deploy.importing import Imported  # loads torch
+    from raydgp.models.importing import Imported  # loads torch
 
 Array = NDArray[Any]
 
@@ -54,7 +54,7 @@ def _make(way: str, source: str, kind: str, threads: int) -> Way:
 
 
 def _deployed(folder: Path) -> Way:
-    from raydgp.deploy.folder import Library, arrays
+    from raydgp.models.folder import Library, arrays
 
     model = Library(folder)
     arguments = model.prepare(model.inputs)
@@ -67,7 +67,7 @@ def _untuned(source: str, kind: str) -> Way:
     from tvm import relax
 
     from raydgp.build.cuda.executable import compile_executable
-    from raydgp.deploy.importing import load
+    from raydgp.models.importing import load
     from raydgp.targets.host import host_target, to_tvm
 
     model, attributes = load(source), host_target(kind)
@@ -93,7 +93,7 @@ def _exported(executable: Any) -> Any:
 
 def _metaschedule(folder: Path) -> Way:
     """What TVM compiles with the schedules that its own tuner has left in a folder."""
-    from raydgp.deploy.importing import load
+    from raydgp.models.importing import load
     from raydgp.rivals.metaschedule.model import TunedModel, compiled
 
     state = TunedModel.load(folder)
@@ -104,7 +104,7 @@ def _metaschedule(folder: Path) -> Way:
 
 
 def _called(executable: Any, model: Imported, kind: str) -> Way:
-    from raydgp.deploy.folder import Machine, arrays
+    from raydgp.models.folder import Machine, arrays
 
     machine = Machine(executable, kind)
     inputs = machine.tensors(model.inputs)

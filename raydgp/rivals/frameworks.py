@@ -33,7 +33,7 @@ def torch_way(way: str, source: str, kind: str, threads: int) -> Way:
     """
     import torch
 
-    from raydgp.deploy.importing import load_torch
+    from raydgp.models.importing import load_torch
 
     if kind == "cuda":
         _prepare_gpu()
@@ -86,7 +86,7 @@ def onnxruntime_way(source: str, kind: str, threads: int) -> Way:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     if source.endswith(".onnx"):
-        from raydgp.deploy.importing import load
+        from raydgp.models.importing import load
 
         model = load(source)
         session = onnxruntime.InferenceSession(source, options, providers=providers)
@@ -94,7 +94,7 @@ def onnxruntime_way(source: str, kind: str, threads: int) -> Way:
     else:
         import torch
 
-        from raydgp.deploy.importing import load_torch
+        from raydgp.models.importing import load_torch
 
         module, tensors = load_torch(source)
         with tempfile.TemporaryDirectory() as folder, torch.no_grad():

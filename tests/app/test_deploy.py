@@ -19,10 +19,10 @@ from rich.console import Console
 
 from raydgp import config_space
 from raydgp.app.deploy import Deployment, deploy_run
-from raydgp.deploy.folder import Library
-from raydgp.deploy.importing import load
-from raydgp.deploy.lowering import lower
 from raydgp.errors import InputError
+from raydgp.models.folder import Library
+from raydgp.models.importing import load
+from raydgp.models.lowering import lower
 from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
 from raydgp.records.manifest import JOURNAL_NAME
 from raydgp.rivals.latency import Latency
@@ -117,7 +117,7 @@ def spend(
     budget_s: float,
     on_progress: Callable[[TunedModel, float], None],
 ) -> TunedModel:
-    """In place of a tuning (tests/deploy/test_metaschedule_budget.py has a real one): the time is up at once."""
+    """In place of a tuning (tests/rivals/test_metaschedule_budget.py has a real one): the time is up at once."""
     state = TunedModel(model=source, target=target, threads=settings.threads or 0, spent_s=budget_s, trials=7)
     state.save(folder)
     on_progress(state, budget_s)

@@ -21,12 +21,12 @@ from tvm.s_tir.meta_schedule.database import JSONDatabase
 from raydgp.app.deploy import Deployment, deploy_run
 from raydgp.build.cuda.compiler import compiler_for
 from raydgp.build.cuda.executable import compile_executable
-from raydgp.deploy import databases
-from raydgp.deploy.folder import Library
-from raydgp.deploy.importing import load
-from raydgp.deploy.interchange import EXAMPLE, MODULE
-from raydgp.deploy.lowering import lower
 from raydgp.errors import InputError
+from raydgp.models import databases
+from raydgp.models.folder import Library
+from raydgp.models.importing import load
+from raydgp.models.interchange import EXAMPLE, MODULE
+from raydgp.models.lowering import lower
 from raydgp.records import Measurement, Status
 from raydgp.rivals.latency import Latency
 from raydgp.space import ConfigSpace, Indices

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from raydgp.deploy.interchange import RECORDS
 from raydgp.errors import InputError, RaydgpError
+from raydgp.models.interchange import RECORDS
 from raydgp.records.lock import FileLock
 from raydgp.rivals.latency import Latency, measure
 from raydgp.rivals.metaschedule import budget as metaschedule_budget

@@ -21,7 +21,7 @@ def scan(path: Path, device: str) -> Scan:
         InputError: it is neither.
     """
     if path.is_dir():
-        from raydgp.deploy import databases  # TVM takes seconds to load, which a log does not need
+        from raydgp.models import databases  # TVM takes seconds to load, which a log does not need
 
         return databases.scan(path, device)
     return autotvm_log.scan(path, device)

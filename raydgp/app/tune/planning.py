@@ -46,8 +46,8 @@ def strategy_of(settings: TuneSettings, task: Task) -> search.Strategy:
 
 
 def _imported(settings: TuneSettings) -> tuple[TuneSettings, list[Task]]:
-    from raydgp.deploy.importing import load  # loads torch and TVM
-    from raydgp.deploy.lowering import lower
+    from raydgp.models.importing import load  # loads torch and TVM
+    from raydgp.models.lowering import lower
     from raydgp.targets.host import any_gpu, host_target
 
     # the GPU may be another machine's, of a cluster that is joined later; the tasks do not depend on it

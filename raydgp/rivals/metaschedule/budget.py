@@ -32,7 +32,7 @@ def spend(
     A kernel on which MetaSchedule raises, crashes or gets stuck has no further turn.
 
     Args:
-        source: the model, as of `raydgp.deploy.importing.load`.
+        source: the model, as of `raydgp.models.importing.load`.
         target: as of `raydgp.targets.host.host_target`.
         settings: how candidates are built and timed, with its number of threads.
         on_progress: told twice a second how far it is and the seconds spent, those of the turn under way included.

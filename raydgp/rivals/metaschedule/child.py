@@ -19,8 +19,8 @@ def start() -> Handle:
     sys.modules.pop("torch")  # `serve` hides it
     import xgboost  # noqa: F401 - MetaSchedule would import it during a kernel's turn
 
-    from raydgp.deploy.importing import load
     from raydgp.errors import InputError
+    from raydgp.models.importing import load
     from raydgp.rivals.metaschedule.model import TunedModel, tune_model
     from raydgp.settings import MeasureSettings
 

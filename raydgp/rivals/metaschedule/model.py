@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tvm import relax
 from tvm.s_tir import meta_schedule as ms
 
-from raydgp.deploy.interchange import RECORDS, WORKLOADS
 from raydgp.errors import InputError
+from raydgp.models.interchange import RECORDS, WORKLOADS
 from raydgp.records.manifest import write_atomically
 from raydgp.rivals.metaschedule.rounds import FAILED_S, Job, Turn, tune
 from raydgp.settings import MeasureSettings
@@ -105,7 +105,7 @@ def tune_model(
     does not count.
 
     Args:
-        module: of `raydgp.deploy.importing.Imported`.
+        module: of `raydgp.models.importing.Imported`.
         state: of the folder; it is changed and saved after every turn.
         settings: how a candidate is built and timed.
     """

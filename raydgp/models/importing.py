@@ -1,6 +1,6 @@
 """A user's model in: a network by name, a `.pt2` or `.onnx` file, or a Python function, as one Relax module.
 
-Files are data: `raydgp.deploy.archive` says what that takes. `module:function` runs the user's own code, as the user
+Files are data: `raydgp.models.archive` says what that takes. `module:function` runs the user's own code, as the user
 wishes.
 """
 
@@ -29,10 +29,10 @@ from tvm import relax
 from tvm.relax.frontend.onnx import from_onnx
 from tvm.relax.frontend.torch import from_exported_program
 
-from raydgp.deploy.archive import read_program, refusal
-from raydgp.deploy.folding import fold_batch_norms
-from raydgp.deploy.networks import NETWORKS, network, transformer_block
 from raydgp.errors import InputError, nearest
+from raydgp.models.archive import read_program, refusal
+from raydgp.models.folding import fold_batch_norms
+from raydgp.models.networks import NETWORKS, network, transformer_block
 
 Array = np.ndarray[Any, Any]
 

@@ -18,12 +18,12 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.meta_schedule.arg_info import ArgInfo
 from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
 
-from raydgp.deploy import databases
-from raydgp.deploy.folder import PARAMETERS, SAMPLE
-from raydgp.deploy.folding import fold_batch_norms
-from raydgp.deploy.interchange import EXAMPLE, MODULE, RECORDS, WORKLOADS, export
-from raydgp.deploy.lowering import lower
 from raydgp.errors import InputError
+from raydgp.models import databases
+from raydgp.models.folder import PARAMETERS, SAMPLE
+from raydgp.models.folding import fold_batch_norms
+from raydgp.models.interchange import EXAMPLE, MODULE, RECORDS, WORKLOADS, export
+from raydgp.models.lowering import lower
 from raydgp.records import Status
 from raydgp.targets.host import host_target, to_tvm
 from raydgp.templates.spaces import config_space

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from tvm import relax
 from tvm.relax.frontend.torch import from_exported_program
 
-from raydgp.deploy.folding import fold_batch_norms
 from raydgp.errors import InputError
+from raydgp.models.folding import fold_batch_norms
 
 
 def imported(module: nn.Module, *inputs: Tensor) -> tvm.IRModule:

@@ -13,8 +13,8 @@ from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from raydgp.build.cuda.executable import compile_executable
-from raydgp.deploy.packing import OPAQUE, Array, Choose, pack
 from raydgp.errors import InputError
+from raydgp.models.packing import OPAQUE, Array, Choose, pack
 from raydgp.targets.host import to_tvm
 from raydgp.templates.traced.extract import kernel
 from raydgp.workloads import Workload

@@ -16,8 +16,8 @@ import tvm
 from tvm.s_tir import Schedule, Trace
 from tvm.s_tir.meta_schedule.database import Workload as Entry
 
-from raydgp.deploy.interchange import ORIGIN, RECORDS, UNMEASURED_S, WORKLOADS
 from raydgp.errors import InputError
+from raydgp.models.interchange import ORIGIN, RECORDS, UNMEASURED_S, WORKLOADS
 from raydgp.records import Context, Measurement, Quarantined, Record, Scan, Status
 from raydgp.templates.spaces import config_space
 from raydgp.templates.traced.extract import kernel, plain

@@ -17,9 +17,9 @@ import tvm
 from numpy.typing import NDArray
 from tvm import relax
 
-from raydgp.deploy.activations import Activations, Value
-from raydgp.deploy.layers import Anchor, Layer, find_layers, shape_of
 from raydgp.errors import InputError
+from raydgp.models.activations import Activations, Value
+from raydgp.models.layers import Anchor, Layer, find_layers, shape_of
 from raydgp.templates.base import LayerTemplate
 from raydgp.templates.llvm.registers import whole_vectors
 from raydgp.templates.registry import template_for

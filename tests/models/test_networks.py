@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from raydgp.deploy.networks import NETWORKS, network, transformer_block
 from raydgp.errors import InputError
+from raydgp.models.networks import NETWORKS, network, transformer_block
 from raydgp.workloads import zoo
 from raydgp.workloads.ops import Conv2d, DepthwiseConv2d, Workload
 

@@ -14,12 +14,12 @@ from tvm import relax, s_tir
 
 from raydgp.build.compile import link
 from raydgp.build.cuda import compiler as cuda_compiler
-from raydgp.deploy.folder import Machine
-from raydgp.deploy.importing import load
-from raydgp.deploy.lowering import compile_model, lower
-from raydgp.deploy.packing import pack
 from raydgp.errors import InputError
 from raydgp.measure.local import LocalMeasurer
+from raydgp.models.folder import Machine
+from raydgp.models.importing import load
+from raydgp.models.lowering import compile_model, lower
+from raydgp.models.packing import pack
 from raydgp.rivals.frameworks import onnxruntime_way, torch_way
 from raydgp.settings import MeasureSettings
 from raydgp.targets.host import any_gpu, host_target, to_tvm

@@ -10,9 +10,9 @@ from torch import nn
 from tvm import relax
 from tvm.relax.frontend.torch import from_exported_program
 
-from raydgp.deploy.folding import fold_batch_norms
-from raydgp.deploy.packing import pack
 from raydgp.errors import InputError
+from raydgp.models.folding import fold_batch_norms
+from raydgp.models.packing import pack
 from raydgp.targets.host import host_target, to_tvm
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused

@@ -15,9 +15,9 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 from tvm import relax
 
-from raydgp.deploy import importing
-from raydgp.deploy.importing import Imported, load
 from raydgp.errors import InputError
+from raydgp.models import importing
+from raydgp.models.importing import Imported, load
 
 ENTRY = '''
 import torch
@@ -159,7 +159,7 @@ def test_a_network_of_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_digest_is_the_same_in_another_process_and_tells_weights_apart(folder: Path) -> None:
-    script = "from raydgp.deploy.importing import load; print(load('small.onnx').digest, load('small.pt2').digest)"
+    script = "from raydgp.models.importing import load; print(load('small.onnx').digest, load('small.pt2').digest)"
     environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(importing.__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
     digests = [load("small.onnx").digest, load("small.pt2").digest]

@@ -7,7 +7,7 @@ from typing import Any
 
 from tvm import relax, topi
 
-from raydgp.deploy.layers import constant, operator, shape_of
+from raydgp.models.layers import constant, operator, shape_of
 
 _UNARY = {"nn.relu", "clip", "sigmoid", "tanh", "nn.silu", "nn.gelu", "exp", "negative"}
 _BINARY = {"add", "subtract", "multiply", "divide", "maximum", "minimum"}

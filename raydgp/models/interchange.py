@@ -12,8 +12,8 @@ from tvm.s_tir import Schedule
 from tvm.s_tir.meta_schedule.arg_info import ArgInfo
 from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
 
-from raydgp.deploy.folder import write_example
-from raydgp.deploy.lowering import Lowered
+from raydgp.models.folder import write_example
+from raydgp.models.lowering import Lowered
 from raydgp.records.manifest import write_atomically
 from raydgp.targets.host import to_tvm
 from raydgp.templates.base import LayerTemplate

@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import nn
 
-from raydgp.deploy.importing import load
 from raydgp.errors import InputError
+from raydgp.models.importing import load
 
 
 @pytest.fixture(autouse=True)

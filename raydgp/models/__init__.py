@@ -1,0 +1,1 @@
+"""A user's network: imported, packed, cut into tasks, compiled, and the folder that it is deployed to."""
