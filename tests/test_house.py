@@ -14,8 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[1] / "raydgp"
 MODULES = sorted(ROOT.rglob("*.py"))
 LADDER = """
-errors settings workloads space sandbox targets templates records build surrogates search run measure cluster tracking
-models rivals app cli
+errors registry settings workloads space sandbox targets templates records build surrogates search run measure testing
+cluster tracking models rivals app cli
 """
 ORDER = LADDER.split()
 _TVM = {"targets", "templates", "build", "run", "models", "rivals"}
@@ -29,6 +29,8 @@ ROOMS = {
     "onnx": {"models"},
     "onnxruntime": {"models", "rivals"},
     "rich": {"cli"},
+    "pytest": {"testing"},
+    "hypothesis": {"testing"},
 }
 MAX_LINES = 300
 

@@ -1,0 +1,121 @@
+"""Named parts that others can add without a fork: by a call, or by an entry point of an installed package."""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Mapping
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
+
+from raydgp.errors import InputError, nearest
+
+T = TypeVar("T")
+
+_registered: dict[str, dict[str, Any]] = {}  # group -> name -> part, by calls of `register` in this process
+
+
+class Registry(Generic[T]):
+    """Parts by name. One that is given as `module:attribute` is imported when it is first asked for.
+
+    Args:
+        what: a part is called in messages.
+        group: of the entry points that add parts; they are read when a part is first looked for that is not there yet,
+            or when all names are. What one names is either a part, which gets the entry point's name, or a module,
+            which registers its parts while it is imported.
+        parts: those that are there from the start.
+        check: of a part that is registered or loaded; raises InputError where it lacks something.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        group: str,
+        parts: Mapping[str, T | str] | None = None,
+        check: Callable[[str, T], None] = lambda name, part: None,
+    ) -> None:
+        self._what, self._group, self._check = what, group, check
+        self._parts: dict[str, T | str] = dict(parts or {})
+        self._registered: dict[str, T | str] = _registered.setdefault(group, {})
+        self._read = False
+
+    def register(self, name: str, part: T | str) -> None:
+        """Adds a part, or `module:attribute` of one. The same definition run again, as in a notebook, replaces it.
+
+        Raises:
+            InputError: the name is taken by another part, or the part lacks something.
+        """
+        known = self._registered.get(name, self._parts.get(name))
+        if known is not None and _definition(known) != _definition(part):
+            raise InputError(f"{self._what} {name!r} is there already; choose another name")
+        if not isinstance(part, str):
+            self._check(name, part)
+        self._registered[name] = part
+
+    def names(self) -> list[str]:
+        """All names, those of entry points included, in the order in which they were added."""
+        self._read_entry_points()
+        return list({**self._parts, **self._registered})
+
+    def __contains__(self, name: str) -> bool:
+        if name not in self._parts and name not in self._registered:
+            self._read_entry_points()
+        return name in self._parts or name in self._registered
+
+    def __getitem__(self, name: str) -> T:
+        """The part of a name.
+
+        Raises:
+            InputError: there is none, or what it names cannot be imported.
+        """
+        if name not in self:
+            raise InputError(f"unknown {self._what} {name!r}{nearest(name, self.names())}")
+        parts = self._registered if name in self._registered else self._parts
+        part = parts[name]
+        if isinstance(part, str):
+            loaded: T = resolve(part, f"{self._what} {name!r}")
+            self._check(name, loaded)
+            parts[name] = part = loaded
+        return part
+
+    def _read_entry_points(self) -> None:
+        if self._read:
+            return
+        self._read = True  # first, for a module that registers its parts may look for others
+        for entry in entry_points(group=self._group):
+            if ":" in entry.value:
+                self._parts.setdefault(entry.name, entry.value)
+            else:
+                resolve(entry.value, f"entry point {entry.name!r} of {self._group}")
+
+
+def registered() -> dict[str, dict[str, Any]]:
+    """What was registered by calls in this process, for `adopt` in another: group -> name -> part."""
+    return {group: dict(parts) for group, parts in _registered.items()}
+
+
+def adopt(parts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Registers here what `registered` gave in another process."""
+    for group, named in parts.items():
+        _registered.setdefault(group, {}).update(named)
+
+
+def resolve(name: str, whose: str) -> Any:
+    """What `module:attribute` or a module's name stands for.
+
+    Args:
+        whose: name it is, for the message.
+
+    Raises:
+        InputError: it cannot be imported.
+    """
+    try:
+        return pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"{whose}: {name} cannot be imported ({error}); install its package or mend the name"
+        ) from None
+
+
+def _definition(part: object) -> object:
+    """What stays the same when the code that defines a part is run again."""
+    return part if isinstance(part, str) else getattr(part, "__qualname__", type(part).__qualname__)

@@ -1,0 +1,96 @@
+"""Parts by name: ours, those that a program registers, and those of installed packages."""
+
+import sys
+
+import pytest
+
+from raydgp import registry
+from raydgp.errors import InputError
+from raydgp.registry import Registry
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Installs a package of one module with entry points of a group."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def install(name, source, group, **entry_points):
+        (tmp_path / f"{name}.py").write_text(source)
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        lines = [f"{key} = {value}" for key, value in entry_points.items()]
+        (info / "entry_points.txt").write_text("\n".join([f"[{group}]", *lines]) + "\n")
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+    return install
+
+
+def test_a_part_is_imported_when_it_is_first_asked_for(monkeypatch):
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    parts = Registry("poem", "test.lazy", {"zen": "this:s"})
+    assert parts.names() == ["zen"]
+    assert "this" not in sys.modules
+    assert parts["zen"].startswith("Gur Mra")
+
+
+def test_an_unknown_name_gets_the_nearest():
+    with pytest.raises(InputError, match="unknown colour 'gren'; did you mean 'green'"):
+        Registry("colour", "test.colours", {"green": 1})["gren"]
+
+
+def test_a_name_is_taken_by_one_definition(monkeypatch):
+    monkeypatch.setattr(registry, "_registered", {})
+    parts = Registry("class", "test.classes", {"ours": int})
+
+    class One:
+        pass
+
+    class Two:
+        pass
+
+    parts.register("one", One)
+    parts.register("one", type("One", (), {"__qualname__": One.__qualname__, "again": True}))
+    assert parts["one"].again
+    for name in ("one", "ours"):
+        with pytest.raises(InputError, match=f"class '{name}' is there already"):
+            parts.register(name, Two)
+
+
+def test_what_lacks_something_is_refused(monkeypatch):
+    monkeypatch.setattr(registry, "_registered", {})
+
+    def check(name, part):
+        if not callable(part):
+            raise InputError(f"{name} cannot be called")
+
+    parts = Registry("function", "test.functions", {"bad": "math:pi", "good": "math:sin"}, check)
+    assert parts["good"](0) == 0
+    with pytest.raises(InputError, match="cannot be called"):
+        parts["bad"]
+    with pytest.raises(InputError, match="cannot be called"):
+        parts.register("mine", 3)
+
+
+def test_entry_points_name_parts_or_modules_that_register_them(installed, monkeypatch):
+    monkeypatch.setattr(registry, "_registered", {})
+    installed("outsider", "answer = 42", "test.points", answer="outsider:answer", gone="outsider:nothing")
+    source = "from test_points import parts\nparts.register('late', 43)"
+    installed("registers", source, "test.points", anything="registers")
+    parts = Registry("number", "test.points", {"one": 1})
+    monkeypatch.setitem(sys.modules, "test_points", type(sys)("test_points"))
+    sys.modules["test_points"].parts = parts
+    assert "outsider" not in sys.modules
+    assert sorted(parts.names()) == ["answer", "gone", "late", "one"]
+    assert (parts["answer"], parts["late"]) == (42, 43)
+    with pytest.raises(InputError, match=r"number 'gone': outsider:nothing cannot be imported"):
+        parts["gone"]
+
+
+def test_what_was_registered_goes_to_another_process(monkeypatch):
+    monkeypatch.setattr(registry, "_registered", {})
+    Registry("number", "test.shipped").register("mine", 7)
+    sent = registry.registered()
+    monkeypatch.setattr(registry, "_registered", {})
+    registry.adopt(sent)
+    assert Registry("number", "test.shipped")["mine"] == 7
