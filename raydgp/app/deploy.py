@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-
 from raydgp.app import tune
+from raydgp.app.observer import Observer
 from raydgp.app.tune.finalists import remeasure_finalists
 from raydgp.errors import InputError
 from raydgp.measure.local import LocalMeasurer
@@ -57,7 +56,7 @@ class Deployment:
     notes: list[str] = field(default_factory=list)
 
 
-def deploy_run(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, console: Console) -> Deployment:
+def deploy_run(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int, observer: Observer) -> Deployment:
     """Compiles and measures the model of a run with the best that it has found.
 
     Args:
@@ -78,8 +77,8 @@ def deploy_run(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int
     target = outcome.manifest.target
     _check_gpu(run_dir, target, rivals)
     found = {task.workload: task for task in outcome.summary.tasks.values()}
-    fastest = _finals(run_dir, outcome, console)
-    console.print(f"{settings.model}: importing and compiling ...")
+    fastest = _finals(run_dir, outcome, observer)
+    observer.message(f"{settings.model}: importing and compiling ...")
     model = load(settings.model)
     out = out or Path("deployed") / run_dir.resolve().name
 
@@ -131,11 +130,15 @@ def deploy_run(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int
             ways |= {name: (name, settings.model, kind) for name in names}
         tuned = None
         if METASCHEDULE in rivals:
-            tuned = _let_metaschedule_tune(run_dir, outcome.manifest, console)
+            tuned = _let_metaschedule_tune(run_dir, outcome.manifest, observer)
             ways[METASCHEDULE] = (METASCHEDULE, str(run_dir / METASCHEDULE), kind)
-        with Progress(console=console, transient=True) as bars:
-            bar = {name: bars.add_task(name, total=runs) for name in ways}
-            latencies = measure(ways, runs, manifest["threads"], lambda name, calls: bars.advance(bar[name], calls))
+        done = dict.fromkeys(ways, 0)
+
+        def called(name: str, calls: int) -> None:
+            done[name] += calls
+            observer.step(name, done[name], runs)
+
+        latencies = measure(ways, runs, manifest["threads"], called)
     ours = latencies["raydgp"]
     if not isinstance(ours, Latency):
         raise InputError(f"{out} was written but does not run: {ours}")
@@ -171,36 +174,37 @@ def _check_gpu(run_dir: Path, target: dict[str, Any], rivals: Sequence[str]) -> 
         raise InputError("rival 'metaschedule' is compared with on CPUs only: leave it out for target cuda")
 
 
-def _finals(run_dir: Path, outcome: tune.Outcome, console: Console) -> dict[Workload, TaskSummary]:
+def _finals(run_dir: Path, outcome: tune.Outcome, observer: Observer) -> dict[Workload, TaskSummary]:
     """The task that computes each layer fastest, its best measured once more."""
     run = outcome.manifest
     settings = run.tune_settings().measure.model_copy(update={"threads": run.device.get("threads"), "repeat": _REPEAT})
     records = first(scan(run_dir / JOURNAL_NAME).records) if (run_dir / JOURNAL_NAME).is_file() else []
     layers = outcome.summary.layers
-    with LocalMeasurer(run.target, settings) as measurer, Progress(console=console, transient=True) as bars:
-        bar = bars.add_task("the fastest of each layer, once more", total=len(layers))
-        return remeasure_finalists(layers, records, run.target, measurer, lambda: bars.advance(bar))
+    decided = itertools.count(1)
+
+    def told() -> None:
+        observer.step("re-measuring each layer's finalists", next(decided), len(layers))
+
+    with LocalMeasurer(run.target, settings) as measurer:
+        return remeasure_finalists(layers, records, run.target, measurer, told)
 
 
-def _let_metaschedule_tune(run_dir: Path, run: RunManifest, console: Console) -> TunedModel:
+def _let_metaschedule_tune(run_dir: Path, run: RunManifest, observer: Observer) -> TunedModel:
     """Brings MetaSchedule's tuning of the run's model, kept in the run's folder, to the seconds that the run has spent.
 
     Not to the minutes that the run was allowed: it may have ended early, or gone over them by its last measurements.
     """
     settings, folder = run.tune_settings(), run_dir / METASCHEDULE
-    said = f"{settings.model}: MetaSchedule may tune for {run.spent_s:.0f} s, as the run did; kept in {folder}"
-    console.print(said, soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f} s"))
-    with Progress(*columns, console=console, transient=True) as bars:
-        bar = bars.add_task("MetaSchedule starts", total=max(1.0, run.spent_s))
+    seconds = f"{run.spent_s:.0f} s, as the run did"
+    observer.message(f"{settings.model}: MetaSchedule may tune for {seconds}; kept in {folder}")
 
-        def show(state: TunedModel, spent_s: float) -> None:
-            done = len(state.kernels) - len(state.untuned)
-            said = f"MetaSchedule: {state.trials} measured, {done} of {len(state.kernels)} kernels have a schedule"
-            bars.update(bar, completed=spent_s, description=said)
+    def show(state: TunedModel, spent_s: float) -> None:
+        scheduled = len(state.kernels) - len(state.untuned)
+        detail = f"{state.trials} measured, {scheduled} of {len(state.kernels)} kernels have a schedule"
+        observer.step("MetaSchedule", min(spent_s, run.spent_s), run.spent_s, detail)
 
-        measure = settings.measure.model_copy(update={"threads": run.device["threads"]})
-        return spend(folder, settings.model, run.target, measure, run.spent_s, show)
+    measure = settings.measure.model_copy(update={"threads": run.device["threads"]})
+    return spend(folder, settings.model, run.target, measure, run.spent_s, show)
 
 
 def _register(shipped: Deployment, settings: TuneSettings) -> str:

@@ -14,6 +14,7 @@ from raydgp import settings as settings_module
 from raydgp.app import doctor as doctor_checks
 from raydgp.cli.deploying import deploy
 from raydgp.cli.display import findings_table, print_report
+from raydgp.cli.live import observer_of
 from raydgp.cli.shared import as_json_option, out, progress, run_command, run_dir_of
 from raydgp.cli.studies import compare, history, pretrain
 from raydgp.errors import InputError
@@ -68,7 +69,7 @@ def tune(whole: str | None, config: Path | None, as_json: bool, **given: Any) ->
         "mlflow": {"uri": mlflow_uri},
     }
     settings = settings_module.load(config, overrides, settings_module.TuneSettings)
-    outcome = tuning.run(settings, progress)
+    outcome = tuning.run(settings, observer_of(progress))
     if as_json:
         click.echo(json.dumps(outcome.to_dict()))
         return

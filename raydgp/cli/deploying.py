@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from raydgp.cli.display import latency_table
+from raydgp.cli.live import observer_of
 from raydgp.cli.shared import as_json_option, out, progress, run_dir_of
 
 
@@ -28,7 +29,7 @@ def deploy(run: Path, folder: Path | None, compare: str, runs: int, as_json: boo
     from raydgp.app.deploy import deploy_run
 
     rivals = [name.strip() for name in compare.split(",") if name.strip()]
-    shipped = deploy_run(run_dir_of(run), folder, rivals, runs, progress)
+    shipped = deploy_run(run_dir_of(run), folder, rivals, runs, observer_of(progress))
     if as_json:
         click.echo(json.dumps(shipped.manifest))
         return

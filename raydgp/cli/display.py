@@ -1,102 +1,46 @@
-"""What the terminal shows: the live table of a run, the final one, and the findings of the doctor."""
+"""What the terminal shows: the table of a run, comparisons, and the findings of the doctor."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.console import Console
 from rich.table import Table
 
 from raydgp.app.doctor import Finding
-from raydgp.records.summary import RunSummary
+from raydgp.records.summary import RunSummary, TaskSummary
 
 if TYPE_CHECKING:
     from raydgp.app.pretraining import Artefact  # loads torch
     from raydgp.rivals.latency import Latency
 
-_FEW = 6  # layers that fit a line
-_PLAIN_INTERVAL_S = 15.0  # a log file gets a line this often, a terminal is drawn anew
+_HEADER = 3  # lines of a table's header, at most
 
 
-class LiveTable:
-    """Progress of a run: best GFLOPS by layer and the time left. On anything but a terminal, a line now and then."""
+def layer_table(summary: RunSummary, peak_gflops: float | None, room: int | None = None) -> Table:
+    """A row a task. It fits a terminal of 80 columns with the longest names of the networks.
 
-    def __init__(self, console: Console, summary: RunSummary, total: int | None, peak_gflops: float | None) -> None:
-        self._console, self._summary, self._total, self._peak = console, summary, total, peak_gflops
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-        )
-        self._done = self._bar.add_task("configurations", total=total, completed=self._measured())
-        self._live = Live(self._draw(), console=console, refresh_per_second=2, transient=True)
-        self._last_line_s = time.monotonic()
-
-    def __enter__(self) -> LiveTable:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
-
-    def update(self) -> None:
-        """Shows the summary as it is now."""
-        self._bar.update(self._done, completed=self._measured())
-        if self._console.is_terminal:
-            self._live.update(self._draw())
-        elif time.monotonic() - self._last_line_s > _PLAIN_INTERVAL_S:
-            self._last_line_s = time.monotonic()
-            so_far = self._so_far()
-            of = f"/{self._total}" if self._total else ""
-            self._console.print(f"{self._measured()}{of} measured{so_far}", soft_wrap=True)
-
-    def _so_far(self) -> str:
-        """The layers' best where they are few, else the time of all of them."""
-        tasks, latency = list(self._summary.tasks.values()), self._summary.latency_s()
-        if len(tasks) > _FEW:
-            return (
-                f"; all calls {latency[0] * 1e3:.2f} ms by default, {latency[1] * 1e3:.2f} ms tuned" if latency else ""
-            )
-        best = ", ".join(f"{t.name} {t.gflops(t.best):.0f}" for t in tasks if t.best)
-        return f"; best GFLOPS: {best}" if best else ""
-
-    def _measured(self) -> int:
-        measured = sum(task.measured for task in self._summary.tasks.values())
-        return measured if self._total is None else min(measured, self._total)
-
-    def _draw(self) -> Group:
-        return Group(layer_table(self._summary, self._peak), self._bar)
-
-
-def layer_table(summary: RunSummary, peak_gflops: float | None) -> Table:
-    """The final table: a row a layer. It fits a terminal of 80 columns with the longest names of the networks.
-
-    Layers that are held against TVM without a schedule show that; those of a whole model their share of its time. Of
+    Tasks that are held against TVM without a schedule show that; those of a whole model their share of its time. Of
     the algorithms that compute a layer, only the fastest has a share.
+
+    Args:
+        room: lines that the table may have; then it shows the tasks that take most of the time, and how many more
+            there are.
     """
     tasks, chosen = list(summary.tasks.values()), summary.chosen
     table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
-    table.add_column("layer", no_wrap=True)
+    table.add_column("task", no_wrap=True)
     held = any(task.untuned_gflops for task in tasks)
-    before = ["untuned TVM"] if held else ["calls", "of time"]
+    before = ["untuned TVM"] if held else ["calls", "% of model time"]
     after = ["failed", "seconds"] if held else []
-    for title in (*before, "default", "best GFLOPS", "over default", "of peak", "measured", *after):
-        table.add_column(title, justify="right")
+    for title in (*before, "default", "best GFLOPS", "speedup", "% of peak", "measured", *after):
+        table.add_column(title, justify="right", min_width=max(map(len, title.split())))
     total_s = sum(task.count * task.best.median_s for task in chosen if task.best)
-    for task in tasks:
+    shown = tasks if room is None else _foremost(tasks, room - _HEADER - 1)
+    for task in shown:
         best = task.gflops(task.best)
         share = f"{task.count * task.best.median_s / total_s:.0%}" if task.best and task in chosen else "-"
         untuned = f"{task.untuned_gflops:.1f}" if task.untuned_gflops else "-"
@@ -110,7 +54,15 @@ def layer_table(summary: RunSummary, peak_gflops: float | None) -> Table:
             str(task.measured),
             *([str(task.failed), f"{task.busy_s:.0f}"] if held else []),
         )
+    if len(shown) < len(tasks):
+        table.add_row(f"and {len(tasks) - len(shown)} more")
     return table
+
+
+def _foremost(tasks: Sequence[TaskSummary], most: int) -> list[TaskSummary]:
+    """As many tasks as there is room for: those on which the network spends most, in the order of the run."""
+    heaviest = sorted(tasks, key=lambda task: -task.count * task.best.median_s if task.best else 0.0)[: max(1, most)]
+    return [task for task in tasks if task in heaviest] if len(tasks) > most + 1 else list(tasks)
 
 
 def print_report(console: Console, summary: RunSummary, peak_gflops: float | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -15,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from mlflow import MlflowClient
-from rich.console import Console
 
 from raydgp import config_space
 from raydgp.app.deploy import Deployment, deploy_run
+from raydgp.app.observer import SilentObserver
 from raydgp.errors import InputError
 from raydgp.models.folder import Library
 from raydgp.models.importing import load
@@ -132,7 +131,7 @@ def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shipped(folder: Path, *rivals: str) -> Deployment:
-    return deploy_run(folder / "runs" / "r", folder / "out", rivals, 20, Console(file=io.StringIO()))
+    return deploy_run(folder / "runs" / "r", folder / "out", rivals, 20, SilentObserver())
 
 
 def test_a_shipped_model_is_right_measured_and_registered(inside: Path, result: Deployment) -> None:
@@ -198,4 +197,4 @@ def test_what_cannot_be_shipped_is_told_in_a_line(inside: Path, tmp_path: Path) 
         update={"settings": TuneSettings(model="resnet18").model_dump(mode="json")}
     ).save(tmp_path / "table")
     with pytest.raises(InputError, match="a table of layers, not a model"):
-        deploy_run(tmp_path / "table", None, (), 3, Console(file=io.StringIO()))
+        deploy_run(tmp_path / "table", None, (), 3, SilentObserver())

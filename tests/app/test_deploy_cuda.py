@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
@@ -14,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 import tvm
-from rich.console import Console
 from tvm import relax
 from tvm.s_tir.meta_schedule.database import JSONDatabase
 
 from raydgp.app.deploy import Deployment, deploy_run
+from raydgp.app.observer import SilentObserver
 from raydgp.build.cuda.compiler import compiler_for
 from raydgp.build.cuda.executable import compile_executable
 from raydgp.errors import InputError
@@ -78,7 +77,7 @@ def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shipped(folder: Path, *rivals: str) -> Deployment:
-    return deploy_run(folder / "runs" / "r", folder / "out", rivals, 20, Console(file=io.StringIO()))
+    return deploy_run(folder / "runs" / "r", folder / "out", rivals, 20, SilentObserver())
 
 
 def test_a_model_for_a_gpu_is_shipped(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:

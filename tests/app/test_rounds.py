@@ -1,12 +1,11 @@
 """A model's budget in rounds, with a cluster that measures by a formula."""
 
-import io
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from raydgp import config_space
+from raydgp.app.observer import SilentObserver
 from raydgp.app.tune.rounds import AMONG_SHARING, FLOOR, tune_by_gain
 from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
 from raydgp.records.manifest import JOURNAL_NAME
@@ -54,7 +53,7 @@ def tuned(tmp_path: Path):
         manifest = RunManifest(
             settings={}, tasks=entries, target=cluster.target, device={}, versions={}, created_unix_s=0.0
         )
-        run.manifest = tune_by_gain(cluster, settings, tasks, manifest, [], Console(file=io.StringIO()))
+        run.manifest = tune_by_gain(cluster, settings, tasks, manifest, [], SilentObserver())
         return cluster
 
     return run

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from raydgp import config_space, zoo
 from raydgp.app import tune
+from raydgp.app.observer import SilentObserver
 from raydgp.errors import InputError
 from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
 from raydgp.records.manifest import JOURNAL_NAME
@@ -56,7 +55,7 @@ def write_run(chosen: TuneSettings, *records: Record) -> None:
 
 
 def run(chosen: TuneSettings) -> tune.Outcome:
-    return tune.run(chosen, Console(file=io.StringIO()))
+    return tune.run(chosen, SilentObserver())
 
 
 def test_a_finished_run_is_read_and_nothing_is_started(tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from raydgp.app.observer import Observer
 from raydgp.app.tune.experience import Experience, space_sharing_key
 from raydgp.records import Record
 from raydgp.records.history import first
@@ -36,7 +35,7 @@ def tune_by_gain(
     tasks: Sequence[Task],
     manifest: RunManifest,
     so_far: list[Record],
-    console: Console,
+    observer: Observer,
 ) -> RunManifest:
     """Searches until the budget is spent or nothing more is to be gained.
 
@@ -57,7 +56,7 @@ def tune_by_gain(
         manifest = manifest.model_copy(update={"spent_s": manifest.spent_s + time.monotonic() - began})
         manifest.save(settings.run_dir)
     if not _spent(settings, tasks, manifest, len(records)):
-        console.print("The search ends before its budget: nothing more is to be gained.")
+        observer.message("The search ends before its budget: nothing more is to be gained.")
     return manifest
 
 

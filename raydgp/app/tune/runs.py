@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from raydgp import tracking
+from raydgp.app.observer import Observer, RunProgress
 from raydgp.app.tune.planning import plan, strategy_of
 from raydgp.app.tune.resuming import finished, manifest_of, records_so_far
 from raydgp.app.tune.rounds import tune_by_gain
-from raydgp.cli.display import LiveTable
 from raydgp.errors import Stopped
 from raydgp.records import Record
 from raydgp.records.history import first
@@ -71,11 +69,11 @@ def read(run_dir: Path) -> Outcome:
     return Outcome(run_dir, manifest, summary, notes)
 
 
-def run(settings: TuneSettings, console: Console) -> Outcome:
+def run(settings: TuneSettings, observer: Observer) -> Outcome:
     """Tunes what the settings ask for and returns what was found; the same settings again resume.
 
     Args:
-        console: where progress is shown.
+        observer: is told how it goes on.
 
     Raises:
         InputError: the settings, the run's folder or an address in them are wrong; nothing was changed.
@@ -89,7 +87,7 @@ def run(settings: TuneSettings, console: Console) -> Outcome:
         tracking.check(settings.mlflow.uri)
     sink = tracking.TrackerProcess(run_dir) if settings.mlflow.enabled else None
     if not finished(settings, tasks, so_far):
-        _measure(settings, tasks, so_far, sink, console)
+        _measure(settings, tasks, so_far, sink, observer)
     elif sink:
         sink.start()
     outcome = read(run_dir)
@@ -105,25 +103,25 @@ def _measure(
     tasks: Sequence[Task],
     so_far: list[Record],
     sink: tracking.TrackerProcess | None,
-    console: Console,
+    observer: Observer,
 ) -> None:
     """What is left to measure, on the cluster."""
     from raydgp.cluster import Cluster  # Ray takes seconds to import: not for a misspelt name
 
     run_dir = settings.run_dir
     budget = f"{settings.minutes:g} minutes" if settings.minutes else f"{settings.trials} configurations each"
-    console.print(f"{settings.run_name}: {len(tasks)} layers, {budget}; starting Ray ...")
+    observer.message(f"{settings.run_name}: {len(tasks)} layers, {budget}; starting Ray ...")
     for start in dict.fromkeys(strategy_of(settings, task).start for task in tasks):
         if start:
-            console.print(f"{settings.strategy} of {start}", soft_wrap=True)
+            observer.message(f"{settings.strategy} of {start}")
     with _stoppable(run_dir), Cluster(settings, run_dir / JOURNAL_NAME) as cluster:
         manifest = manifest_of(settings, tasks, cluster)
         manifest.save(run_dir)
         if sink:
             sink.start()
-        with _watched(manifest, settings, console):
+        with _watched(manifest, settings, observer):
             if settings.by_gain:
-                manifest = tune_by_gain(cluster, settings, tasks, manifest, so_far, console)
+                manifest = tune_by_gain(cluster, settings, tasks, manifest, so_far, observer)
             else:
                 cluster.tune(tasks, so_far)
     manifest.model_copy(update={"finished_unix_s": time.time()}).save(run_dir)
@@ -134,27 +132,34 @@ def _empty_summary(manifest: RunManifest) -> RunSummary:
 
 
 @contextmanager
-def _watched(manifest: RunManifest, settings: TuneSettings, console: Console) -> Iterator[None]:
-    """Follows the journal while the run goes on and shows what it says."""
+def _watched(manifest: RunManifest, settings: TuneSettings, observer: Observer) -> Iterator[None]:
+    """Follows the journal while the run goes on and tells what it says."""
     summary = _empty_summary(manifest)
     follower = Follower(settings.run_dir / JOURNAL_NAME)
     over = threading.Event()
     most = settings.most_trials
     total = None if most is None else most * len(manifest.tasks)
-    with LiveTable(console, summary, total, manifest.peak_gflops) as table:
+    allowed_s = None if settings.minutes is None else 60 * settings.minutes - manifest.spent_s
 
-        def watch() -> None:
-            while not over.wait(_POLL_S):
-                summary.add(entry for entry in follower.poll() if isinstance(entry, Record))
-                table.update()
+    def look() -> None:
+        summary.add(entry for entry in follower.poll() if isinstance(entry, Record))
 
-        watcher = threading.Thread(target=watch, name="watch-journal", daemon=True)
+    def watch() -> None:
+        while not over.wait(_POLL_S):
+            look()
+            observer.updated()
+
+    look()  # what earlier starts have measured is no progress of this one
+    watcher = threading.Thread(target=watch, name="watch-journal", daemon=True)
+    observer.started(RunProgress(summary, total, allowed_s, manifest.peak_gflops))
+    try:
         watcher.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watcher.join()
+        yield
+    finally:
+        over.set()
+        watcher.join()
+        look()
+        observer.finished()
 
 
 @contextmanager

@@ -1,0 +1,93 @@
+"""The observer of a terminal: the live table of a run above its bar, and bars for everything else that takes long."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.progress import TimeElapsedColumn as Elapsed
+from rich.text import Text
+
+from raydgp.app.observer import Observer, PlainObserver, RunProgress, duration
+from raydgp.cli.display import layer_table
+
+_BELOW = 3  # lines of the terminal that the table leaves free: what it hides, the bar, the cursor's
+
+
+def observer_of(console: Console) -> Observer:
+    """Live on a terminal; on anything else a plain line now and then."""
+    if console.is_terminal:
+        return LiveObserver(console)
+    return PlainObserver(lambda line: console.print(line, soft_wrap=True, markup=False, highlight=False))
+
+
+class _Left(ProgressColumn):
+    """The time left as the run knows it: rich's own would not know of a limit in minutes."""
+
+    max_refresh = 0.5
+
+    def __init__(self, progress: RunProgress) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def render(self, task: Task) -> Text:
+        left_s = self._progress.left_s
+        return Text("" if left_s is None else f"about {duration(left_s)} left", style="progress.remaining")
+
+
+class LiveObserver:
+    """Draws on a terminal; what it drew is gone when the work is over, messages stay."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress: RunProgress | None = None
+        self._bar: Progress | None = None
+        self._live: Live | None = None
+        self._steps: Progress | None = None
+        self._rows: dict[str, TaskID] = {}
+
+    def message(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    def started(self, progress: RunProgress) -> None:
+        self._progress = progress
+        self._bar = Progress(BarColumn(20), MofNCompleteColumn(), TextColumn("measured,"), Elapsed(), _Left(progress))
+        self._bar.add_task("", total=progress.total, completed=progress.measured)
+        self._live = Live(self._drawn(), console=self._console, refresh_per_second=2, transient=True)
+        self._live.start()
+
+    def updated(self) -> None:
+        if self._live and self._bar and self._progress:
+            self._bar.update(self._bar.task_ids[0], completed=self._progress.measured)
+            self._live.update(self._drawn())
+
+    def finished(self) -> None:
+        if self._live:
+            self._live.stop()
+        self._live = self._bar = self._progress = None
+
+    def step(self, name: str, done: float, total: float, detail: str = "") -> None:
+        if self._steps is None:
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TextColumn("{task.percentage:.0f} %"),
+            )
+            self._steps = Progress(*columns, console=self._console, transient=True)
+            self._steps.start()
+        described = f"{name}: {detail}" if detail else name
+        if name not in self._rows:
+            self._rows[name] = self._steps.add_task(described, total=total, completed=done)
+        self._steps.update(self._rows[name], completed=done, description=described)
+        if done >= total:
+            self._steps.remove_task(self._rows.pop(name))
+        if not self._rows:
+            self._steps.stop()
+            self._steps = None
+
+    def _drawn(self) -> Group:
+        """The table as far as the terminal has room for it, and always the bar."""
+        assert self._progress
+        assert self._bar
+        room = self._console.height - _BELOW
+        return Group(layer_table(self._progress.summary, self._progress.peak_gflops, room), self._bar)

@@ -1,0 +1,87 @@
+"""What a terminal of 80 x 24 shows of a run with more tasks than it has lines."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from raydgp.app.observer import RunProgress
+from raydgp.cli.display import layer_table
+from raydgp.cli.live import LiveObserver, observer_of
+from raydgp.records import Context, Measurement, Record, Status
+from raydgp.records.summary import RunSummary, TaskSummary
+from raydgp.workloads import Dense
+
+NAMES = [f"conv3x3_64_64_{k}_winograd" for k in range(33)]
+
+
+def summary_of(names: list[str], untuned_s: float | None = None) -> RunSummary:
+    workloads = [Dense(n=1, k=500, m=1000 + k) for k in range(len(names))]
+    summary = RunSummary([TaskSummary(n, w, 1, untuned_s) for n, w in zip(names, workloads, strict=True)])
+    for place, (name, workload) in enumerate(zip(names, workloads, strict=True)):
+        context = Context(
+            task=name, workload=workload.to_dict(), target={}, space_hash="0", strategy="random", seed=0, run="r"
+        )
+        measurement = Measurement(index=0, status=Status.OK, times_s=(1e-3 * (1 + place),))
+        summary.add([Record(context=context, trial=0, knobs={}, measurement=measurement)])
+    return summary
+
+
+def terminal(height: int = 24) -> Console:
+    return Console(file=io.StringIO(), force_terminal=True, width=80, height=height, color_system=None)
+
+
+def text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_table_is_cropped_and_the_bar_and_the_time_left_are_always_there() -> None:
+    console = terminal()
+    observer = LiveObserver(console)
+    observer.started(RunProgress(summary_of(NAMES), total=330, allowed_s=100.0))
+    observer.updated()
+    observer.finished()
+    frame = text_of(console).split("\x1b[?25l")[1].split("\x1b")[0]  # before the cursor first goes back
+    lines = [line for line in frame.splitlines() if line.strip()]
+    assert len(lines) < 24
+    assert "33/330" in lines[-1]
+    assert "about 1:40 left" in lines[-1]
+    shown = [line.split()[0] for line in lines if line.startswith("conv")]
+    assert shown == NAMES[-len(shown) :]  # those that take most of the time
+    assert f"and {33 - len(shown)} more" in frame
+    assert "…" not in frame
+
+
+@pytest.mark.parametrize("untuned_s", [None, 0.1])
+def test_no_word_of_the_table_is_cut_at_80_columns(untuned_s: float | None) -> None:
+    console = terminal()
+    names = NAMES if untuned_s is None else ["fire4-expand3x3", "sp-13-conv2"]
+    console.print(layer_table(summary_of(names, untuned_s), 1000.0))
+    assert "…" not in text_of(console)
+    assert all(word in text_of(console) for word in ("default", "speedup", "measured", "GFLOPS", *names))
+
+
+def test_a_table_that_fits_is_whole() -> None:
+    console = terminal()
+    console.print(layer_table(summary_of(NAMES[:8]), None, room=21))
+    assert all(name in text_of(console) for name in NAMES[:8])
+    assert "more" not in text_of(console)
+
+
+def test_steps_have_a_bar_that_goes_when_they_are_done() -> None:
+    console = terminal()
+    observer = LiveObserver(console)
+    observer.step("finalists", 1, 2, "a detail")
+    observer.step("finalists", 2, 2)
+    assert "finalists: a detail" in text_of(console)
+    observer.message("done [in brackets]")
+    assert text_of(console).endswith("done [in brackets]\n")
+
+
+def test_without_a_terminal_there_are_plain_lines() -> None:
+    console = Console(file=io.StringIO(), width=80)
+    observer_of(console).message("x" * 100)
+    assert text_of(console) == "x" * 100 + "\n"
