@@ -8,10 +8,9 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /opt/raydgp
-COPY pyproject.toml requirements.lock README.md Makefile ./
+COPY pyproject.toml requirements.lock README.md LICENSE Makefile ./
 COPY raydgp raydgp
 COPY jobs jobs
-COPY configs configs
 RUN make .venv/.installed
 ENV PATH=/opt/raydgp/.venv/bin:${PATH} RAY_USAGE_STATS_ENABLED=0
 

@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: tune test lint lock clean
+.PHONY: tune test lint wheel lock clean
 
 tune: $(VENV)/.installed
-	$(BIN)/raydgp tune --config configs/quickstart.yaml
+	$(BIN)/raydgp tune --config quickstart
 	$(BIN)/raydgp deploy quickstart --compare torch,onnxruntime,untuned --runs 200
 
 # What starts Ray, or kills processes at their deadlines, wants the machine for itself.
@@ -20,6 +20,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+wheel: $(VENV)/.installed-dev
+	$(BIN)/python -m build --no-isolation
 
 # torch goes first, by its locked version: a resolver that starts elsewhere may fetch gigabytes of another build.
 $(VENV)/.installed: pyproject.toml requirements.lock
@@ -38,4 +41,4 @@ lock: $(VENV)/.installed-dev
 	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+cpu//' > requirements.lock
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build dist site *.egg-info

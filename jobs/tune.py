@@ -1,7 +1,7 @@
 """`raydgp tune` as a Ray job.
 
     ray job submit --address http://127.0.0.1:8265 --working-dir . -- \
-        python jobs/tune.py --config configs/quickstart.yaml --runs-dir /shared/runs
+        python jobs/tune.py --config quickstart --runs-dir /shared/runs
 
 A job's working directory is a copy that Ray throws away, so the runs must lie elsewhere: submitting the same command
 again then resumes. It takes the options of `raydgp tune`; MLflow's database lies beside the runs unless

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from raydgp.data import configuration, configurations
 from raydgp.errors import InputError, nearest
 
 
@@ -126,19 +127,24 @@ def load(path: Path | None, overrides: dict[str, Any], kind: type[M]) -> M:
     """Reads a YAML file (none: the defaults) and lays the overrides whose value is not None over it.
 
     Args:
+        path: of a file, or the name of a packaged one such as `quickstart`.
         overrides: nested as in the file.
         kind: of the settings.
 
     Raises:
         InputError: no such file, broken YAML, unknown key, wrong type or value; names the file, the key, the remedy.
     """
+    path = configuration(path) if path else None
     source = str(path) if path else "command line"
     data: Any = {}
     if path is not None:
         try:
             data = yaml.safe_load(path.read_text()) or {}
         except OSError as error:
-            raise InputError(f"{source}: {error.strerror or error}; give a file that exists with --config") from None
+            known = ", ".join(configurations())
+            raise InputError(
+                f"{source}: {error.strerror or error}; give --config a file that exists, or one of {known}"
+            ) from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             where = getattr(error, "problem_mark", None)
             at = f"line {where.line + 1}: " if where else ""

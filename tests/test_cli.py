@@ -87,9 +87,8 @@ def test_the_doctor_finds_what_the_main_job_needs(tmp_path: Path) -> None:
 
 
 def test_pretrain_compares_and_registers_what_was_recorded(tmp_path: Path) -> None:
-    """On two layers of the recorded spaces that lie in the project."""
-    recorded = Path(__file__).parents[1] / "history" / "znver4"
-    files = [str(recorded / f"mobilenet_v1-sp-{n}-dp1.parquet") for n in (3, 5)]
+    """On two layers of the recorded spaces that come with the package."""
+    files = [f"history/znver4/mobilenet_v1-sp-{n}-dp1.parquet" for n in (3, 5)]
     answer = raydgp("pretrain", *files, "--epochs", "1", "--no-evaluate", "--json", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     made = [Path(entry["folder"]) for entry in json.loads(answer.stdout)]

@@ -14,8 +14,8 @@ import pytest
 ROOT = Path(__file__).parents[1] / "raydgp"
 MODULES = sorted(ROOT.rglob("*.py"))
 LADDER = """
-errors registry settings workloads space sandbox targets templates records build surrogates search run measure testing
-cluster tracking models rivals app cli
+errors registry data settings workloads space sandbox targets templates records build surrogates search run measure
+testing cluster tracking models rivals app cli
 """
 ORDER = LADDER.split()
 _TVM = {"targets", "templates", "build", "run", "models", "rivals"}

@@ -125,7 +125,7 @@ def test_an_override_is_checked_like_the_file(refused: Any) -> None:
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.yaml: No such file.* --config"):
+    with pytest.raises(InputError, match=r"none\.yaml: No such file.* --config .* quickstart"):
         load(tmp_path / "none.yaml", {}, TuneSettings)
     with pytest.raises(InputError, match="Is a directory"):
         load(tmp_path, {}, TuneSettings)

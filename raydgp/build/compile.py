@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import tvm
 
-from raydgp.errors import RaydgpError
 from raydgp.build.cuda.library import cuda_library
-from raydgp.templates.registry import template_named
-from raydgp.sandbox.child_loop import one_line
-from raydgp.targets.host import to_tvm
+from raydgp.errors import RaydgpError
 from raydgp.records import Resources
+from raydgp.sandbox.child_loop import one_line
 from raydgp.space import ConfigSpace
+from raydgp.targets.host import to_tvm
+from raydgp.templates.registry import template_named
 from raydgp.workloads import Workload
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,19 +85,25 @@ def import_(files: tuple[Path, ...], device: str, path: Path, as_json: bool) -> 
 @click.option("--out", "csv", type=_path, help="CSV file with a row for every search.")
 @as_json_option
 def compare(
-    recorded: tuple[Path, ...],
+    recorded: Sequence[Path],
     config: Path | None,
     strategies: str | None,
     csv: Path | None,
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Compares strategies on RECORDED spaces (Parquet files of `raydgp history record`)."""
+    """Compares strategies on RECORDED spaces.
+
+    RECORDED are Parquet files of `raydgp history record`, folders of them, or the name of spaces that come with raydgp,
+    such as znver4.
+    """
     from raydgp.app.compare.compare import check, summary
     from raydgp.app.compare.compare import compare as compare_strategies
     from raydgp.cli.display import comparison_table
+    from raydgp.records.recorded import recorded_files
     from raydgp.settings import CompareSettings, load
 
+    recorded = recorded_files(recorded)
     settings = load(config, given, CompareSettings)
     if strategies is not None:
         named = {name: settings.strategies.get(name, {}) for name in map(str.strip, strategies.split(","))}
@@ -152,7 +159,11 @@ def pretrain(
     device: str,
     as_json: bool,
 ) -> None:
-    """Trains a deep GP for each group of tasks in SOURCES: runs, journals, Parquet files, or folders of them."""
+    """Trains a deep GP for each group of tasks in SOURCES.
+
+    SOURCES are runs, journals, Parquet files, folders of them, or the name of spaces that come with raydgp, such as
+    znver4.
+    """
     from raydgp.app.history.sources import gather
     from raydgp.app.pretraining import make, plans
     from raydgp.cli.display import artefact_table

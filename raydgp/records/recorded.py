@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from raydgp.data import history
 from raydgp.errors import InputError
 from raydgp.records.measurement import Measurement, Phases, Resources, Status
 from raydgp.space import ConfigSpace, Indices
@@ -32,6 +33,12 @@ def is_recorded(path: Path) -> bool:
         return _KEY in (pq.read_schema(path).metadata or {})
     except (OSError, pa.ArrowInvalid) as error:
         raise InputError(f"{path}: not a Parquet file ({error})") from None
+
+
+def recorded_files(paths: Sequence[Path]) -> list[Path]:
+    """The Parquet files of what a user names: files, folders of them, or what the package holds (`znver4`)."""
+    found = [each for path in paths for each in history(path)]
+    return [file for each in found for file in (sorted(each.glob("*.parquet")) if each.is_dir() else [each])]
 
 
 @dataclass(frozen=True, eq=False)

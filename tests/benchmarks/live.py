@@ -1,6 +1,6 @@
 """Strategies compared on the live machine, on whole spaces of tasks that were not recorded.
 
-    raydgp pretrain history/znver4 --out models --no-register
+    raydgp pretrain znver4 --out models --no-register
     python tests/benchmarks/live.py --models models
 
 Every strategy measures its budget; then the best configurations of all are measured again in turns, and what came out

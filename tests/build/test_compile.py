@@ -7,9 +7,9 @@ import pytest
 import tvm
 
 from raydgp.build.compile import BuildError, build, compile_kernel
+from raydgp.space import ConfigSpace
 from raydgp.templates.reference import random_inputs, reference
 from raydgp.templates.registry import template_for
-from raydgp.space import ConfigSpace
 
 
 def test_the_bytes_are_a_library_that_computes_the_workload(space, library, tmp_path):

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from raydgp import Conv2d, Dense, config_space
-from raydgp.errors import InputError, RaydgpError
-from raydgp.build.cuda import compiler as cuda_compiler
-from raydgp.build.cuda import nvrtc as cuda_nvrtc
 from raydgp.build.compile import BuildError, compile_kernel
 from raydgp.build.compile import build as build_one
-from raydgp.run.builder import Builder
-from raydgp.build.cuda.library import cuda_source, with_cubin
+from raydgp.build.cuda import compiler as cuda_compiler
+from raydgp.build.cuda import nvrtc as cuda_nvrtc
 from raydgp.build.cuda.compiler import CudaCompileError, compile_source, resources
-from raydgp.templates.registry import template_for
+from raydgp.build.cuda.library import cuda_source, with_cubin
+from raydgp.errors import InputError, RaydgpError
 from raydgp.records import Resources, Status
+from raydgp.run.builder import Builder
+from raydgp.templates.registry import template_for
 
 CONV = Conv2d(n=1, ci=16, h=8, w=8, co=32, kh=3, kw=3, padding=(1, 1))
 KERNEL = 'extern "C" __global__ void f(float* a) { __shared__ float s[32]; s[threadIdx.x] = a[threadIdx.x]; '

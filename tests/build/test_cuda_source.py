@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from raydgp import Conv2d, config_space
-from raydgp.errors import InputError
-from raydgp.build.cuda.library import cuda_source
 from raydgp.build.cuda.compiler import compile_source, compiler_for
+from raydgp.build.cuda.library import cuda_source
 from raydgp.build.cuda.source import quick
+from raydgp.errors import InputError
 from raydgp.templates.registry import template_for
 
 CUDA = {"kind": "cuda", "arch": "sm_90", "max_threads_per_block": 1024, "max_shared_memory_per_block": 49152}

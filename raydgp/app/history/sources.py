@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
+from raydgp.data import history
 from raydgp.errors import InputError, JournalError
 from raydgp.records import Record, Status, read
 from raydgp.records.history import first, read_parquet
@@ -24,7 +26,8 @@ def gather(paths: Sequence[Path], records: Iterable[Record] = ()) -> list[Measur
     """All that files and folders know, a configuration of a space and device counted once.
 
     Args:
-        paths: journals, Parquet files of records or of recorded spaces, run folders, or folders of any of these.
+        paths: journals, Parquet files of records or of recorded spaces, run folders, folders of any of these,
+            or names of what the package holds.
         records: further ones, of MLflow say.
 
     Raises:
@@ -56,7 +59,7 @@ def read_records(file: Path) -> list[Record]:
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    for path in paths:
+    for path in chain.from_iterable(map(history, paths)):
         if path.is_file():
             yield path
         elif (path / JOURNAL_NAME).is_file():

@@ -10,9 +10,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from raydgp.errors import InputError, RaydgpError
 from raydgp.build.cuda import nvrtc as cuda_nvrtc
 from raydgp.build.cuda.source import quick
+from raydgp.errors import InputError, RaydgpError
 from raydgp.records import Resources
 
 _OPTIONS = ("--use_fast_math", "--ptxas-options=-v", "-w")

@@ -11,9 +11,9 @@ from typing import Any
 import tvm
 import tvm_ffi
 
-from raydgp.errors import RaydgpError
-from raydgp.build.cuda.library import generate, with_cubin
 from raydgp.build.cuda.compiler import compile_source
+from raydgp.build.cuda.library import generate, with_cubin
+from raydgp.errors import RaydgpError
 
 
 @dataclass(frozen=True, eq=False)

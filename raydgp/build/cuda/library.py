@@ -18,10 +18,10 @@ from unittest import mock
 import tvm
 import tvm_ffi
 
-from raydgp.errors import RaydgpError
 from raydgp.build.cuda.compiler import compile_source
-from raydgp.targets.host import to_tvm
+from raydgp.errors import RaydgpError
 from raydgp.records import Resources
+from raydgp.targets.host import to_tvm
 
 
 def cuda_source(module: tvm.IRModule, target: dict[str, Any]) -> str:

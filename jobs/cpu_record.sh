@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Records the sub-spaces that strategies are compared on, on this machine's CPU, into a folder. Nothing else may run
 # meanwhile. Ctrl-C stops it; the same command goes on, and leaves alone what is there.
-#   history/record.sh history/znver4
+#   jobs/cpu_record.sh history/znver4
 set -euo pipefail
 folder=$1
 record() {  # network task knobs that hardly matter...

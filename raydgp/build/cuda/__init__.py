@@ -1,0 +1,1 @@
+"""CUDA sources, their compilers, and libraries without a toolkit."""
