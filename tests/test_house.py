@@ -4,12 +4,12 @@ An import inside of a function counts like any other.
 """
 
 import ast
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.processes import python
 
 ROOT = Path(__file__).parents[1] / "raydgp"
 MODULES = sorted(ROOT.rglob("*.py"))
@@ -89,5 +89,5 @@ def test_modules_are_short_and_say_what_they_are(path: Path) -> None:
 
 def test_importing_raydgp_loads_no_heavy_library() -> None:
     script = f"import sys, raydgp; print(*(set(sys.modules) & set({list(ROOMS)!r})))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = python("-c", script)
     assert done.stdout.split() == []

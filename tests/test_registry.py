@@ -75,11 +75,11 @@ def test_what_lacks_something_is_refused(monkeypatch):
 def test_entry_points_name_parts_or_modules_that_register_them(installed, monkeypatch):
     monkeypatch.setattr(registry, "_registered", {})
     installed("outsider", "answer = 42", "test.points", answer="outsider:answer", gone="outsider:nothing")
-    source = "from test_points import parts\nparts.register('late', 43)"
+    source = "from numbers_of_a_test import parts\nparts.register('late', 43)"
     installed("registers", source, "test.points", anything="registers")
     parts = Registry("number", "test.points", {"one": 1})
-    monkeypatch.setitem(sys.modules, "test_points", type(sys)("test_points"))
-    sys.modules["test_points"].parts = parts
+    monkeypatch.setitem(sys.modules, "numbers_of_a_test", type(sys)("numbers_of_a_test"))
+    sys.modules["numbers_of_a_test"].parts = parts
     assert "outsider" not in sys.modules
     assert sorted(parts.names()) == ["answer", "gone", "late", "one"]
     assert (parts["answer"], parts["late"]) == (42, 43)

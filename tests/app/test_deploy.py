@@ -15,34 +15,17 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from raydgp import config_space
 from raydgp.app.deploy import Deployment, deploy_run
 from raydgp.app.observer import SilentObserver
 from raydgp.errors import InputError
 from raydgp.models.folder import Library
-from raydgp.models.importing import load
-from raydgp.models.lowering import lower
-from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
-from raydgp.records.manifest import JOURNAL_NAME
+from raydgp.records import RunManifest
 from raydgp.rivals.latency import Latency
 from raydgp.rivals.metaschedule.model import TunedModel
-from raydgp.settings import MeasureSettings, TrackingSettings, TuneSettings
-from raydgp.targets.host import describe_device, host_target, versions
-
-MODEL = """
-import torch
-from torch import nn
-
-def small():
-    with torch.random.fork_rng():
-        torch.manual_seed(%d)
-        model = nn.Sequential(
-            nn.Conv2d(3, 32, 3, 2, 1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(32, 32, 3, 1, 1, groups=32), nn.ReLU6(), nn.Conv2d(32, 64, 1), nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10), nn.Softmax(-1),
-        )
-        return model.eval(), (torch.randn(1, 3, 32, 32),)
-"""
+from raydgp.settings import MeasureSettings, TuneSettings
+from raydgp.targets.host import describe_device, host_target
+from tests.support.deployable import write_run
+from tests.support.networks import MODEL
 
 
 @pytest.fixture(scope="module")
@@ -58,46 +41,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     finally:
         os.chdir(before)
     return here
-
-
-def write_run(here: Path, target: dict[str, Any], device: dict[str, Any]) -> None:
-    settings = TuneSettings(
-        model="nets:small",
-        target=target["kind"],
-        run="r",
-        runs_dir=here / "runs",
-        mlflow=TrackingSettings(uri=f"sqlite:///{here / 'm.db'}"),
-    )
-    tasks = lower(load("nets:small").module, target).tasks
-    entries, records = [], []
-    for place, task in enumerate(tasks):
-        space = config_space(task.workload, target)
-        entries.append(TaskEntry.of(task.name, task.count, space))
-        context = Context(
-            task=task.name,
-            workload=task.workload.to_dict(),
-            target=target,
-            space_hash=space.hash,
-            strategy="random",
-            seed=0,
-            run="r",
-        )
-        other = int(space.sample_valid(1, np.random.default_rng(place))[0])
-        for trial, index in enumerate([space.default, other][: place % 3]):
-            measured = Measurement(index=index, status=Status.OK, times_s=(1e-3 / (1 + trial),))
-            records.append(Record(context=context, trial=trial, knobs={}, measurement=measured))
-    manifest = RunManifest(
-        settings=settings.model_dump(mode="json"),
-        tasks=entries,
-        target=target,
-        device=device,
-        versions=versions(),
-        created_unix_s=0.0,
-        spent_s=2.0,
-    )
-    manifest.save(settings.run_dir)
-    with Journal(settings.run_dir / JOURNAL_NAME) as journal:
-        journal.append(records)
 
 
 @pytest.fixture(scope="module")

@@ -30,9 +30,8 @@ from raydgp.records import Measurement, Status
 from raydgp.rivals.latency import Latency
 from raydgp.space import ConfigSpace, Indices
 from raydgp.targets.host import any_gpu, to_tvm
-
-sys.path.append(str(Path(__file__).parent))
-from test_deploy import MODEL, write_run
+from tests.support.deployable import write_run
+from tests.support.networks import MODEL
 
 CUDA = {**any_gpu(), "arch": "sm_90"}
 GPU = {"kind": "cuda", "name": "a GPU", "driver": "1", "arch": "sm_90"}

@@ -1,6 +1,6 @@
 """What the cluster adds to a measurement: milliseconds a configuration, and how busy it keeps a runner.
 
-    python tests/benchmarks/overhead.py [--quick]
+    python -m tests.benchmarks.overhead [--quick]
 
 Builds are instant, and kernels either instant too or of a known length, so that what remains is Ray, Ray Tune, the
 searcher, the journal, and the follower that sends it to MLflow. Bars: 5 ms a configuration at batch 16; 95 % busy.
@@ -9,16 +9,11 @@ searcher, the journal, and the follower that sends it to MLflow. Bars: 5 ms a co
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "cluster"))
-
-import fakes
 
 from raydgp.cluster import Cluster
 from raydgp.records import RunManifest, TaskEntry, scan
@@ -26,6 +21,7 @@ from raydgp.settings import TuneSettings
 from raydgp.templates.spaces import config_space
 from raydgp.tracking import TrackerProcess
 from raydgp.workloads import Conv2d, Task
+from tests.support import fakes
 
 
 def tasks(count: int) -> list[Task]:

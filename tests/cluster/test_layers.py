@@ -2,15 +2,12 @@
 
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import driver
-import fakes
 import numpy as np
 import psutil
 import pytest
@@ -22,6 +19,8 @@ from raydgp.records import Journal, Status, read
 from raydgp.settings import TuneSettings
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Task
+from tests.support import driver, fakes
+from tests.support.processes import start_python
 
 pytestmark = pytest.mark.cluster
 
@@ -110,14 +109,12 @@ def test_given_points_come_right_after_the_default(session: None, journal: Path)
     assert [by_trial[k] for k in range(1 + len(points))] == [space.default, *points]
 
 
-def start_driver(journal: Path, records: int) -> tuple[subprocess.Popen[bytes], list[psutil.Process]]:
+def start_driver(journal: Path, records: int) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
     """A driver that has journalled so many records, and its processes."""
-    started = subprocess.Popen(
-        [sys.executable, driver.__file__, str(journal)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    started = start_python("-m", driver.__name__, str(journal), stderr=subprocess.STDOUT)
     deadline = time.monotonic() + 90
     while len(list(read(journal))) < records and time.monotonic() < deadline:
-        assert started.poll() is None, started.communicate()[0].decode()
+        assert started.poll() is None, started.communicate()[0]
         time.sleep(0.02)
     return started, psutil.Process(started.pid).children(recursive=True)
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import fakes
 import numpy as np
 import pytest
 import ray
@@ -13,6 +12,7 @@ import ray
 from raydgp.records import Measurement, Status
 from raydgp.settings import MeasureSettings
 from raydgp.templates.spaces import config_space
+from tests.support import fakes
 
 pytestmark = pytest.mark.cluster
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import fakes
 import numpy as np
 import pytest
 import ray
@@ -19,6 +18,7 @@ from raydgp.cluster import RaydgpSearcher
 from raydgp.errors import InputError
 from raydgp.records import Measurement, Status
 from raydgp.templates.spaces import config_space
+from tests.support import fakes
 
 SPACE = config_space(fakes.WORKLOAD, "llvm")
 FLOPS = fakes.WORKLOAD.flops

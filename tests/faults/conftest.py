@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from mlflow import MlflowClient
-from tracked import snapshot, write_run
 
 from raydgp.tracking import sync
+from tests.support.tracked import snapshot, write_run
 
 
 @pytest.fixture(scope="session")

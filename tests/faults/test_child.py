@@ -3,62 +3,18 @@
 import os
 import signal
 import subprocess
-import sys
 import tempfile
-import textwrap
 import threading
 import time
-from pathlib import Path
 
 import psutil
 import pytest
-import tvm_ffi
 
-from raydgp import Conv2d, config_space
 from raydgp.errors import InputError
 from raydgp.records import Status
 from raydgp.run.supervisor import Supervisor
-from raydgp.settings import MeasureSettings
-
-# One multiplication: out[0] = data[0] * weight[0] is all that a kernel has to do.
-SPACE = config_space(Conv2d(n=1, ci=1, h=1, w=1, co=1, kh=1, kw=1), "llvm")
-SETTINGS = MeasureSettings(min_repeat_ms=1, run_timeout_s=20)
-QUICK = MeasureSettings(min_repeat_ms=1, run_timeout_s=0.7)
-FOREVER = MeasureSettings(min_repeat_ms=1, run_timeout_s=1000)
-
-HANG = "sigset_t all; sigfillset(&all); sigprocmask(SIG_SETMASK, &all, 0); for (;;) *(volatile int *)&calls += 1;"
-SOURCE = """
-#include <math.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-#include <tvm/ffi/c_api.h>
-static int calls = 0;
-static float *array(const TVMFFIAny *a) {
-  char *at = (char *)a->v_ptr;
-  return (float *)((DLTensor *)(a->type_index == kTVMFFIDLTensorPtr ? at : at + sizeof(TVMFFIObject)))->data;
-}
-int __tvm_ffi_main(void *self, const TVMFFIAny *args, int32_t count, TVMFFIAny *result) {
-  float *data = array(args), *weight = array(args + 1), *out = array(args + 2);
-  float right = data[0] * weight[0];
-  calls += 1;
-  %s
-  (void)right; (void)weight; (void)out;
-  return 0;
-}
-"""
-
-
-def hostile(body: str) -> bytes:
-    """A kernel with this body as the bytes of a shared library."""
-    headers = tvm_ffi.libinfo.find_include_path(), tvm_ffi.libinfo.find_dlpack_include_path()
-    with tempfile.TemporaryDirectory() as folder:
-        source, library = Path(folder) / "kernel.c", Path(folder) / "kernel.so"
-        source.write_text(SOURCE % body)
-        command = ["gcc", "-w", "-O1", "-shared", "-fPIC", *(f"-I{path}" for path in headers)]
-        subprocess.run([*command, "-o", library, source], check=True)
-        return library.read_bytes()
+from tests.support.hostile_kernels import FOREVER, HANG, QUICK, SETTINGS, SPACE, children, gone, hostile
+from tests.support.processes import environment, start_python
 
 
 @pytest.fixture(scope="module")
@@ -87,10 +43,6 @@ def eventually(condition) -> bool:
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
     return condition()
-
-
-def gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 CRASHES = {
@@ -169,10 +121,6 @@ def test_a_library_is_never_taken_for_the_one_before(supervisor, sound):
     assert supervisor.run(SPACE, SPACE.default, hostile("out[0] = 0;"), SETTINGS).status is Status.WRONG_ANSWER
 
 
-def children() -> list[psutil.Process]:
-    return [p for p in psutil.Process().children() if not gone(p.pid) and "raydgp.run.run_child" in p.cmdline()]
-
-
 def running() -> psutil.Process:
     return max(children(), key=lambda process: sum(process.cpu_times()[:2]))
 
@@ -230,24 +178,21 @@ def test_faults_leak_no_files_and_close_leaves_nothing(sound, tmp_path, monkeypa
 
 PARENT = """
 import sys
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-import test_child as t
-kernel = t.hostile(t.HANG)
-supervisor = t.Supervisor(threads=1)
-print(*(child.pid for child in t.children()), flush=True)
-if {busy}:
-    supervisor.run(t.SPACE, t.SPACE.default, kernel, t.FOREVER)
+from raydgp.run.supervisor import Supervisor
+from tests.support.hostile_kernels import FOREVER, HANG, SPACE, children, hostile
+kernel = hostile(HANG)
+supervisor = Supervisor(threads=1)
+print(*(child.pid for child in children()), flush=True)
+if sys.argv[1:] == ["busy"]:
+    supervisor.run(SPACE, SPACE.default, kernel, FOREVER)
 input()
 """
 
 
 @pytest.mark.parametrize("busy", [False, True])
 def test_no_child_outlives_a_killed_parent(busy, tmp_path):
-    code = textwrap.dedent(PARENT).format(tests=str(Path(__file__).parent), busy=busy)
-    command = [sys.executable, "-c", code]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **pipes, env={**os.environ, "TMPDIR": str(tmp_path)}) as parent:
+    arguments = ["-c", PARENT, *(["busy"] if busy else [])]
+    with start_python(*arguments, stdin=subprocess.PIPE, env=environment(TMPDIR=str(tmp_path))) as parent:
         assert parent.stdout.readline().strip()
         if busy:
             assert eventually(lambda: len(psutil.Process(parent.pid).children()) == 2)  # the kernel's and the spare

@@ -5,7 +5,6 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import fakes
 import pytest
 import ray
 
@@ -13,6 +12,7 @@ from raydgp.errors import InputError, RunnersLost
 from raydgp.records import Status
 from raydgp.run.supervisor import NoReference
 from raydgp.settings import MeasureSettings
+from tests.support import fakes
 
 pytestmark = pytest.mark.cluster
 

@@ -2,19 +2,18 @@
 
 import socket
 import sqlite3
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from tracked import FINISH_S, NETWORK, manifest, record, snapshot, write_run
 
 from raydgp.errors import InputError
 from raydgp.records import Journal
 from raydgp.tracking import TrackerProcess, sync
+from tests.support.processes import start_python
+from tests.support.tracked import FINISH_S, NETWORK, manifest, record, snapshot, write_run
 
 
 def test_finish_waits_no_longer_than_it_is_told_to(tmp_path: Path) -> None:
@@ -75,7 +74,7 @@ def test_the_follower_ends_when_the_driver_is_killed(tmp_path: Path, uri: str) -
         "import sys, time; from pathlib import Path; from raydgp.tracking import TrackerProcess\n"
         "TrackerProcess(Path(sys.argv[1])).start(); print('started', flush=True); time.sleep(600)"
     )
-    with subprocess.Popen([sys.executable, "-c", script, str(run)], stdout=subprocess.PIPE) as driver:
+    with start_python("-c", script, str(run)) as driver:
         assert driver.stdout
         driver.stdout.readline()
         (follower,) = psutil.Process(driver.pid).children()

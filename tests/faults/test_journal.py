@@ -5,8 +5,6 @@ import os
 import resource
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,9 +13,11 @@ import psutil
 import pytest
 
 from raydgp.errors import InputError, JournalError
-from raydgp.records import Context, Journal, Measurement, Record, Status, read, scan
+from raydgp.records import Journal, read, scan
 from raydgp.records.history import known
 from raydgp.records.journal import decode, encode
+from tests.support.journals import record
+from tests.support.processes import start_python
 
 HOLD = """
 import sys, time
@@ -27,12 +27,6 @@ journal = Journal(Path(sys.argv[1]))
 print("held", flush=True)
 time.sleep(600)
 """
-
-
-def record(index: int, time_unix_s: float = 0.0) -> Record:
-    context = Context(task="t", workload={}, target={}, space_hash="h", strategy="random", seed=0, run="r")
-    measured = Measurement(index=index, status=Status.OK, times_s=(1e-3 / (index + 1),), time_unix_s=time_unix_s)
-    return Record(context=context, trial=index, knobs={"k": [1, index]}, measurement=measured)
 
 
 def indices(path: Path) -> list[int]:
@@ -71,15 +65,14 @@ def test_a_tail_of_zeros_as_after_a_power_cut(tmp_path: Path) -> None:
 def test_a_writer_killed_at_any_moment_loses_nothing_it_was_told_is_kept(tmp_path: Path) -> None:
     script = HOLD.replace(
         'print("held", flush=True)\ntime.sleep(600)',
-        "sys.path.insert(0, sys.argv[2])\nfrom test_journal import record\n"
+        "from tests.support.journals import record\n"
         "for i in range(10**6):\n    journal.append([record(i)])\n    print(i, flush=True)",
     )
     path = tmp_path / "journal.jsonl"
     acknowledged = -1
     for wanted in (3, 7):
         path.unlink(missing_ok=True)
-        command = [sys.executable, "-c", script, str(path), str(Path(__file__).parent)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        with start_python("-c", script, str(path)) as writer:
             assert writer.stdout
             for line in writer.stdout:
                 acknowledged = int(line)
@@ -251,7 +244,7 @@ def test_a_second_writer_is_told_who_holds_the_journal(tmp_path: Path) -> None:
 
 def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True) as holder:
+    with start_python("-c", HOLD, str(path)) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(JournalError, match=f"process {holder.pid} on"):
@@ -269,7 +262,7 @@ def test_a_lock_kept_by_the_child_of_a_dead_writer_is_explained(tmp_path: Path) 
         'print("held", flush=True)',
         "import os; child = os.fork()\nif child: os._exit(0)\nprint(os.getpid(), flush=True)",
     )
-    with subprocess.Popen([sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True) as parent:
+    with start_python("-c", script, str(path)) as parent:
         assert parent.stdout
         child = int(parent.stdout.readline())
         parent.wait()

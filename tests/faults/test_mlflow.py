@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tracked import CREATED_UNIX_S, FINISH_S, NETWORK, manifest, record, snapshot, write_run
 
 from raydgp.errors import InputError
 from raydgp.records import Journal, read
 from raydgp.tracking import TrackerProcess, sync
+from tests.support.tracked import CREATED_UNIX_S, FINISH_S, NETWORK, manifest, record, snapshot, write_run
 
 
 @contextmanager

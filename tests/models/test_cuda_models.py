@@ -4,7 +4,6 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,9 +25,7 @@ from raydgp.targets.host import any_gpu, host_target, to_tvm
 from raydgp.templates.registry import template_for
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused, GroupConv2d, TracedKernel
-
-sys.path.append(str(Path(__file__).parent))
-from test_packing import Everything, imported
+from tests.support.networks import Everything, imported
 
 CUDA = {**any_gpu(), "arch": "sm_90"}
 # stands in for TVM's CUDA runtime, which cannot be loaded without a driver, and prints what it is given

@@ -1,7 +1,5 @@
 """Models from every source: the numbers of their own framework, one digest, and clear refusals."""
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from tvm import relax
 from raydgp.errors import InputError
 from raydgp.models import importing
 from raydgp.models.importing import Imported, load
+from tests.support.processes import environment, python
 
 ENTRY = '''
 import torch
@@ -160,8 +159,7 @@ def test_a_network_of_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_digest_is_the_same_in_another_process_and_tells_weights_apart(folder: Path) -> None:
     script = "from raydgp.models.importing import load; print(load('small.onnx').digest, load('small.pt2').digest)"
-    environment = os.environ | {"PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(importing.__file__).parents[2])}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=True)
+    done = python("-c", script, env=environment(PYTHONHASHSEED="7"))
     digests = [load("small.onnx").digest, load("small.pt2").digest]
     assert done.stdout.split() == digests
     assert all(len(digest) == 16 and int(digest, 16) for digest in digests)

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 import tempfile
 
 import pytest
@@ -13,6 +11,7 @@ from raydgp.records import Measurement, Phases, Status
 from raydgp.rivals.metaschedule import task as metaschedule
 from raydgp.settings import MeasureSettings
 from raydgp.templates.plain import compute, given
+from tests.support.processes import python
 
 WORKLOAD = Conv2d(n=1, ci=8, h=6, w=6, co=8, kh=3, kw=3, padding=(1, 1))
 SETTINGS = MeasureSettings(repeat=2, min_repeat_ms=0)
@@ -111,4 +110,4 @@ assert "tvm.s_tir.tensor_intrin.cuda" not in sys.modules
 from tvm.s_tir import TensorIntrin
 assert TensorIntrin.get("dot_16x4_vnni")
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    python("-c", code)

@@ -1,6 +1,4 @@
 import os
-import subprocess
-import sys
 
 import psutil
 import pytest
@@ -13,6 +11,7 @@ from raydgp.run.supervisor import NoReference, Supervisor
 from raydgp.sandbox.cpus import own_cores
 from raydgp.settings import MeasureSettings
 from raydgp.workloads import Dense
+from tests.support.processes import python
 
 SETTINGS = MeasureSettings(repeat=4, min_repeat_ms=1)
 
@@ -105,5 +104,5 @@ def test_a_child_that_cannot_start_says_why(monkeypatch, space, library):
 
 def test_an_actor_that_supervises_imports_no_tvm():
     code = "import sys, raydgp.run.supervisor, raydgp.run.builder; print({'tvm', 'torch'} & set(sys.modules))"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    answer = python("-c", code)
     assert answer.stdout.strip() == "set()"

@@ -2,9 +2,7 @@
 
 import importlib.util
 import re
-import sys
 from dataclasses import replace
-from pathlib import Path
 from unittest import mock
 
 import numpy as np
@@ -20,9 +18,7 @@ from raydgp.run.supervisor import Supervisor
 from raydgp.settings import MeasureSettings
 from raydgp.targets.host import host_target
 from raydgp.workloads import Task
-
-sys.path.append(str(Path(__file__).parent))
-from test_cuda_templates import SHAPES, TENSOR_CORES
+from tests.support.cuda_cases import SHAPES, TENSOR_CORES
 
 try:
     TARGET = host_target("cuda")

@@ -1,5 +1,4 @@
-import subprocess
-import sys
+import hashlib
 
 import numpy as np
 import pytest
@@ -19,61 +18,10 @@ from raydgp.templates.traced.extract import kernel, plain
 from raydgp.templates.traced.schedule import schedule
 from raydgp.templates.traced.space import decided
 from raydgp.workloads import TracedKernel, from_dict
+from tests.support.processes import python
+from tests.support.traced_kernels import KERNELS, TARGET, array, primitive
 
 SETTINGS = MeasureSettings(repeat=1, min_repeat_ms=0, tolerance=1e-5)
-TARGET = {"kind": "llvm", "mcpu": "x86-64-v3", "num-cores": 2}  # spaces of this one do not depend on the machine
-
-
-def array(*shape, name="x"):
-    return te.placeholder(shape, name=name)
-
-
-def pooled(x):
-    return topi.nn.pool2d(x, (3, 3), (2, 2), (1, 1), (1, 1, 1, 1), "max", layout="NCHW8c")
-
-
-def pool_in_numpy(x):
-    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1), (0, 0)), constant_values=-np.inf)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
-    return windows[:, :, ::2, ::2].max(axis=(-2, -1))
-
-
-def softmax_in_numpy(x):
-    exp = np.exp(x - x.max(-1, keepdims=True))
-    return exp / exp.sum(-1, keepdims=True)
-
-
-def norm_in_numpy(x, scale, shift):
-    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5) * scale + shift
-
-
-def unpack(x):
-    return te.compute((1, 16, 13, 5), lambda n, c, h, w: x[n, c // 8, h, w, c % 8], name="unpack")
-
-
-KERNELS = {  # inputs, function of TVM's, the same in numpy
-    "pool": ([array(1, 2, 9, 9, 8)], pooled, pool_in_numpy),
-    "softmax": ([array(6, 48)], topi.nn.softmax, softmax_in_numpy),
-    "norm": (
-        [array(1, 5, 96), array(96, name="scale"), array(96, name="shift")],
-        lambda x, scale, shift: topi.nn.layer_norm(x, scale, shift, [2]),
-        norm_in_numpy,
-    ),
-    "matmul": ([array(2, 12, 16), array(2, 8, 16, name="y")], topi.nn.batch_matmul, lambda x, y: x @ y.swapaxes(1, 2)),
-    "chain": (
-        [array(1, 7, 30), array(1, 7, 30, name="y")],
-        lambda x, y: topi.nn.relu(topi.add(topi.multiply(x, y), x)),
-        lambda x, y: np.maximum(x * y + x, 0),
-    ),
-    "root": ([array(40)], topi.sqrt, np.sqrt),
-    "mean": ([array(1, 6, 7, 8)], lambda x: topi.divide(topi.sum(x, [2, 3]), 56.0), lambda x: x.mean((2, 3))),
-    "unpack": ([array(1, 2, 13, 5, 8)], unpack, lambda x: x.transpose(0, 1, 4, 2, 3).reshape(1, 16, 13, 5)),
-}
-
-
-def primitive(name):
-    inputs, function, _ = KERNELS[name]
-    return te.create_prim_func([*inputs, function(*inputs)])
 
 
 @pytest.fixture(scope="module")
@@ -159,15 +107,13 @@ def test_names_and_attributes_of_the_caller_make_no_other_kernel(workloads):
 
 
 def test_another_process_makes_the_same_kernels(workloads):
-    code = f"""
-import hashlib, sys
-sys.path.insert(0, {str(__file__).rsplit("/", 1)[0]!r})
-from test_traced import KERNELS, TARGET, kernel, primitive
+    code = """
+import hashlib
+from raydgp.templates.traced.extract import kernel
+from tests.support.traced_kernels import KERNELS, TARGET, primitive
 print(hashlib.sha256(repr([kernel(name, primitive(name), TARGET) for name in KERNELS]).encode()).hexdigest())
 """
-    import hashlib
-
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = python("-c", code)
     here = repr([workloads[name] for name in KERNELS])
     assert done.stdout.strip() == hashlib.sha256(here.encode()).hexdigest()
 

@@ -1,9 +1,6 @@
 """Kernels without a template on a GPU: MetaSchedule's spaces, and what their configurations compute, on fibres."""
 
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,10 +15,9 @@ from raydgp.templates.registry import template_for
 from raydgp.templates.traced import cuda as cuda_sketching
 from raydgp.templates.traced import extract as sketching
 from raydgp.templates.traced.extract import kernel
-
-sys.path.append(str(Path(__file__).parent))
-from test_cuda_templates import CUDA, emulated
-from test_traced import KERNELS, primitive
+from tests.support.cuda_cases import CUDA, emulated
+from tests.support.processes import python
+from tests.support.traced_kernels import KERNELS, primitive
 
 
 @pytest.fixture(scope="module")
@@ -98,13 +94,16 @@ def test_a_kernel_whose_defaults_do_not_run_has_no_space(monkeypatch):
 
 def test_tvms_tensor_intrinsics_are_not_imported(workloads):
     """They take half a minute."""
-    code = f"""
+    code = """
 import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_traced_cuda import CUDA, kernel, primitive, config_space, template_for
+from raydgp import config_space
+from raydgp.templates.registry import template_for
+from raydgp.templates.traced.extract import kernel
+from tests.support.cuda_cases import CUDA
+from tests.support.traced_kernels import primitive
 space = config_space(kernel("pool", primitive("pool"), CUDA), "cuda")
 template_for(space).schedule(space.workload, space.decode(space.default), CUDA)
 print([name for name in sys.modules if name.startswith("tvm.s_tir.tensor_intrin")])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = python("-c", code)
     assert done.stdout.strip() == "[]"

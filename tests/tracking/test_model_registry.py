@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from tracked import bare_manifest
 
 from raydgp.errors import InputError
 from raydgp.records import Context, Journal, Measurement, Phases, Record, Status
 from raydgp.tracking import sync
 from raydgp.tracking.model_registry import EXPERIMENT, experiment_records, register
+from tests.support.tracked import bare_manifest
 
 
 @pytest.fixture

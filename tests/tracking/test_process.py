@@ -4,10 +4,10 @@ from pathlib import Path
 import psutil
 import pytest
 from mlflow import MlflowClient
-from tracked import bare_manifest
 
 from raydgp.errors import InputError
 from raydgp.tracking import TrackerProcess, sync
+from tests.support.tracked import bare_manifest
 
 
 def test_by_default_database_and_artifacts_are_in_the_working_directory(

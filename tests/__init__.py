@@ -1,0 +1,1 @@
+"""The tests of raydgp; what several of them share is in `support`."""

@@ -1,0 +1,1 @@
+"""What several tests share: models, kernels and runs to test with, fakes, and processes of Python."""

@@ -1,0 +1,9 @@
+"""Records for a journal."""
+
+from raydgp.records import Context, Measurement, Record, Status
+
+
+def record(index: int, time_unix_s: float = 0.0) -> Record:
+    context = Context(task="t", workload={}, target={}, space_hash="h", strategy="random", seed=0, run="r")
+    measured = Measurement(index=index, status=Status.OK, times_s=(1e-3 / (index + 1),), time_unix_s=time_unix_s)
+    return Record(context=context, trial=index, knobs={"k": [1, index]}, measurement=measured)
