@@ -1,1 +1,5 @@
 """The commands as functions: tune, deploy, compare, pretrain, record, examine."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -56,7 +56,7 @@ def record(model: str, task_name: str, kind: str, valid: int, fixed: tuple[str, 
 def import_(files: tuple[Path, ...], device: str, path: Path, as_json: bool) -> None:
     """Makes records of FILES: logs of AutoTVM, or folders with a MetaSchedule database."""
     from raydgp.app.history.importers import left_out, scan
-    from raydgp.records.history import write_parquet
+    from raydgp.records.frames import write_parquet
 
     scans = {file: scan(file, device) for file in files}
     records = [record for found in scans.values() for record in found.records]

@@ -1,5 +1,5 @@
-"""Measurers: who turns configurations into measurements. The one on a Ray cluster is in `raydgp.cluster`."""
+"""Measurers turn configurations into measurements. A pool of them on a Ray cluster is in `raydgp.cluster`."""
 
-from raydgp.measure.base import Measurer
+import lazy_loader
 
-__all__ = ["Measurer"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

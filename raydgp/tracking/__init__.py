@@ -1,6 +1,5 @@
 """MLflow as a follower of the journal, in a process of its own: it can neither slow nor stop a measurement."""
 
-from raydgp.tracking.process import TrackerProcess, sync
-from raydgp.tracking.uris import check
+import lazy_loader
 
-__all__ = ["TrackerProcess", "check", "sync"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -19,7 +19,7 @@ from mlflow.entities import Metric, Param, RunTag
 
 from raydgp.records import Follower, Record, RunManifest
 from raydgp.records.convergence import Point, RunConvergence
-from raydgp.records.history import write_parquet
+from raydgp.records.frames import write_parquet
 from raydgp.records.manifest import JOURNAL_NAME, write_atomically
 from raydgp.tracking.uris import artifact_location
 

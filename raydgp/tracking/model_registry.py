@@ -13,7 +13,7 @@ from mlflow.exceptions import MlflowException
 
 from raydgp.errors import InputError
 from raydgp.records import Record
-from raydgp.records.history import read_parquet
+from raydgp.records.frames import read_parquet
 from raydgp.tracking.uris import artifact_location, check
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table that it makes

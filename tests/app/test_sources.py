@@ -8,7 +8,7 @@ import pytest
 from raydgp.app.history.sources import gather
 from raydgp.errors import InputError
 from raydgp.records import Context, Journal, Record
-from raydgp.records.history import write_parquet
+from raydgp.records.frames import write_parquet
 from raydgp.templates.spaces import config_space
 
 

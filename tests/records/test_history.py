@@ -2,7 +2,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from raydgp.records import Record, Resources, Status
-from raydgp.records.history import first, known, read_parquet, to_frame, write_parquet
+from raydgp.records.frames import read_parquet, to_frame, write_parquet
+from raydgp.records.history import first, known
 
 Make = Callable[..., Record]
 

@@ -7,7 +7,7 @@ from typing import Any
 from mlflow import MlflowClient
 
 from raydgp.records import Context, Journal, Measurement, Phases, Record, RunManifest, Status, TaskEntry
-from raydgp.records.history import read_parquet
+from raydgp.records.frames import read_parquet
 
 CREATED_UNIX_S = 1.75e9
 NETWORK = {"a": 2, "b": 1}  # tasks by count

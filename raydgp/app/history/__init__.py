@@ -1,1 +1,5 @@
 """Recorded measurements: made here, or read from other tuners."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
+from raydgp import models
 from raydgp.records import Scan
 from raydgp.records.importers import autotvm_log
 
@@ -21,9 +22,7 @@ def scan(path: Path, device: str) -> Scan:
         InputError: it is neither.
     """
     if path.is_dir():
-        from raydgp.models import databases  # TVM takes seconds to load, which a log does not need
-
-        return databases.scan(path, device)
+        return models.databases.scan(path, device)
     return autotvm_log.scan(path, device)
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from raydgp.data import history
 from raydgp.errors import InputError, JournalError
 from raydgp.records import Record, Status, read
-from raydgp.records.history import first, read_parquet
+from raydgp.records.frames import read_parquet
+from raydgp.records.history import first
 from raydgp.records.manifest import JOURNAL_NAME
 from raydgp.records.recorded import RecordedSpace, is_recorded
 from raydgp.space import ConfigSpace

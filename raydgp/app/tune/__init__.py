@@ -1,6 +1,5 @@
 """One run of the tuner: plan, measure on the cluster, watch the journal, sum up."""
 
-from raydgp.app.tune.planning import plan
-from raydgp.app.tune.runs import Outcome, read, run
+import lazy_loader
 
-__all__ = ["Outcome", "plan", "read", "run"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,10 @@
+from . import cluster as cluster
+from . import search as search
+from .templates.spaces import config_space as config_space
+from .workloads import Conv2d as Conv2d
+from .workloads import Dense as Dense
+from .workloads import DepthwiseConv2d as DepthwiseConv2d
+from .workloads import GroupConv2d as GroupConv2d
+from .workloads import zoo as zoo
+
+__version__: str

@@ -1,0 +1,3 @@
+from . import importers as importers
+from . import recording as recording
+from . import sources as sources

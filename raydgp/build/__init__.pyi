@@ -1,0 +1,2 @@
+from . import compile as compile
+from . import cuda as cuda

@@ -1,0 +1,2 @@
+from . import compiler as compiler
+from . import executable as executable

@@ -1,0 +1,4 @@
+from .cluster import Cluster as Cluster
+from .layer import LayerOutcome as LayerOutcome
+from .searcher import RaydgpSearcher as RaydgpSearcher
+from .trainable import MeasureBatch as MeasureBatch

@@ -1,0 +1,2 @@
+from .base import Measurer as Measurer
+from .local import LocalMeasurer as LocalMeasurer

@@ -1,0 +1,3 @@
+from . import peak as peak
+from . import threads as threads
+from . import timing as timing
