@@ -3,14 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: tune test lint wheel lock clean
+.PHONY: tune test lint docs wheel lock clean
 
 tune: $(VENV)/.installed
 	$(BIN)/raydgp tune --config quickstart
 	$(BIN)/raydgp deploy quickstart --compare torch,onnxruntime,untuned --runs 200
 
 # What starts Ray, or kills processes at their deadlines, wants the machine for itself.
-ALONE := tests/cluster tests/faults
+ALONE := tests/cluster tests/faults tests/notebooks
 
 test: lint
 	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ALONE:%=--ignore %)
@@ -20,6 +20,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site, with warnings as errors; what is silenced is the theme's and a plugin's news about MkDocs itself.
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
 
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --no-isolation

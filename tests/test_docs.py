@@ -1,0 +1,76 @@
+"""What the documents say exists: commands with their options, files that links name, Python that compiles."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from raydgp.cli import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+GENERATED = {"settings.md"}  # and what is below reference/
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Every call of raydgp in a shell block or in code within a sentence, with the page it is on."""
+    for page in PAGES:
+        lines = [line for block in blocks(page, "sh") for line in block.replace("\\\n", " ").splitlines()]
+        lines += re.findall(r"`(raydgp [a-z][^`]*)`", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL))
+        for line in lines:
+            words = shlex.split(line, comments=True)
+            for start, word in enumerate(words):
+                if Path(word).name == "raydgp" and words[start + 1 :]:
+                    yield f"{page.relative_to(ROOT)}: {line}", words[start + 1 :]
+
+
+@pytest.mark.parametrize("words", [pytest.param(words, id=name) for name, words in commands()])
+def test_commands_have_the_options_that_are_named(words: list[str]) -> None:
+    command: click.Command = cli
+    while isinstance(command, click.Group) and words and words[0] in command.commands:
+        command, words = command.commands[words[0]], words[1:]
+    known = {option for param in command.params for option in param.opts + param.secondary_opts} | {"--help", "-h"}
+    assert command is not cli or words[0].startswith("-") or words[0].isupper(), f"no command {words[0]!r}"
+    assert {word for word in words if re.fullmatch(r"--[a-z-]+", word)} <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_name_files_that_exist(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
+        if "://" not in target and Path(target).name not in GENERATED and "reference/" not in target:
+            assert (page.parent / target).exists(), f"{target} is linked, and there is no such file"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_python_in_the_documents_compiles(page: Path) -> None:
+    for code in blocks(page, "python"):
+        compile(code, str(page), "exec")
+
+
+def test_the_layer_example_of_the_guide_runs() -> None:
+    (code,) = [code for code in blocks(ROOT / "docs" / "guides" / "researcher.md", "python") if "strategy.ask" in code]
+    found: dict[str, object] = {}
+    exec(code, found)
+    assert len(found["batch"]) == 8  # type: ignore[arg-type]
+
+
+def test_the_readme_is_short_and_says_once_that_no_gpu_was_used() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 150
+    assert " ".join(text.split()).count("has not run on a GPU yet") == 1
+
+
+def test_all_shares_the_packages_version() -> None:
+    from raydgp import __version__
+
+    assert f"## [{__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+    assert f"version: {__version__}\n" in (ROOT / "CITATION.cff").read_text()
