@@ -24,6 +24,34 @@ def modules(tree: ast.AST) -> set[str]:
     return found
 
 
+def private(tree: ast.AST) -> set[str]:
+    """Names with one leading underscore that are defined: functions, classes, variables and attributes."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.id if isinstance(node, ast.Name) else node.attr)
+    return {name for name in found if name.startswith("_") and name.strip("_") == name[1:]}
+
+
+def used(tree: ast.AST) -> set[str]:
+    """Names that a file takes from elsewhere: attributes of anything but `self` and `cls`, imports, what is patched."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) not in ("self", "cls"):
+            found.add(node.attr)
+        elif isinstance(node, ast.ImportFrom):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("setattr", "getattr", "patch.object")):
+            texts = (argument.value for argument in node.args[:2] if isinstance(argument, ast.Constant))
+            found |= {str(text).rpartition(".")[2] for text in texts}
+    return found
+
+
+PRIVATE = frozenset().union(*(private(ast.parse(path.read_text())) for path in (ROOT / "raydgp").rglob("*.py")))
+
+
 def sources(path: Path) -> list[ast.AST]:
     """The file, and the scripts in its strings, which other processes run."""
     tree = ast.parse(path.read_text())
@@ -49,3 +77,12 @@ def test_the_import_path_is_left_alone(path: Path) -> None:
     for tree in sources(path):
         for node in ast.walk(tree):
             assert not (isinstance(node, ast.Attribute) and node.attr == "path" and ast.unparse(node.value) == "sys")
+
+
+IN_WORK = ("tests/app/test_gpu_jobs.py", "tests/search/test_dgp.py", "tests/targets/test_host.py")
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if ids(path) not in IN_WORK], ids=ids)
+def test_private_names_of_raydgp_are_nobody_elses(path: Path) -> None:
+    found = set().union(*map(used, sources(path))) & PRIVATE - private(ast.parse(path.read_text()))
+    assert not found, f"{found}: test what can be seen, or give the code a public name"

@@ -7,6 +7,7 @@ import pytest
 from raydgp import registry
 from raydgp.errors import InputError
 from raydgp.registry import Registry
+from tests.support.processes import python
 
 
 @pytest.fixture
@@ -39,8 +40,7 @@ def test_an_unknown_name_gets_the_nearest():
         Registry("colour", "test.colours", {"green": 1})["gren"]
 
 
-def test_a_name_is_taken_by_one_definition(monkeypatch):
-    monkeypatch.setattr(registry, "_registered", {})
+def test_a_name_is_taken_by_one_definition():
     parts = Registry("class", "test.classes", {"ours": int})
 
     class One:
@@ -57,9 +57,7 @@ def test_a_name_is_taken_by_one_definition(monkeypatch):
             parts.register(name, Two)
 
 
-def test_what_lacks_something_is_refused(monkeypatch):
-    monkeypatch.setattr(registry, "_registered", {})
-
+def test_what_lacks_something_is_refused():
     def check(name, part):
         if not callable(part):
             raise InputError(f"{name} cannot be called")
@@ -73,7 +71,6 @@ def test_what_lacks_something_is_refused(monkeypatch):
 
 
 def test_entry_points_name_parts_or_modules_that_register_them(installed, monkeypatch):
-    monkeypatch.setattr(registry, "_registered", {})
     installed("outsider", "answer = 42", "test.points", answer="outsider:answer", gone="outsider:nothing")
     source = "from numbers_of_a_test import parts\nparts.register('late', 43)"
     installed("registers", source, "test.points", anything="registers")
@@ -87,10 +84,12 @@ def test_entry_points_name_parts_or_modules_that_register_them(installed, monkey
         parts["gone"]
 
 
-def test_what_was_registered_goes_to_another_process(monkeypatch):
-    monkeypatch.setattr(registry, "_registered", {})
+def test_what_was_registered_goes_to_another_process():
     Registry("number", "test.shipped").register("mine", 7)
-    sent = registry.registered()
-    monkeypatch.setattr(registry, "_registered", {})
-    registry.adopt(sent)
-    assert Registry("number", "test.shipped")["mine"] == 7
+    sent = {"test.shipped": registry.registered()["test.shipped"]}
+    script = f"""
+from raydgp.registry import Registry, adopt
+adopt({sent!r})
+print(Registry("number", "test.shipped")["mine"])
+"""
+    assert python("-c", script).stdout == "7\n"

@@ -18,7 +18,7 @@ from raydgp.sandbox.messages import Message
 from raydgp.sandbox.process import Child
 from raydgp.targets.host import host_target, to_tvm
 
-_ACCUMULATORS = 12  # vectors: over latency times throughput of every core, and fit 16 registers with two operands
+ACCUMULATORS = 12  # vectors: over latency times throughput of every core, and fit 16 registers with two operands
 _STEPS = 200_000
 _REPEATS = 9
 
@@ -44,9 +44,9 @@ def measured_peak_gflops(threads: int | None = None) -> float:
     return float(answer["gflops"])
 
 
-def multiply_adds(threads: int, lanes: int) -> tvm.tirx.PrimFunc:
-    """Each thread runs `_STEPS` steps of `_ACCUMULATORS` independent vectors of `lanes`: acc = acc * x + y."""
-    width = _ACCUMULATORS * lanes
+def multiply_adds(threads: int, lanes: int, steps: int = _STEPS) -> tvm.tirx.PrimFunc:
+    """Each thread runs `steps` steps of `ACCUMULATORS` independent vectors of `lanes`: acc = acc * x + y."""
+    width = ACCUMULATORS * lanes
 
     @T.prim_func
     def main(
@@ -56,14 +56,14 @@ def multiply_adds(threads: int, lanes: int) -> tvm.tirx.PrimFunc:
         T.func_attr({"tirx.noalias": True})  # else every step stores its accumulators
         for thread in T.parallel(threads):
             acc = T.alloc_buffer((width,), "float32", scope="local")
-            for k in T.unroll(_ACCUMULATORS):
+            for k in T.unroll(ACCUMULATORS):
                 for lane in T.vectorized(lanes):
                     acc[k * lanes + lane] = T.float32(0)
-            for _ in T.serial(_STEPS):
-                for k in T.unroll(_ACCUMULATORS):
+            for _ in T.serial(steps):
+                for k in T.unroll(ACCUMULATORS):
                     for lane in T.vectorized(lanes):
                         acc[k * lanes + lane] = acc[k * lanes + lane] * operands[lane] + operands[lanes + lane]
-            for k in T.unroll(_ACCUMULATORS):
+            for k in T.unroll(ACCUMULATORS):
                 for lane in T.vectorized(lanes):
                     out[thread * width + k * lanes + lane] = acc[k * lanes + lane]
 
@@ -79,9 +79,9 @@ def start() -> Handle:
     def handle(request: dict[str, Any], _: bytes) -> Message:
         kernel = tvm.compile(multiply_adds(len(cpus), lanes), target=target).mod
         operands = tvm.runtime.tensor(np.full(2 * lanes, 0.5, np.float32))  # acc tends to 1: never denormal, slow
-        out = tvm.runtime.empty((len(cpus) * _ACCUMULATORS * lanes,), "float32")
+        out = tvm.runtime.empty((len(cpus) * ACCUMULATORS * lanes,), "float32")
         times = kernel.time_evaluator("main", tvm.cpu(), number=1, repeat=_REPEATS)(operands, out).results
-        return {"gflops": 2 * _ACCUMULATORS * lanes * _STEPS * len(cpus) / min(times) / 1e9}, b""
+        return {"gflops": 2 * ACCUMULATORS * lanes * _STEPS * len(cpus) / min(times) / 1e9}, b""
 
     return handle
 

@@ -40,6 +40,17 @@ class Result:
     run_s: float = 0.0
     conditions: dict[str, float] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, answer: dict[str, Any], run_s: float) -> Self:
+        """The child's answer as a result; a time that is no time is an error."""
+        if "status" not in answer:
+            return cls(status=Status.RUN_ERROR, error=answer["error"], run_s=run_s)
+        status, times_s = Status(answer["status"]), tuple(float(t) for t in answer["times_s"])
+        if status is Status.OK and not (times_s and all(math.isfinite(t) and t > 0 for t in times_s)):
+            return cls(status=Status.RUN_ERROR, error=f"the clock gave impossible times {times_s}", run_s=run_s)
+        conditions = answer.get("conditions", {})
+        return cls(status=status, times_s=times_s, error=answer["error"], run_s=run_s, conditions=conditions)
+
 
 class Supervisor:
     """Owns one child that loads, checks and times kernels, one at a time, and replaces it when it fails.
@@ -103,7 +114,7 @@ class Supervisor:
             raise
         if self._spare:
             self._spare.resume()
-        result = _checked(answer, time.monotonic() - begin)
+        result = Result.of(answer, time.monotonic() - begin)
         if result.status is not Status.OK:
             # What computes nonsense may have written beyond its output, and after an illegal access on a GPU every
             # later call of the process fails.
@@ -145,14 +156,3 @@ class Supervisor:
         self._child.kill()
         self._child, self._spare, self._prepared = self._spare or self._start(), None, None
         self._child.resume()
-
-
-def _checked(answer: dict[str, Any], run_s: float) -> Result:
-    """The child's answer as a result; a time that is no time is an error."""
-    if "status" not in answer:
-        return Result(status=Status.RUN_ERROR, error=answer["error"], run_s=run_s)
-    status, times_s = Status(answer["status"]), tuple(float(t) for t in answer["times_s"])
-    if status is Status.OK and not (times_s and all(math.isfinite(t) and t > 0 for t in times_s)):
-        return Result(status=Status.RUN_ERROR, error=f"the clock gave impossible times {times_s}", run_s=run_s)
-    conditions = answer.get("conditions", {})
-    return Result(status=status, times_s=times_s, error=answer["error"], run_s=run_s, conditions=conditions)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")
-_TOPOLOGY = Path("/sys/devices/system/cpu")
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+TOPOLOGY = Path("/sys/devices/system/cpu")
 
 
 def own_cpus() -> list[int]:
@@ -18,13 +18,13 @@ def own_cores() -> list[int]:
     """The same with one processor of each core: a second thread on a core's one set of multipliers gains nothing."""
     first: dict[str, int] = {}
     for cpu in sorted(os.sched_getaffinity(0)):
-        siblings = _TOPOLOGY / f"cpu{cpu}/topology/thread_siblings_list"
+        siblings = TOPOLOGY / f"cpu{cpu}/topology/thread_siblings_list"
         first.setdefault(siblings.read_text() if siblings.exists() else str(cpu), cpu)
     return _paid_for(list(first.values()))
 
 
 def _paid_for(cpus: list[int]) -> list[int]:
-    quota, period = _QUOTA.read_text().split() if _QUOTA.exists() else ("max", "")
+    quota, period = QUOTA.read_text().split() if QUOTA.exists() else ("max", "")
     return cpus if quota == "max" else cpus[: max(1, int(quota) // int(period))]
 
 

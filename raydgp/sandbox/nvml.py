@@ -15,7 +15,7 @@ def conditions() -> dict[str, float]:
     left out.
     """
     try:
-        nvml, device = _device(visible_gpu())
+        nvml, device = device_of(visible_gpu())
     except Exception:  # no package, no driver, no such device: NVML's errors are classes that the package makes
         return {}
     queries = {
@@ -40,8 +40,8 @@ def visible_gpu() -> str:
 
 
 @cache
-def _device(name: str) -> tuple[Any, Any]:
-    """NVML's module and its handle of a device."""
+def device_of(name: str) -> tuple[Any, Any]:
+    """NVML's module and its handle of a device, which is given by number or UUID. Raises whatever NVML does."""
     import pynvml
 
     pynvml.nvmlInit()

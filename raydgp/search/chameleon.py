@@ -89,12 +89,12 @@ class Chameleon(BookkeepingStrategy):
             self.loss, self.rounds, recall_at=self.plan_size, threads=self.threads, seed=int(self.rng.integers(2**31))
         )
         model.fit(self.space.features(self.told), self.gflops)
-        candidates = self._explored(self._scores_of(model))
+        candidates = self._explored(self.scores_of(model))
         if not len(candidates):
             return self.draw(self.plan_size)
         return representatives(self.space, candidates, self.fresh, self.knee, self.cluster_step, self.rng)
 
-    def _scores_of(self, model: BoostedTrees) -> Score:
+    def scores_of(self, model: BoostedTrees) -> Score:
         """The cost model's score, 0 where a configuration is statically invalid, what a failure counts.
 
         Of a small space every score at once, since walks ask for few at a time, again and again.
@@ -116,10 +116,10 @@ class Chameleon(BookkeepingStrategy):
         best = TopScores(self.plan_size)
         for done in range(0, self.episodes, self.wave):
             starts = self.space.sample_valid(min(self.wave, self.episodes - done), self.rng)
-            self.agent.learn(self._walked(starts, score, best), self.rng)
+            self.agent.learn(self.walked(starts, score, best), self.rng)
         return best.ranked()
 
-    def _walked(self, starts: Indices, score: Score, best: TopScores) -> Episodes:
+    def walked(self, starts: Indices, score: Score, best: TopScores) -> Episodes:
         """One episode from each start."""
         digits = self.space.digits(starts)
         alive = np.ones(len(starts), bool)

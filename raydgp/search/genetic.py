@@ -61,19 +61,19 @@ class Genetic(BookkeepingStrategy):
         parent = np.isin(self.told, self.elders)
         parent[self.bred_at :] = True
         parents, scores = self.told[parent], self.gflops[parent]
-        children = self._children(parents, scores) if len(parents) > 1 else np.zeros(0, np.int64)
+        children = self.offspring(parents, scores) if len(parents) > 1 else np.zeros(0, np.int64)
         children = children[~np.isin(children, pending)]
         missing = self.draw(self.population - len(children), without=np.concatenate([children, pending]))
         self.elders = parents[np.argsort(-scores, kind="stable")[: self.elite]]
         self.bred_at = len(self.told)
         return np.concatenate([children, missing])
 
-    def _children(self, parents: Indices, scores: np.ndarray) -> Indices:
+    def offspring(self, parents: Indices, scores: np.ndarray) -> Indices:
         """Distinct fresh offspring: int64[<= population]."""
         genes = self.space.digits(parents)
         count, knobs = self.population, genes.shape[1]
         weight = scores + 1e-8 * max(scores.max(), 1.0)
-        mother, father = self._pairs(weight / weight.sum(), count)
+        mother, father = self.pairs(weight / weight.sum(), count)
         cut = self.rng.integers(knobs, size=(count, 1))
         child = np.where(np.arange(knobs) < cut, genes[mother], genes[father])
         mutant = self.rng.integers(self.space.radix, size=child.shape)
@@ -87,7 +87,7 @@ class Genetic(BookkeepingStrategy):
                 break
         return self.rng.permutation(kept)[:count]
 
-    def _pairs(self, probability: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    def pairs(self, probability: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Two different parents for each child: the two largest of Gumbel-perturbed log weights are such a draw."""
         noise = self.rng.gumbel(size=(count, len(probability)))
         pair = np.argpartition(-(np.log(probability) + noise), 1, axis=1)[:, :2]

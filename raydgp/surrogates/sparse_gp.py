@@ -67,7 +67,7 @@ class SparseGPLayer(nn.Module):
         weighted = z * precision
         offset = self.kernel.outputscale.log()[:, None] - 0.5 * (weighted * z).sum(-1)
         left = torch.cat([weighted, -0.5 * precision.expand_as(z), offset[..., None]], -1)
-        root = _safe_cholesky((left @ _terms(z).mT).exp())
+        root = safe_cholesky((left @ _terms(z).mT).exp())
         identity = torch.eye(z.shape[1], dtype=z.dtype, device=z.device)
         q_root = self.q_root.tril()
         with torch.no_grad():
@@ -128,7 +128,7 @@ def _terms(x: Tensor) -> Tensor:
     return torch.cat([x, x.square(), torch.ones_like(x[..., :1])], -1)
 
 
-def _safe_cholesky(k_zz: Tensor) -> Tensor:
+def safe_cholesky(k_zz: Tensor) -> Tensor:
     """Cholesky factors of a batch of kernel matrices; the jitter grows until all of them have one.
 
     Raises:

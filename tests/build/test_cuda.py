@@ -131,22 +131,18 @@ def test_headers_come_from_the_place_of_the_library(tmp_path, monkeypatch):
         "toolkit/lib64/libnvrtc.so.13": ["toolkit/include"],
     }
     for library, folders in places.items():
-        assert cuda_nvrtc._includes(tmp_path / library) == tuple(tmp_path / folder for folder in folders)
+        assert cuda_nvrtc.include_folders(tmp_path / library) == tuple(tmp_path / folder for folder in folders)
     monkeypatch.setenv("CUDA_PATH", str(tmp_path / "toolkit"))
-    assert cuda_nvrtc._includes(Path("libnvrtc.so.13")) == (tmp_path / "toolkit" / "include",)
+    assert cuda_nvrtc.include_folders(Path("libnvrtc.so.13")) == (tmp_path / "toolkit" / "include",)
 
 
-def test_a_library_without_the_headers_is_not_taken(tmp_path, monkeypatch):
+def test_a_library_without_the_headers_is_not_taken(tmp_path):
     (tmp_path / "mma.h").touch()
-    monkeypatch.setattr(cuda_nvrtc, "_libraries", lambda: [cuda_nvrtc._Nvrtc(None, (tmp_path,))])
-    monkeypatch.setattr(cuda_nvrtc, "_architectures", lambda _: [90])
-    cuda_nvrtc._nvrtc_for.cache_clear()
-    try:
-        assert cuda_nvrtc.knows("sm_90", ("mma.h",))
-        assert not cuda_nvrtc.knows("sm_90", ("mma.h", "crt/mma.h"))
-        assert not cuda_nvrtc.knows("sm_70", ("mma.h",))
-    finally:
-        cuda_nvrtc._nvrtc_for.cache_clear()
+    nvrtc = cuda_nvrtc.Nvrtc(None, (tmp_path,), (80, 90))
+    assert nvrtc.knows("sm_90", ("mma.h",))
+    assert nvrtc.knows("sm_90a", ())
+    assert not nvrtc.knows("sm_90", ("mma.h", "crt/mma.h"))
+    assert not nvrtc.knows("sm_70", ("mma.h",))
 
 
 @pytest.mark.parametrize("compiler", ["nvrtc", "nvcc"])
@@ -171,9 +167,10 @@ def test_helpers_between_tvms_prologue_and_the_kernels_are_kept():
     assert code.startswith(b"\x7fELF")
 
 
-def test_an_architecture_that_no_compiler_knows_names_the_remedy(monkeypatch):
+def test_an_architecture_that_no_compiler_knows_names_the_remedy(tmp_path, monkeypatch):
     monkeypatch.setattr(cuda_nvrtc, "knows", lambda *_: False)
-    monkeypatch.setattr(cuda_compiler, "_nvcc_path", lambda: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CUDA_PATH", str(tmp_path))
     space = config_space(CONV, "cuda")
     with pytest.raises(BuildError, match=r"pip install raydgp\[cuda\]"):
         build_one(space, space.default, target())

@@ -13,7 +13,7 @@ from raydgp.rivals.latency import Latency, measure
 from raydgp.rivals.metaschedule import budget as metaschedule_budget
 from raydgp.rivals.metaschedule.budget import spend
 from raydgp.rivals.metaschedule.model import TunedModel
-from raydgp.rivals.metaschedule.rounds import POPULATION, Job, Turn, _Scheduler, effort
+from raydgp.rivals.metaschedule.rounds import POPULATION, Job, Turn, Turns, effort
 from raydgp.settings import MeasureSettings
 from raydgp.targets.host import host_target
 
@@ -76,7 +76,7 @@ def test_a_kernel_that_metaschedule_fails_on_costs_that_kernel(tmp_path, monkeyp
         state.save(folder)
         return fault
 
-    monkeypatch.setattr(metaschedule_budget, "_session", session)
+    monkeypatch.setattr(metaschedule_budget, "session", session)
     state = bring(tmp_path, 9.0)
     assert state.given_up == {"pool": "killed by SIGSEGV"}
     assert state.untuned == ["pool"]
@@ -84,7 +84,7 @@ def test_a_kernel_that_metaschedule_fails_on_costs_that_kernel(tmp_path, monkeyp
 
 
 def test_what_ends_before_any_kernel_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(metaschedule_budget, "_session", lambda *_: "no such model")
+    monkeypatch.setattr(metaschedule_budget, "session", lambda *_: "no such model")
     with pytest.raises(RaydgpError, match="cannot tune tiny_nets:tiny: no such model"):
         bring(tmp_path, 9.0)
 
@@ -115,18 +115,20 @@ def test_who_is_next_is_who_was_not_then_who_gains_most():
     history = {"heavy": [], "light": [], "dead": [1e9]}
     turns = []
     jobs = [Job("heavy", 3, None), Job("light", 1, None), Job("dead", 9, None)]
-    tasks = [SimpleNamespace(is_terminated=False) for _ in jobs]
+    ended = [False for _ in jobs]
     left = iter([1, 1, 1, 0])
-    scheduler = _Scheduler._cls(jobs, history, lambda: next(left), lambda name: None, turns.append)
-    scheduler._outer = lambda: SimpleNamespace(tasks_=tasks)
-    scheduler.join_running_task = lambda place: [SimpleNamespace(run_secs=[2.0, 4.0]), SimpleNamespace(run_secs=None)]
-    assert scheduler.next_task_id() == 0
+    order = Turns(jobs, history, lambda: next(left), lambda name: None, turns.append)
+
+    def following():
+        return order.following(ended, lambda place: [SimpleNamespace(run_secs=s) for s in ([2.0, 4.0], None)])
+
+    assert following() == 0
     history["heavy"].append(1.0)
-    assert scheduler.next_task_id() == 1
+    assert following() == 1
     assert (turns[0].name, turns[0].times_s, turns[0].failed, turns[0].exhausted) == ("heavy", [3.0], 1, False)
     history["light"].append(2.0)
-    assert scheduler.next_task_id() == 0
-    tasks[0].is_terminated = True
-    assert scheduler.next_task_id() == -1
+    assert following() == 0
+    ended[0] = True
+    assert following() == -1
     assert isinstance(turns[-1], Turn)
     assert turns[-1].exhausted

@@ -12,12 +12,11 @@ def test_the_peak_is_that_of_a_processor():
     assert 1 < gflops < 2000
 
 
-def test_every_step_is_done(monkeypatch):
+def test_every_step_is_done():
     """acc = acc * 1/2 + 1 comes to 2 - 2^(1 - steps) exactly."""
-    monkeypatch.setattr(peak, "_STEPS", 10)
-    kernel = tvm.compile(peak.multiply_adds(threads=2, lanes=4), target=to_tvm(host_target("llvm")))
+    kernel = tvm.compile(peak.multiply_adds(threads=2, lanes=4, steps=10), target=to_tvm(host_target("llvm")))
     operands = tvm.runtime.tensor(np.array([0.5] * 4 + [1.0] * 4, np.float32))
-    out = tvm.runtime.empty((2 * 4 * peak._ACCUMULATORS,), "float32")
+    out = tvm.runtime.empty((2 * 4 * peak.ACCUMULATORS,), "float32")
     kernel["main"](operands, out)
     np.testing.assert_array_equal(out.numpy(), np.float32(2 - 2**-9))
 
@@ -29,7 +28,7 @@ def test_the_accumulators_stay_in_registers():
     compiled = tvm.compile(peak.multiply_adds(threads=1, lanes=lanes), target=target)
     lines = compiled.mod.inspect_source("asm").splitlines()
     arithmetic = [n for n, line in enumerate(lines) if "fmadd" in line or "fmla" in line]
-    assert len(arithmetic) >= peak._ACCUMULATORS
+    assert len(arithmetic) >= peak.ACCUMULATORS
     assert not [line for line in lines[arithmetic[0] : arithmetic[-1]] if "(%" in line or "[" in line]
 
 

@@ -7,8 +7,9 @@ from raydgp import config_space
 from raydgp.errors import RaydgpError
 from raydgp.records import Status
 from raydgp.run import supervisor as module
-from raydgp.run.supervisor import NoReference, Supervisor
+from raydgp.run.supervisor import NoReference, Result, Supervisor
 from raydgp.sandbox.cpus import own_cores
+from raydgp.sandbox.process import Child
 from raydgp.settings import MeasureSettings
 from raydgp.workloads import Dense
 from tests.support.processes import python
@@ -36,9 +37,9 @@ def test_cold_calls_are_timed_one_by_one(space, library):
 
 def test_a_child_whose_run_failed_in_any_way_is_replaced(space, library):
     with Supervisor() as supervisor:
-        before = supervisor._child.process.pid
+        (before,) = children()
         assert supervisor.run(space, space.default, b"no library", SETTINGS).status is Status.RUN_ERROR
-        assert supervisor._child.process.pid != before
+        assert before not in children()
         assert supervisor.run(space, space.default, library, SETTINGS).status is Status.OK
 
 
@@ -67,17 +68,17 @@ def test_a_runner_keeps_to_the_processors_it_was_given(space, library):
         assert os.sched_getaffinity(busy.pid) == {last}
 
 
-def test_the_spare_holds_still_while_a_kernel_runs(space, library):
+def test_the_spare_holds_still_while_a_kernel_runs(space, library, monkeypatch):
     with Supervisor() as supervisor:
         supervisor.run(space, space.default, library, SETTINGS)
-        call, seen = supervisor._child.call, []
+        call, seen = Child.call, []
 
-        def look(*args):
-            answer = call(*args)
-            seen.append({child.status() for child in children() if child.pid != supervisor._child.process.pid})
+        def look(child, *args):
+            answer = call(child, *args)
+            seen.append({other.status() for other in children() if other.pid != child.process.pid})
             return answer
 
-        supervisor._child.call = look
+        monkeypatch.setattr(Child, "call", look)
         supervisor.run(space, space.default, library, SETTINGS)
         assert seen == [{psutil.STATUS_STOPPED}]
         assert psutil.STATUS_STOPPED not in {child.status() for child in children()}
@@ -85,13 +86,13 @@ def test_the_spare_holds_still_while_a_kernel_runs(space, library):
 
 @pytest.mark.parametrize("bad", [0.0, -1e-3, float("nan"), float("inf")])
 def test_an_impossible_time_is_a_run_error(bad):
-    result = module._checked({"status": "ok", "times_s": [1e-3, bad, 1e-3], "error": ""}, run_s=0.1)
+    result = Result.of({"status": "ok", "times_s": [1e-3, bad, 1e-3], "error": ""}, run_s=0.1)
     assert (result.status, result.times_s) == (Status.RUN_ERROR, ())
     assert "impossible times" in result.error
 
 
 def test_no_repeat_at_all_is_a_run_error():
-    assert module._checked({"status": "ok", "times_s": [], "error": ""}, run_s=0.1).status is Status.RUN_ERROR
+    assert Result.of({"status": "ok", "times_s": [], "error": ""}, run_s=0.1).status is Status.RUN_ERROR
 
 
 def test_a_child_that_cannot_start_says_why(monkeypatch, space, library):

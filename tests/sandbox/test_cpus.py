@@ -8,8 +8,8 @@ from raydgp.sandbox import cpus
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
     """Processors 3 to 6, of which 3 and 5, and 4 and 6 are threads of one core."""
-    monkeypatch.setattr(cpus, "_QUOTA", tmp_path / "cpu.max")
-    monkeypatch.setattr(cpus, "_TOPOLOGY", tmp_path)
+    monkeypatch.setattr(cpus, "QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(cpus, "TOPOLOGY", tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {6, 3, 5, 4})
     for cpu, siblings in {3: "3,5", 4: "4,6", 5: "3,5", 6: "4,6"}.items():
         folder = tmp_path / f"cpu{cpu}" / "topology"
@@ -24,7 +24,7 @@ def test_one_processor_stands_for_each_core(machine):
 
 
 def test_where_nothing_tells_every_processor_is_a_core(machine, monkeypatch):
-    monkeypatch.setattr(cpus, "_TOPOLOGY", machine / "nowhere")
+    monkeypatch.setattr(cpus, "TOPOLOGY", machine / "nowhere")
     assert cpus.own_cores() == [3, 4, 5, 6]
 
 

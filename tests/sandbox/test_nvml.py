@@ -43,9 +43,9 @@ class Package(ModuleType):
 def package(monkeypatch):
     made = Package()
     monkeypatch.setitem(sys.modules, "pynvml", made)
-    nvml._device.cache_clear()
+    nvml.device_of.cache_clear()
     yield made
-    nvml._device.cache_clear()
+    nvml.device_of.cache_clear()
 
 
 @pytest.mark.parametrize(("visible", "asked"), [(None, 0), ("2", 2), ("3,1", 3), ("GPU-8f", "GPU-8f")])

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from raydgp import search
 from raydgp.search.adaptive_sampling import representatives, synthesised
@@ -56,7 +57,7 @@ def test_agents_find_better_configurations_than_their_starts(lattice, bowl):
     means = []
     for _ in range(6):
         starts = lattice.sample_valid(16, strategy.rng)
-        episodes = strategy._walked(starts, score, TopScores(4))
+        episodes = strategy.walked(starts, score, TopScores(4))
         means.append(episodes.rewards[episodes.alive].mean())
         strategy.agent.learn(episodes, strategy.rng)
     assert np.mean(means[-2:]) > 1.2 * bowl(lattice, np.arange(lattice.size)).mean()
@@ -65,7 +66,7 @@ def test_agents_find_better_configurations_than_their_starts(lattice, bowl):
 def test_an_episode_ends_when_its_knobs_settle(lattice, bowl):
     strategy = search.create("chameleon", lattice, steps=40)
     starts = lattice.sample_valid(32, strategy.rng)
-    episodes = strategy._walked(starts, lambda i: bowl(lattice, i), TopScores(4))
+    episodes = strategy.walked(starts, lambda i: bowl(lattice, i), TopScores(4))
     lengths = episodes.alive.sum(axis=0)
     assert lengths.max() <= 40
     unchanged = (episodes.states[1:] == episodes.states[:-1]).mean(axis=2) >= 0.75
@@ -74,15 +75,18 @@ def test_an_episode_ends_when_its_knobs_settle(lattice, bowl):
         assert not unchanged[: length - 1, e].any()
 
 
-def test_scores_are_the_models_and_0_where_invalid(holed, monkeypatch):
+@pytest.mark.parametrize("name", ["holed", "conv"])  # one scored as a whole, one too large for that
+def test_scores_are_the_models_and_0_where_invalid(name, request):
+    space = request.getfixturevalue(name)
+
     class ByFirstFeature:
         def predict(self, features):
             return features[:, 0].astype(float) + 1
 
-    strategy = search.create("chameleon", holed)
-    indices = np.array([5, 80, 6, 5, 33])
-    expected = np.where(holed.valid(indices), holed.features(indices)[:, 0] + 1, 0)
-    assert 0 < (expected == 0).sum() < len(indices)
-    np.testing.assert_array_equal(strategy._scores_of(ByFirstFeature())(indices), expected)
-    monkeypatch.setattr("raydgp.search.chameleon._TABULATED", 1)
-    np.testing.assert_array_equal(strategy._scores_of(ByFirstFeature())(indices), expected)
+    strategy = search.create("chameleon", space)
+    valid = space.sample_valid(3, np.random.default_rng(0))
+    invalid = np.flatnonzero(~space.valid(np.arange(1000 if space.size > 1000 else space.size)))[:2]
+    indices = np.concatenate([valid, invalid, valid[:1]])
+    expected = np.where(space.valid(indices), space.features(indices)[:, 0] + 1, 0)
+    assert (expected == 0).sum() == 2
+    np.testing.assert_array_equal(strategy.scores_of(ByFirstFeature())(indices), expected)

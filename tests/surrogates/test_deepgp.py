@@ -10,7 +10,7 @@ from gpytorch.variational import CholeskyVariationalDistribution, VariationalStr
 
 from raydgp.errors import ModelError
 from raydgp.surrogates.deepgp import DeepGP
-from raydgp.surrogates.sparse_gp import SparseGPLayer, _safe_cholesky
+from raydgp.surrogates.sparse_gp import SparseGPLayer, safe_cholesky
 
 
 class StockLayer(DeepGPLayer):
@@ -180,7 +180,7 @@ def test_float32_survives_coinciding_inducing_inputs():
 
 def test_a_matrix_without_a_factor_is_refused_in_one_line():
     with pytest.raises(ModelError, match="learning rate"):
-        _safe_cholesky(torch.full((1, 3, 3), float("nan")))
+        safe_cholesky(torch.full((1, 3, 3), float("nan")))
 
 
 @pytest.mark.gpu

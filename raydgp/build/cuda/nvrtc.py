@@ -22,9 +22,18 @@ class NvrtcError(RaydgpError):
     """NVRTC refuses the source; the message is its log's first error."""
 
 
-class _Nvrtc(NamedTuple):
+class Nvrtc(NamedTuple):
+    """One version of NVRTC that is here."""
+
     library: ctypes.CDLL
     includes: tuple[Path, ...]  # folders of the headers that came with it
+    architectures: tuple[int, ...]  # 90 for sm_90
+
+    def knows(self, arch: str, headers: tuple[str, ...]) -> bool:
+        """Whether it compiles for the architecture and has the headers."""
+        number = int("".join(filter(str.isdigit, arch)))  # sm_90a is sm_90 with more instructions
+        there = all(any((folder / header).exists() for folder in self.includes) for header in headers)
+        return there and number in self.architectures
 
 
 def compile_cubin(source: str, arch: str, options: tuple[str, ...], headers: tuple[str, ...] = ()) -> tuple[bytes, str]:
@@ -39,7 +48,7 @@ def compile_cubin(source: str, arch: str, options: tuple[str, ...], headers: tup
     found = _nvrtc_for(arch, headers)
     if found is None:
         raise NvrtcError(f"no NVRTC here compiles for {arch}")
-    library, includes = found
+    library, includes, _ = found
     program = ctypes.c_void_p()
     _check(library, library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None))
     try:
@@ -75,18 +84,13 @@ def _check(library: ctypes.CDLL, status: int) -> None:
 
 
 @cache
-def _nvrtc_for(arch: str, headers: tuple[str, ...]) -> _Nvrtc | None:
+def _nvrtc_for(arch: str, headers: tuple[str, ...]) -> Nvrtc | None:
     """The first of the libraries here that compiles for the architecture and has the headers."""
-    number = int("".join(filter(str.isdigit, arch)))  # sm_90a is sm_90 with more instructions
-    for found in _libraries():
-        there = all(any((folder / header).exists() for folder in found.includes) for header in headers)
-        if there and number in _architectures(found.library):
-            return found
-    return None
+    return next((found for found in _libraries() if found.knows(arch, headers)), None)
 
 
 @cache
-def _libraries() -> list[_Nvrtc]:
+def _libraries() -> list[Nvrtc]:
     """NVRTC of each version that is here, the newest first."""
     found = []
     for version in _VERSIONS:
@@ -99,7 +103,7 @@ def _libraries() -> list[_Nvrtc]:
             except OSError:
                 continue
             library.nvrtcGetErrorString.restype = ctypes.c_char_p
-            found.append(_Nvrtc(library, _includes(path)))
+            found.append(Nvrtc(library, include_folders(path), _architectures(library)))
             break
     return found
 
@@ -112,7 +116,7 @@ def _folders() -> list[Path]:
     return [*wheels, _toolkit() / "lib64"]
 
 
-def _includes(library: Path) -> tuple[Path, ...]:
+def include_folders(library: Path) -> tuple[Path, ...]:
     """Where the headers of a library are: in its toolkit or package, or in the packages beside it (CUDA 12)."""
     root = library.parent.parent if library.is_absolute() else _toolkit()
     folders = [root, *(root.parent / name for name in ("cuda_runtime", "cuda_nvcc") if root.name == "cuda_nvrtc")]
@@ -123,9 +127,9 @@ def _toolkit() -> Path:
     return Path(os.environ.get("CUDA_PATH", "/usr/local/cuda"))
 
 
-def _architectures(library: ctypes.CDLL) -> list[int]:
+def _architectures(library: ctypes.CDLL) -> tuple[int, ...]:
     count = ctypes.c_int()
     _check(library, library.nvrtcGetNumSupportedArchs(ctypes.byref(count)))
     numbers = (ctypes.c_int * count.value)()
     _check(library, library.nvrtcGetSupportedArchs(numbers))
-    return list(numbers)
+    return tuple(numbers)

@@ -54,7 +54,7 @@ def spend(
         while not state.over(budget_s):
             state.at_work = None
             state.save(folder)
-            fault = _session(folder, settings, budget_s, on_progress)
+            fault = session(folder, settings, budget_s, on_progress)
             state = TunedModel.load(folder) or new
             if fault and state.at_work is None:
                 raise RaydgpError(f"MetaSchedule cannot tune {source}: {fault}")
@@ -66,7 +66,7 @@ def spend(
         lock.release()
 
 
-def _session(
+def session(
     folder: Path, settings: MeasureSettings, budget_s: float, on_progress: Callable[[TunedModel, float], None]
 ) -> str:
     """One child's work; a line on what went wrong, if anything did."""

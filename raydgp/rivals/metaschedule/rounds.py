@@ -123,7 +123,7 @@ def tune(
         evaluator_config=evaluator,
         initializer=partial(pin_threads, own_cores()[:threads]),
     )
-    scheduler = _Scheduler(ordered, history, left_s, on_choice, on_turn)
+    scheduler = _Scheduler(Turns(ordered, history, left_s, on_choice, on_turn))
     scheduler.tune(
         contexts,
         [job.calls for job in ordered],
@@ -156,8 +156,7 @@ def _teach(model: Any, context: ms.TuneContext, database: ms.database.Database) 
     model.update(context, [record.as_measure_candidate() for record in records], results)
 
 
-@derived_object
-class _Scheduler(ms.task_scheduler.PyTaskScheduler):
+class Turns:
     """Who is next: each kernel once, then by gradient, as TVM's `GradientBased` (C++, deaf to time) does it.
 
     The gradient is of the model's time by a kernel's turns: what the last turns of it have gained and what it would
@@ -172,17 +171,20 @@ class _Scheduler(ms.task_scheduler.PyTaskScheduler):
         on_choice: Callable[[str], None],
         on_turn: Callable[[Turn], None],
     ) -> None:
-        super().__init__()
         self._jobs, self._history, self._left_s = jobs, history, left_s
         self._on_choice, self._on_turn = on_choice, on_turn
         self._running, self._began_s = -1, 0.0
 
-    def next_task_id(self) -> int:
-        """The place of the next kernel; -1 ends the tuning."""
-        tasks = self._outer().tasks_
+    def following(self, exhausted: Sequence[bool], results: Callable[[int], Sequence[Any]]) -> int:
+        """The place of the next kernel; -1 ends the tuning.
+
+        Args:
+            exhausted: by kernel, whether MetaSchedule has given it up.
+            results: waits for the measurements of the kernel at a place, whose turn ends.
+        """
         if self._running >= 0:
-            self._end_turn(exhausted=bool(tasks[self._running].is_terminated))
-        alive = [place for place, task in enumerate(tasks) if not task.is_terminated]
+            self._end_turn([] if exhausted[self._running] else results(self._running), exhausted[self._running])
+        alive = [place for place, over in enumerate(exhausted) if not over]
         if not alive or self._left_s() <= 0:
             return -1
         new = (place for place in alive if not self._history[self._jobs[place].name])
@@ -191,8 +193,7 @@ class _Scheduler(ms.task_scheduler.PyTaskScheduler):
         self._began_s = time.monotonic()
         return self._running
 
-    def _end_turn(self, exhausted: bool) -> None:
-        results = [] if exhausted else self.join_running_task(self._running)
+    def _end_turn(self, results: Sequence[Any], exhausted: bool) -> None:
         times_s = [median(map(float, result.run_secs)) for result in results if result.run_secs]
         seconds, name = time.monotonic() - self._began_s, self._jobs[self._running].name
         self._on_turn(Turn(name, times_s, len(results) - len(times_s), seconds, exhausted))
@@ -205,6 +206,19 @@ class _Scheduler(ms.task_scheduler.PyTaskScheduler):
             return -1.0
         lately = (best[-1 - _WINDOW] - best[-1]) / _WINDOW if turns > _WINDOW else 0.0
         return job.calls * (_ALPHA * lately + (1 - _ALPHA) * best[-1] / turns)
+
+
+@derived_object
+class _Scheduler(ms.task_scheduler.PyTaskScheduler):
+    """TVM's, with the next task chosen by `Turns`."""
+
+    def __init__(self, turns: Turns) -> None:
+        super().__init__()
+        self._turns = turns
+
+    def next_task_id(self) -> int:
+        exhausted = [bool(task.is_terminated) for task in self._outer().tasks_]
+        return self._turns.following(exhausted, self.join_running_task)
 
 
 @derived_object
