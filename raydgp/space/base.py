@@ -168,7 +168,7 @@ class ConfigSpace:
     def features(self, indices: ArrayLike) -> NDArray[np.float32]:
         """Real factors and choice values side by side: int64[n] -> float32[n, d].
 
-        AutoTVM stores -1 for the first factor of each split; here it is the real one (facts/papers.md 0.3).
+        AutoTVM stores -1 for the first factor of each split; here it is the real one (docs/facts.md, AutoTVM features).
         """
         digits = self.digits(indices)
         return np.concatenate([t[digits[:, k]] for k, t in enumerate(self._feature_tables)], axis=1)
@@ -207,7 +207,8 @@ class ConfigSpace:
     def neighbours(self, index: int, radius: float) -> Indices:
         """Configurations within `radius` of one: int64[n], ascending, without itself.
 
-        The distance is Euclidean between option numbers, so that one step of any knob counts one (facts/papers.md 4).
+        The distance is Euclidean between option numbers, so that one step of any knob counts one
+        (docs/facts.md, BTED + BAO).
         """
         centre = self.digits([index])[0]
         offsets = np.zeros((1, 0), np.int64)
@@ -222,7 +223,10 @@ class ConfigSpace:
         return np.sort(self.from_digits(centre + offsets[squares > 0]))
 
     def random_walk(self, indices: Indices, rng: np.random.Generator) -> Indices:
-        """AutoTVM's move for each of int64[n]: one random knob gets another of its options (facts/papers.md 3.1)."""
+        """AutoTVM's move for each of int64[n]: one random knob gets another of its options.
+
+        The move is described in docs/facts.md, AutoTVM spaces.
+        """
         digits = self.digits(indices)
         movable = np.flatnonzero(self.radix > 1)
         if not len(movable):

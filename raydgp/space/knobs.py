@@ -49,7 +49,7 @@ def split(
     """All ordered factorisations of `extent` into `parts` factors, in AutoTVM's order.
 
     AutoTVM enumerates the last factor slowest and the second fastest, each through ascending divisors; the first
-    factor is what remains (policy `factors`, facts/papers.md 3.1).
+    factor is what remains (policy `factors`; docs/facts.md, AutoTVM spaces).
 
     Args:
         keep: int64[size, parts] -> bool[size], a filter on the options; without effect where it would leave none.
