@@ -17,7 +17,7 @@ import mkdocs_gen_files
 from pydantic import BaseModel
 
 import raydgp
-from raydgp import Conv2d, config_space, settings
+from raydgp import Conv2d, config_space, search, settings
 from raydgp.records.frames import to_frame
 from raydgp.records.journal import encode
 from raydgp.records.manifest import RunManifest, TaskEntry
@@ -84,7 +84,12 @@ def settings_page() -> None:
         f"## `raydgp {command}`\n\n" + table(("key", "type", "default", "meaning"), setting_rows(model))
         for command, model in (("tune", settings.TuneSettings), ("compare", settings.CompareSettings))
     ]
-    write("settings.md", "# Settings", intro, *tables)
+    strategies = [
+        f"## `options` of `{name}`\n\n" + table(("key", "type", "default", "meaning"), setting_rows(model))
+        for name in search.names()
+        if (model := search.named(name).options_model).model_fields
+    ]
+    write("settings.md", "# Settings", intro, *tables, *strategies)
 
 
 def attributes(cls: type) -> dict[str, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
@@ -35,8 +36,11 @@ class Registry(Generic[T]):
     ) -> None:
         self._what, self._group, self._check = what, group, check
         self._parts: dict[str, T | str] = dict(parts or {})
-        self._registered: dict[str, T | str] = _registered.setdefault(group, {})
         self._read = False
+
+    @property
+    def _registered(self) -> dict[str, T | str]:
+        return _registered.setdefault(self._group, {})
 
     def register(self, name: str, part: T | str) -> None:
         """Adds a part, or `module:attribute` of one. The same definition run again, as in a notebook, replaces it.
@@ -56,6 +60,15 @@ class Registry(Generic[T]):
         self._read_entry_points()
         return list({**self._parts, **self._registered})
 
+    def require(self, name: str) -> None:
+        """Checks that there is a part of a name, without importing it.
+
+        Raises:
+            InputError: there is none; names the nearest.
+        """
+        if name not in self:
+            raise InputError(f"unknown {self._what} {name!r}{nearest(name, self.names())}")
+
     def __contains__(self, name: str) -> bool:
         if name not in self._parts and name not in self._registered:
             self._read_entry_points()
@@ -67,8 +80,7 @@ class Registry(Generic[T]):
         Raises:
             InputError: there is none, or what it names cannot be imported.
         """
-        if name not in self:
-            raise InputError(f"unknown {self._what} {name!r}{nearest(name, self.names())}")
+        self.require(name)
         parts = self._registered if name in self._registered else self._parts
         part = parts[name]
         if isinstance(part, str):
@@ -97,6 +109,17 @@ def adopt(parts: Mapping[str, Mapping[str, Any]]) -> None:
     """Registers here what `registered` gave in another process."""
     for group, named in parts.items():
         _registered.setdefault(group, {}).update(named)
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Forgets at its end what was registered inside of it, for tests."""
+    before = registered()
+    try:
+        yield
+    finally:
+        _registered.clear()
+        _registered.update(before)
 
 
 def resolve(name: str, whose: str) -> Any:

@@ -10,6 +10,12 @@ from raydgp.registry import Registry
 from tests.support.processes import python
 
 
+@pytest.fixture(autouse=True)
+def _alone():
+    with registry.isolated():
+        yield
+
+
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
     """Installs a package of one module with entry points of a group."""

@@ -167,7 +167,7 @@ def pretrain(
     from raydgp.app.history.sources import gather
     from raydgp.app.pretraining import make, plans
     from raydgp.cli.display import artefact_table
-    from raydgp.surrogates.training import Training
+    from raydgp.surrogates.kinds import PretrainSettings
     from raydgp.tracking import model_registry as registry
 
     records = [record for name in experiment for record in registry.experiment_records(mlflow_uri, name)]
@@ -179,7 +179,8 @@ def pretrain(
         row = bar.add_task("", total=len(wanted))
         for plan in wanted:
             bar.update(row, description=plan.name)
-            made.append(make(plan, folder, Training(epochs=epochs), seed, device, evaluate))
+            settings = PretrainSettings(epochs=epochs, seed=seed, device=device)
+            made.append(make(plan, folder, settings, evaluate))
             bar.advance(row)
     if register:
         for artefact in made:

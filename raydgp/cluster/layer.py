@@ -17,6 +17,7 @@ from ray.tune.search import Searcher
 from raydgp.cluster.searcher import RaydgpSearcher
 from raydgp.cluster.trainable import MeasureBatch
 from raydgp.records import Context, Measurement
+from raydgp.registry import adopt, registered
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import from_dict
 
@@ -40,6 +41,7 @@ class LayerJob:
         options: of the strategy.
         known: of this space, from the journal.
         points: configurations to measure right after the default.
+        parts: strategies, surrogates and the like that the driver's program has registered, see `registry.registered`.
         state: of the searcher, where an earlier job of this task has left it.
     """
 
@@ -49,6 +51,7 @@ class LayerJob:
     options: dict[str, Any] = field(default_factory=dict)
     known: dict[int, Measurement] = field(default_factory=dict)
     points: list[int] = field(default_factory=list)
+    parts: dict[str, dict[str, Any]] = field(default_factory=registered)
     state: dict[str, Any] | None = None
 
 
@@ -108,6 +111,7 @@ class _LayerSearcher(RaydgpSearcher):
 def tune_layer(job: LayerJob, pool: ActorHandle, recorder: ActorHandle) -> LayerOutcome:
     """Searches one layer to the end of its budget, or to a fault. Leaves nothing behind but the journal's records."""
     os.environ.update(_ENVIRONMENT)
+    adopt(job.parts)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     searcher = _LayerSearcher(job, pool)
     parameters = tune.with_parameters(MeasureBatch, pool=pool, recorder=recorder, context=job.context)

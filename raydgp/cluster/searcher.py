@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,10 +12,9 @@ import numpy as np
 from ray.tune.search import Searcher
 
 from raydgp import search
-from raydgp.cluster.outcome import FAILED, Outcome, outcome
-from raydgp.cluster.points import PointsFirst
 from raydgp.errors import InputError
 from raydgp.records import Measurement
+from raydgp.search import Outcome, Strategy
 from raydgp.space import ConfigSpace
 
 
@@ -37,7 +35,8 @@ class RaydgpSearcher(Searcher):
 
     Args:
         space: where to search.
-        strategy: a name of `raydgp.search.names()`.
+        strategy: a name of `raydgp.search.names()`, or a strategy made for this space that has not been asked yet; then
+            `seed` and `options` are its own.
         trials: configurations to measure; afterwards `suggest` says that it is finished.
         batch: configurations of one Tune trial, at most.
         seed: of the strategy's random stream.
@@ -48,13 +47,14 @@ class RaydgpSearcher(Searcher):
         metric, mode: of Tune, which sets them by itself; the mode can only be `max`.
 
     Raises:
-        InputError: unknown strategy or option, a point outside of the space, or mode `min`.
+        InputError: unknown strategy or option, a strategy for another space, a point outside of the space, or mode
+            `min`.
     """
 
     def __init__(
         self,
         space: ConfigSpace,
-        strategy: str = "autotvm",
+        strategy: str | Strategy = "autotvm",
         trials: int = 64,
         batch: int = 1,
         seed: int = 0,
@@ -67,8 +67,7 @@ class RaydgpSearcher(Searcher):
         super().__init__(metric=metric, mode=_maximised(mode))
         self.space = space
         points = [p if isinstance(p, int) else space.encode(p) for p in points_to_evaluate or ()]
-        chosen = PointsFirst(search.create(strategy, space, seed, **(options or {})), points)
-        self.search = search.Search(chosen, trials, batch)
+        self.search = search.Search(_strategy(strategy, space, seed, options or {}), trials, batch, points)
         self._known = dict(known or {})
         self._live: dict[str, list[int]] = {}
         self._asked = 0
@@ -93,7 +92,7 @@ class RaydgpSearcher(Searcher):
             first, self._asked = self._asked, self._asked + len(indices)
             places = [(index, first + place) for place, index in enumerate(indices) if index not in self._known]
             known = [self._known[index] for index in indices if index in self._known]
-            self._tell([m.index for m in known], [outcome(m, self.space.workload.flops) for m in known])
+            self._tell([Outcome.measured(m, self.space.workload.flops) for m in known])
             if places:
                 break
         self._live[trial_id] = [index for index, _ in places]
@@ -109,7 +108,7 @@ class RaydgpSearcher(Searcher):
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Learns from a trial, once; a trial that it does not know is passed over."""
         indices = self._live.pop(trial_id, [])
-        self._tell(indices, self._outcomes(len(indices), {} if error or result is None else result))
+        self._tell(self._outcomes(indices, {} if error or result is None else result))
 
     def save(self, checkpoint_path: str) -> None:
         """Writes its state as JSON."""
@@ -138,32 +137,34 @@ class RaydgpSearcher(Searcher):
                 raise
             raise InputError(f"{checkpoint_path}: not a state of this searcher ({error!r}); start anew") from None
 
-    def _outcomes(self, count: int, result: Mapping[str, Any]) -> list[Outcome]:
+    def _outcomes(self, indices: list[int], result: Mapping[str, Any]) -> list[Outcome]:
         """What a trial reported of its configurations; failures where that makes no sense."""
         gflops = _listed(result.get("gflops", result.get(self.metric)))
-        valid = _listed(result.get("valid", [True] * count))
-        samples = _listed(result.get("samples", [()] * count))
-        if not len(gflops) == len(valid) == len(samples) == count:
-            return [FAILED] * count
-        return [
-            (float(value), True, sample) if ok and _is_rate(value) else FAILED
-            for value, ok, sample in zip(gflops, valid, samples, strict=True)
-        ]
+        valid = _listed(result.get("valid", [True] * len(indices)))
+        samples = _listed(result.get("samples", [()] * len(indices)))
+        if not len(gflops) == len(valid) == len(samples) == len(indices):
+            return [Outcome(index) for index in indices]
+        return [Outcome.of(*row) for row in zip(indices, gflops, valid, samples, strict=True)]
 
-    def _tell(self, indices: list[int], outcomes: list[Outcome]) -> None:
-        if indices:
+    def _tell(self, outcomes: list[Outcome]) -> None:
+        if outcomes:
             began = time.perf_counter()
-            gflops, valid, samples = zip(*outcomes, strict=True)
-            self.search.tell(np.array(indices, np.int64), np.array(gflops), np.array(valid), samples)
+            self.search.tell(outcomes)
             self._learn_s += time.perf_counter() - began
+
+
+def _strategy(strategy: str | Strategy, space: ConfigSpace, seed: int, options: Mapping[str, Any]) -> Strategy:
+    if isinstance(strategy, str):
+        return search.create(strategy, space, seed, **options)
+    if options:
+        raise InputError(f"options {', '.join(options)} come with a name; make {strategy.name} with them")
+    if strategy.space.hash != space.hash:
+        raise InputError(f"strategy {strategy.name} is for {strategy.space}, not for {space}; make it for this space")
+    return strategy
 
 
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple | np.ndarray) else [value]
-
-
-def _is_rate(value: Any) -> bool:
-    return isinstance(value, int | float | np.number) and bool(math.isfinite(value) and value > 0)
 
 
 def _maximised(mode: str | None) -> str | None:

@@ -9,9 +9,9 @@ import ray
 from ray.actor import ActorHandle
 from ray.tune import Trainable
 
-from raydgp.cluster.outcome import outcome
 from raydgp.errors import RaydgpError
 from raydgp.records import Context, Measurement, Record
+from raydgp.search import Outcome
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import from_dict
 
@@ -49,12 +49,12 @@ class MeasureBatch(Trainable):
         except RaydgpError as error:
             cause = getattr(error, "cause", error)
             return {"best_gflops": 0.0, "fault": [type(cause).__name__, str(cause)], "done": True}
-        gflops, valid, samples = zip(*[outcome(m, self._space.workload.flops) for m in measured], strict=True)
+        outcomes = [Outcome.measured(m, self._space.workload.flops) for m in measured]
         return {
-            "gflops": gflops,
-            "valid": valid,
-            "samples": samples,
-            "best_gflops": max(gflops),
+            "gflops": [outcome.gflops for outcome in outcomes],
+            "valid": [outcome.valid for outcome in outcomes],
+            "samples": [outcome.samples for outcome in outcomes],
+            "best_gflops": max(outcome.gflops for outcome in outcomes),
             "fault": None,
             "done": True,
         }

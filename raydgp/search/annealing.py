@@ -1,4 +1,4 @@
-"""Simulated annealing over a configuration space, all chains as arrays (AutoTVM, facts/papers.md 3.4)."""
+"""Simulated annealing over a configuration space, all chains as arrays (AutoTVM, OSDI 2018, and TVM's code)."""
 
 from __future__ import annotations
 

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from raydgp.search.ball import Ball
-from raydgp.search.bted import StartedByTed
+from raydgp.search.bted import StartedByTed, TedOptions
+from raydgp.search.cost_model import CostModelOptions
 from raydgp.space import ConfigSpace, Indices
-from raydgp.surrogates.boosted import BoostedTrees, Loss
 from raydgp.surrogates.bootstrap import Bootstrap
+
+
+class BaoOptions(TedOptions, CostModelOptions):
+    """Defaults are the paper's where it gives one."""
+
+    presets: ClassVar = {"small": {"picks": 16}}
+
+    eta: float = Field(0.05, description="relative gain of the last step below which the radius is enlarged")
+    resamples: PositiveInt = Field(2, description="bootstrap resamples, the paper's Gamma")
+    tau: PositiveFloat = Field(1.5, description="factor of the enlarged radius")
+    radius: PositiveFloat = Field(3.0, description="radius of the ball, in steps of a knob's option number; its R")
+    centre: Literal["last", "best"] = Field(
+        "last",
+        description="centre of the ball: `last`, the paper's x* of the last step, or `best`, the best so far",
+    )
+    neighbours: PositiveInt = Field(1 << 16, description="candidates looked at; a larger ball is sampled")
 
 
 class Bao(StartedByTed):
@@ -21,46 +37,21 @@ class Bao(StartedByTed):
     are its best one. The radius is enlarged when r_t = (y*_{t-1} - y*_{t-2}) / y*_{t-1}, equation (1) without its
     ceiling, stays below eta; r_t is 0 when y*_{t-1} is. While a ball has too few configurations that may be asked, its
     radius is doubled.
-
-    Args:
-        eta: relative gain of the last step below which the radius is enlarged.
-        resamples: bootstrap resamples, the paper's Gamma.
-        tau: factor of the enlarged radius.
-        radius: of the ball, in steps of a knob's option number.
-        centre: `last`, x* of the last step (the paper), or `best`, the best so far.
-        neighbours: candidates looked at; a larger ball is sampled.
-        loss, rounds, threads: of the trees, as in AutoTVM.
     """
 
     name = "bao"
     kept: ClassVar[tuple[str, ...]] = ("plan", "started", "steps", "seen")
-    presets: ClassVar = {"small": {"picks": 16}}
+    options_model = BaoOptions
+    options: BaoOptions
 
-    def __init__(
-        self,
-        space: ConfigSpace,
-        seed: int = 0,
-        *,
-        eta: float = 0.05,
-        resamples: PositiveInt = 2,
-        tau: PositiveFloat = 1.5,
-        radius: PositiveFloat = 3.0,
-        centre: Literal["last", "best"] = "last",
-        neighbours: PositiveInt = 1 << 16,
-        loss: Loss = "rank",
-        rounds: PositiveInt = 8000,
-        threads: PositiveInt = 1,
-        **options: Any,
-    ) -> None:
-        super().__init__(space, seed, **options)
-        self.eta, self.tau, self.radius, self.resamples, self.centre = eta, tau, radius, resamples, centre
-        self.neighbours, self.loss, self.rounds, self.threads = neighbours, loss, rounds, threads
+    def __init__(self, space: ConfigSpace, seed: int = 0, options: BaoOptions | None = None) -> None:
+        super().__init__(space, seed, options)
         self.plan = np.zeros(0, np.int64)  # what is left of BTED's picks
         self.started = False
         self.steps: list[tuple[int, float]] = []  # x* and y* of the last two steps
         self.seen = 0  # outcomes that belong to a step already
 
-    def _propose(self, n: int) -> Indices:
+    def propose(self, n: int) -> Indices:
         if not self.started:
             self.plan, self.started = self._first_plan(), True
         left = self.plan[self.unvisited(self.plan)]
@@ -77,11 +68,7 @@ class Bao(StartedByTed):
         candidates = self._candidates(n, pending)
         if not len(candidates):
             return candidates
-        ensemble = Bootstrap(
-            lambda seed: BoostedTrees(self.loss, self.rounds, threads=self.threads, seed=seed),
-            self.resamples,
-            self.rng,
-        )
+        ensemble = Bootstrap(self.options.make_cost_model, self.options.resamples, self.rng)
         ensemble.fit(self.space.features(self.told), self.gflops)
         scores = ensemble.predict(self.space.features(candidates))
         return candidates[np.argsort(-scores, kind="stable")[:n]]
@@ -96,16 +83,16 @@ class Bao(StartedByTed):
 
     def _candidates(self, n: int, pending: Indices) -> Indices:
         """What may be asked of the ball, doubled until that is enough; fewer than n if the space has no more."""
-        radius = self.radius
+        radius = self.options.radius
         if len(self.steps) == 2:
             (_, before), (_, last) = self.steps
             gain = (last - before) / last if last else 0.0
-            radius *= self.tau if gain < self.eta else 1.0
+            radius *= self.options.tau if gain < self.options.eta else 1.0
         assert self.best is not None, "called once something has run"
-        centre = self.steps[-1][0] if self.centre == "last" else self.best[0]
+        centre = self.steps[-1][0] if self.options.centre == "last" else self.best[0]
         while True:
             ball = Ball(self.space, centre, radius)
-            members = ball.members(self.neighbours, self.rng)
+            members = ball.members(self.options.neighbours, self.rng)
             members = members[self.fresh(members) & ~np.isin(members, pending)]
             if len(members) >= n or ball.size >= self.space.size:
                 return members

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from raydgp.errors import InputError
 from raydgp.search.base import Strategy
+from raydgp.search.options import Options
+from raydgp.search.outcome import ran
 from raydgp.space import ConfigSpace, Indices
 
 _SCANNED = 1 << 22  # spaces up to this size are enumerated when random draws find too little
@@ -18,29 +20,27 @@ _LARGEST_DRAW = 1 << 20
 
 
 class BookkeepingStrategy(Strategy):
-    """A strategy that keeps its books, so that a subclass only writes `_propose`.
+    """A strategy that keeps its books, so that a subclass only writes `propose`.
 
     Subclasses look at `told`, `gflops` and `best` when they are asked, instead of reacting to a tell: what they propose
-    then depends on what is known, not on how it arrived.
+    then depends on what is known, not on how it arrived. They draw with `draw` or from `rng`.
 
     Attributes:
         told: int64[t], configurations with an outcome, in the order of the tells and ascending within one tell.
-        gflops: float64[t], their outcomes; 0 where it failed, was not finite, or was not positive.
+        gflops: float64[t], their outcomes; 0 where it did not run, see `outcome.ran`.
         kept: names of the attributes of a subclass that `state` carries: arrays and what JSON knows.
-        presets: named sets of options; `small` is meant for budgets of about 64 measurements and two cores.
     """
 
     kept: ClassVar[tuple[str, ...]] = ()
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"small": {}}
 
-    def __init__(self, space: ConfigSpace, seed: int = 0) -> None:
-        super().__init__(space, seed)
+    def __init__(self, space: ConfigSpace, seed: int = 0, options: Options | None = None) -> None:
+        super().__init__(space, seed, options)
         self.told = np.zeros(0, np.int64)
         self.gflops = np.zeros(0)
         self._visited = np.zeros(0, np.int64)  # ascending: asked or told
 
     @abstractmethod
-    def _propose(self, n: int) -> Indices:
+    def propose(self, n: int) -> Indices:
         """Up to n distinct configurations that are `fresh`."""
 
     @property
@@ -88,7 +88,7 @@ class BookkeepingStrategy(Strategy):
     # --- the interface
 
     def ask(self, n: int) -> Indices:
-        picks = self._propose(n) if n > 0 else np.zeros(0, np.int64)
+        picks = self.propose(n) if n > 0 else np.zeros(0, np.int64)
         self._visited = np.union1d(self._visited, picks)
         return picks
 
@@ -101,7 +101,7 @@ class BookkeepingStrategy(Strategy):
     ) -> None:
         indices, gflops = np.asarray(indices, np.int64), np.asarray(gflops, np.float64)
         self.space.digits(indices)  # refuses what is not of this space
-        gflops = np.where(np.asarray(valid, bool) & np.isfinite(gflops) & (gflops > 0), gflops, 0.0)
+        gflops = np.where(ran(gflops, valid), gflops, 0.0)
         order = np.lexsort((gflops, indices))  # twice in one tell: the lower outcome counts, whatever the order
         indices, first = np.unique(indices[order], return_index=True)
         gflops = gflops[order][first]

@@ -2,56 +2,49 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from raydgp.search import ted
-from raydgp.search.autotvm import AutoTVM
+from raydgp.search.autotvm import AutoTVM, AutoTVMOptions
 from raydgp.search.bookkeeping import BookkeepingStrategy
-from raydgp.space import ConfigSpace, Indices
+from raydgp.search.options import Options
+from raydgp.space import Indices
+
+
+class TedOptions(Options):
+    """Options of the first plan; defaults are the paper's (Algorithm 2)."""
+
+    picks: PositiveInt = Field(64, description="configurations of the first plan, the paper's m")
+    pool: PositiveInt = Field(500, description="configurations of a random pool, its M")
+    batches: PositiveInt = Field(10, description="number of random pools, its B")
+    mu: PositiveFloat = Field(0.1, description="normalisation of TED, its mu")
+    kernel: ted.Kernel = Field(
+        "rbf", description="`rbf`, or `distance` for the paper's wording, whose Euclidean distances are no kernel"
+    )
 
 
 class StartedByTed(BookkeepingStrategy):
-    """Mixin of strategies whose first plan is BTED's.
+    """Mixin of strategies whose first plan is BTED's."""
 
-    Args:
-        picks: configurations of the first plan, the paper's m.
-        pool: configurations of a random pool, its M.
-        batches: number of random pools, its B.
-        mu: normalisation of TED.
-        kernel: `rbf`, or `distance` for the paper's wording; see `ted.kernel_matrix`.
-    """
-
-    def __init__(
-        self,
-        space: ConfigSpace,
-        seed: int = 0,
-        *,
-        picks: PositiveInt = 64,
-        pool: PositiveInt = 500,
-        batches: PositiveInt = 10,
-        mu: PositiveFloat = 0.1,
-        kernel: ted.Kernel = "rbf",
-        **options: Any,
-    ) -> None:
-        super().__init__(space, seed, **options)
-        self.picks, self.pool, self.batches, self.mu, self.kernel = picks, pool, batches, mu, kernel
+    options_model = TedOptions
+    options: TedOptions
 
     def _first_plan(self) -> Indices:
-        return ted.bted(
-            self.space,
-            self.draw,
-            picks=self.picks,
-            pool=self.pool,
-            batches=self.batches,
-            mu=self.mu,
-            kernel=self.kernel,
-        )
+        o = self.options
+        return ted.bted(self.space, self.draw, picks=o.picks, pool=o.pool, batches=o.batches, mu=o.mu, kernel=o.kernel)
+
+
+class BtedOptions(TedOptions, AutoTVMOptions):
+    """Those of BTED's first plan, and AutoTVM's."""
+
+    presets: ClassVar = {"small": {"picks": 16, "plan_size": 16, "epsilon": 0.125}}
 
 
 class Bted(StartedByTed, AutoTVM):
     """AutoTVM whose first plan is BTED's: the paper's `BTED` row."""
 
     name = "bted"
-    presets: ClassVar = {"small": {"picks": 16, "plan_size": 16, "epsilon": 0.125}}
+    options_model = BtedOptions
+    options: BtedOptions

@@ -9,13 +9,20 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.stats import ttest_ind
 
 from raydgp.search.bookkeeping import BookkeepingStrategy
-from raydgp.search.options import Fraction
+from raydgp.search.options import Fraction, Options
 from raydgp.space import ConfigSpace, Indices
 
 _MASKS = 1 << 13  # all of 13 knobs
+
+
+class DropletOptions(Options):
+    """The default is that of TVM's DropletTuner."""
+
+    pvalue: Fraction = Field(0.05, description="p of Welch's t-test up to which a faster configuration is moved to")
 
 
 class Droplet(BookkeepingStrategy):
@@ -27,17 +34,16 @@ class Droplet(BookkeepingStrategy):
 
     A faster configuration is moved to if Welch's t-test over the samples of both gives p <= `pvalue`; where one of
     them has fewer than two samples, being faster is enough. It draws no random numbers.
-
-    Args:
-        pvalue: of the t-test.
     """
 
     name = "droplet"
     kept: ClassVar[tuple[str, ...]] = ("queue", "centre", "step", "seen", "samples")
 
-    def __init__(self, space: ConfigSpace, seed: int = 0, *, pvalue: Fraction = 0.05) -> None:
-        super().__init__(space, seed)
-        self.pvalue = pvalue
+    options_model = DropletOptions
+    options: DropletOptions
+
+    def __init__(self, space: ConfigSpace, seed: int = 0, options: DropletOptions | None = None) -> None:
+        super().__init__(space, seed, options)
         self.centre = 0  # all knobs at their first option, or the default where that is statically invalid
         if not space.valid(np.zeros(1, np.int64))[0]:
             self.centre = space.default
@@ -46,6 +52,10 @@ class Droplet(BookkeepingStrategy):
         self.seen = 0  # outcomes already looked at
         self.samples: list[list[float]] = []  # of each outcome, GFLOPS of the single repeats
         self._directions = _directions(len(space.radix), np.flatnonzero(space.radix > 1).tolist())
+
+    @property
+    def exhaustive(self) -> bool:
+        return False
 
     def tell(
         self,
@@ -59,7 +69,7 @@ class Droplet(BookkeepingStrategy):
         of = dict(zip(np.asarray(indices).tolist(), samples, strict=True)) if samples is not None else {}
         self.samples += [[float(x) for x in of.get(index, ())] for index in self.told[before:].tolist()]
 
-    def _propose(self, n: int) -> Indices:
+    def propose(self, n: int) -> Indices:
         self._move()
         self.queue = self.queue[self.fresh(self.queue)]
         while len(self.queue) < n and self.step < max(self.space.radix.max(), 2):
@@ -87,7 +97,7 @@ class Droplet(BookkeepingStrategy):
         new, old = self.samples[at], self.samples[held[0]]
         if min(len(new), len(old)) < 2 or np.ptp(new) == np.ptp(old) == 0:
             return True
-        return bool(ttest_ind(new, old, equal_var=False).pvalue <= self.pvalue)
+        return bool(ttest_ind(new, old, equal_var=False).pvalue <= self.options.pvalue)
 
     def _neighbours(self) -> Indices:
         """Those of the centre at the current step that may be asked and do not wait already, in order."""

@@ -1,17 +1,27 @@
-"""AutoTVM's genetic algorithm over knobs (GATuner, facts/papers.md 3.5)."""
+"""AutoTVM's genetic algorithm over knobs (TVM's `GATuner`)."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 import numpy as np
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from raydgp.search.bookkeeping import BookkeepingStrategy
-from raydgp.search.options import Fraction
+from raydgp.search.options import Fraction, Options
 from raydgp.space import ConfigSpace, Indices
 
 _REPAIRS = 32  # steps of a random walk for a child that was visited or is invalid, before a random one replaces it
+
+
+class GeneticOptions(Options):
+    """Defaults are those of TVM's GATuner."""
+
+    presets: ClassVar = {"small": {"population": 16}}
+
+    population: PositiveInt = Field(100, description="configurations of a generation")
+    elite: NonNegativeInt = Field(3, description="best parents that stay for the next generation")
+    mutation: Fraction = Field(0.1, description="probability that a knob of a child gets a random option")
 
 
 class Genetic(BookkeepingStrategy):
@@ -19,33 +29,20 @@ class Genetic(BookkeepingStrategy):
 
     A generation is bred when the one before has been asked for; its parents are the outcomes told since the last
     breeding, and the elite.
-
-    Args:
-        population: configurations of a generation.
-        elite: best parents that stay for the next generation.
-        mutation: probability that a knob of a child gets a random option.
     """
 
     name = "genetic"
     kept: ClassVar[tuple[str, ...]] = ("queue", "elders", "bred_at")
-    presets: ClassVar = {"small": {"population": 16}}
+    options_model = GeneticOptions
+    options: GeneticOptions
 
-    def __init__(
-        self,
-        space: ConfigSpace,
-        seed: int = 0,
-        *,
-        population: PositiveInt = 100,
-        elite: NonNegativeInt = 3,
-        mutation: Fraction = 0.1,
-    ) -> None:
-        super().__init__(space, seed)
-        self.population, self.elite, self.mutation = population, elite, mutation
+    def __init__(self, space: ConfigSpace, seed: int = 0, options: GeneticOptions | None = None) -> None:
+        super().__init__(space, seed, options)
         self.queue = np.zeros(0, np.int64)  # of the current generation, what has not been asked
         self.elders = np.zeros(0, np.int64)  # the elite of the parents before
         self.bred_at = 0  # outcomes that were told when the current generation was bred
 
-    def _propose(self, n: int) -> Indices:
+    def propose(self, n: int) -> Indices:
         self.queue = self.queue[self.unvisited(self.queue)]
         picks = self.queue[:n]
         while len(picks) < n:
@@ -63,21 +60,21 @@ class Genetic(BookkeepingStrategy):
         parents, scores = self.told[parent], self.gflops[parent]
         children = self.offspring(parents, scores) if len(parents) > 1 else np.zeros(0, np.int64)
         children = children[~np.isin(children, pending)]
-        missing = self.draw(self.population - len(children), without=np.concatenate([children, pending]))
-        self.elders = parents[np.argsort(-scores, kind="stable")[: self.elite]]
+        missing = self.draw(self.options.population - len(children), without=np.concatenate([children, pending]))
+        self.elders = parents[np.argsort(-scores, kind="stable")[: self.options.elite]]
         self.bred_at = len(self.told)
         return np.concatenate([children, missing])
 
     def offspring(self, parents: Indices, scores: np.ndarray) -> Indices:
         """Distinct fresh offspring: int64[<= population]."""
         genes = self.space.digits(parents)
-        count, knobs = self.population, genes.shape[1]
+        count, knobs = self.options.population, genes.shape[1]
         weight = scores + 1e-8 * max(scores.max(), 1.0)
         mother, father = self.pairs(weight / weight.sum(), count)
         cut = self.rng.integers(knobs, size=(count, 1))
         child = np.where(np.arange(knobs) < cut, genes[mother], genes[father])
         mutant = self.rng.integers(self.space.radix, size=child.shape)
-        child = np.where(self.rng.random(child.shape) < self.mutation, mutant, child)
+        child = np.where(self.rng.random(child.shape) < self.options.mutation, mutant, child)
         pool = self.space.from_digits(child)
         kept = np.zeros(0, np.int64)
         for _ in range(_REPAIRS):

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from raydgp.search.base import Strategy
+from raydgp.search.outcome import Outcome
 from raydgp.space import Indices
-
-
-class _Outcome(NamedTuple):
-    gflops: float
-    valid: bool
-    samples: list[float]
 
 
 class Search:
@@ -30,6 +23,10 @@ class Search:
         strategy: proposes; must not have been asked yet, unless `restore` follows.
         trials: configurations to measure, the default one included.
         batch: configurations an ask gives at most.
+        points: configurations to measure right after the default one; those that are statically invalid are left out.
+
+    Raises:
+        InputError: a point outside of the space.
 
     Attributes:
         best: best configuration of those asked and its GFLOPS; None while none has run.
@@ -37,7 +34,7 @@ class Search:
         failed: those of them that failed.
     """
 
-    def __init__(self, strategy: Strategy, trials: int, batch: int) -> None:
+    def __init__(self, strategy: Strategy, trials: int, batch: int, points: Sequence[int] = ()) -> None:
         self.strategy = strategy
         self.trials = trials
         self.batch = batch
@@ -46,8 +43,11 @@ class Search:
         self.failed = 0
         self._asked = 0
         self._batches: list[list[int]] = []  # asked, not yet told to the strategy; oldest first
-        self._outcomes: dict[int, _Outcome] = {}  # of those batches
+        self._outcomes: dict[int, Outcome] = {}  # of those batches
         self._known: set[int] = set()  # asked or told
+        wanted = list(dict.fromkeys(points))
+        strategy.space.digits(wanted)  # refuses what is not of this space
+        self._points = [p for p, valid in zip(wanted, strategy.space.valid(wanted), strict=True) if valid]
 
     @property
     def done(self) -> bool:
@@ -65,7 +65,7 @@ class Search:
             picks = default
             self._known.add(int(default[0]))
         while len(picks) < n:
-            more = self.strategy.ask(n - len(picks))
+            more = self._next(n - len(picks))
             if not len(more):
                 break
             more = more[[index not in self._known for index in more.tolist()]]  # the strategy may hit on the default
@@ -76,46 +76,42 @@ class Search:
             self._batches.append(picks.tolist())
         return picks
 
-    def tell(
-        self,
-        indices: Indices,
-        gflops: NDArray[np.float64],
-        valid: NDArray[np.bool_],
-        samples: Sequence[Sequence[float]] | None = None,
-    ) -> None:
-        """Outcomes in any order and in parts: int64[n], float64[n] (0 where it failed), bool[n]; see `Strategy.tell`.
+    def _next(self, n: int) -> Indices:
+        """Up to n points, and when there are none left up to n of the strategy's proposals: int64[<= n]."""
+        points, self._points = self._points[:n], self._points[n:]
+        return np.array(points, np.int64) if points else self.strategy.ask(n)
+
+    def tell(self, outcomes: Sequence[Outcome]) -> None:
+        """Learns outcomes in any order and in parts.
 
         What is told twice counts once. Outcomes of configurations that were never asked for teach the strategy, but
         count neither for the budget nor for the best.
         """
         waiting = {index for batch in self._batches for index in batch} - self._outcomes.keys()
-        history: list[tuple[int, _Outcome]] = []
-        for i, index in enumerate(np.asarray(indices).tolist()):
-            value = float(gflops[i])
-            good = bool(valid[i]) and isfinite(value) and value > 0
-            outcome = _Outcome(value if good else 0.0, good, [float(x) for x in samples[i]] if samples and good else [])
-            if index in waiting:
-                waiting.discard(index)
-                self._outcomes[index] = outcome
-                self._count(index, outcome)
-            elif index not in self._known:
-                self._known.add(index)
-                history.append((index, outcome))
+        history: list[Outcome] = []
+        for outcome in outcomes:
+            if outcome.index in waiting:
+                waiting.discard(outcome.index)
+                self._outcomes[outcome.index] = outcome
+                self._count(outcome)
+            elif outcome.index not in self._known:
+                self._known.add(outcome.index)
+                history.append(outcome)
         self._teach(history)
         while self._batches and all(index in self._outcomes for index in self._batches[0]):
-            self._teach([(index, self._outcomes.pop(index)) for index in self._batches.pop(0)])
+            self._teach([self._outcomes.pop(index) for index in self._batches.pop(0)])
 
-    def _count(self, index: int, outcome: _Outcome) -> None:
+    def _count(self, outcome: Outcome) -> None:
         self.measured += 1
         self.failed += not outcome.valid
         if outcome.valid and (self.best is None or outcome.gflops > self.best[1]):
-            self.best = index, outcome.gflops
+            self.best = outcome.index, outcome.gflops
 
-    def _teach(self, outcomes: list[tuple[int, _Outcome]]) -> None:
+    def _teach(self, outcomes: Sequence[Outcome]) -> None:
         if outcomes:
-            indices = np.array([index for index, _ in outcomes], np.int64)
-            gflops, valid, samples = zip(*(outcome for _, outcome in outcomes), strict=True)
-            self.strategy.tell(indices, np.array(gflops), np.array(valid, bool), samples)
+            indices = np.array([outcome.index for outcome in outcomes], np.int64)
+            gflops = np.array([outcome.gflops for outcome in outcomes])
+            self.strategy.tell(indices, gflops, gflops > 0, [outcome.samples for outcome in outcomes])
 
     def state(self) -> dict[str, Any]:
         """All that `restore` needs, JSON-able."""
@@ -125,8 +121,9 @@ class Search:
             "failed": self.failed,
             "asked": self._asked,
             "batches": self._batches,
-            "outcomes": [[index, *outcome] for index, outcome in self._outcomes.items()],
+            "outcomes": [[o.index, o.gflops, o.valid, list(o.samples)] for o in self._outcomes.values()],
             "known": sorted(self._known),
+            "points": self._points,
             "strategy": self.strategy.state(),
         }
 
@@ -135,6 +132,9 @@ class Search:
         self.best = (state["best"][0], state["best"][1]) if state["best"] else None
         self.measured, self.failed, self._asked = state["measured"], state["failed"], state["asked"]
         self._batches = [list(batch) for batch in state["batches"]]
-        self._outcomes = {index: _Outcome(*outcome) for index, *outcome in state["outcomes"]}
+        self._outcomes = {i: Outcome.of(i, gflops, ok, samples) for i, gflops, ok, samples in state["outcomes"]}
         self._known = set(state["known"])
-        self.strategy.restore(state["strategy"])
+        # Before 0.2 the points were kept around the strategy's state.
+        held = state if "points" in state else state["strategy"]
+        self._points = list(held.get("points", ()))
+        self.strategy.restore(state["strategy"] if held is state or "points" not in held else held["strategy"])

@@ -1,4 +1,4 @@
-"""Proximal policy optimisation for walks over knobs: Chameleon's agent in numpy (facts/papers.md 2).
+"""Proximal policy optimisation for walks over knobs: Chameleon's agent (ICLR 2020, and its public code).
 
 The networks are so small (about 2 000 weights) that plain arrays are faster than a framework, and their weights are one
 vector that a strategy's state can carry.

@@ -1,48 +1,48 @@
-"""The pre-trained deep GP of a strategy, found and loaded when it is first needed."""
+"""The pre-trained model of a strategy, found and loaded when it is first needed."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from pydantic import PositiveInt
+from numpy.typing import NDArray
+from pydantic import Field, PositiveInt
 
 from raydgp.search import ted
 from raydgp.search.bookkeeping import BookkeepingStrategy
-from raydgp.space import ConfigSpace, Indices
+from raydgp.search.options import Options
+from raydgp.space import Indices
+from raydgp.surrogates import artefact
+from raydgp.surrogates.history import seen_by_model
+from raydgp.surrogates.kinds import PretrainedKind
+from raydgp.surrogates.kinds import named as kind_named
 
-if TYPE_CHECKING:
-    from raydgp.surrogates.scorer import Scorer
+
+class PretrainedOptions(Options):
+    """Where the model is and what it may use."""
+
+    artefact: Path | None = Field(
+        None,
+        description="folder of a pre-trained model, or of several, of which the right one is taken; without a fitting "
+        "one the strategy starts cold",
+    )
+    cold_start: PositiveInt = Field(64, description="configurations of the first plan without a pre-trained model")
+    device: str = Field("cpu", description="where the model computes, `cpu` or `cuda`")
+    threads: PositiveInt = Field(1, description="threads that the model computes with")
 
 
 class PretrainedStrategy(BookkeepingStrategy):
-    """Mixin of strategies that start from a pre-trained model, and cold, from BTED's picks, without one.
+    """Mixin of strategies that start from a pre-trained model, and cold, from BTED's picks, without one."""
 
-    Args:
-        artefact: folder of an artefact, or of several, of which the right one is taken; without a fitting one the
-            strategy starts cold.
-        cold_start: configurations of the first plan without an artefact.
-        device: where the model computes, `cpu` or `cuda`.
-        threads: of torch.
-    """
+    options_model = PretrainedOptions
+    options: PretrainedOptions
 
-    def __init__(
-        self,
-        space: ConfigSpace,
-        seed: int = 0,
-        *,
-        artefact: Path | None = None,
-        cold_start: PositiveInt = 64,
-        device: str = "cpu",
-        threads: PositiveInt = 1,
-        **options: Any,
-    ) -> None:
-        super().__init__(space, seed, **options)
-        self.artefact, self.cold_start = artefact, cold_start
-        self.device, self.threads = device, threads
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of pre-trained models that it can use, the best first."""
+        return ("deepgp",)
 
     @cached_property
     def source(self) -> Path | None:
@@ -51,36 +51,39 @@ class PretrainedStrategy(BookkeepingStrategy):
         Raises:
             ModelError: an artefact in the folder is damaged.
         """
-        if self.artefact is None:
+        if self.options.artefact is None:
             return None
-        from raydgp.surrogates.artefact import find  # torch takes seconds to load, and other strategies need none
-
-        return find(self.artefact, self.space)
+        found = (artefact.find(self.options.artefact, self.space, kind) for kind in self.kinds)
+        return next((folder for folder in found if folder), None)
 
     @property
     def start(self) -> str:
-        group = self.space.workload.group
-        if self.artefact is None:
+        group, folder = self.space.workload.group, self.options.artefact
+        if folder is None:
             return f"{group}: cold, no pre-trained model is given (raydgp pretrain makes them)"
-        return f"{group}: {self.source}" if self.source else f"{group}: cold, {self.artefact} has no model of it"
+        return f"{group}: {self.source}" if self.source else f"{group}: cold, {folder} has no model of it"
 
     @cached_property
-    def _scorer(self) -> Scorer | None:
+    def _kind(self) -> PretrainedKind[Any]:
+        """What the source is."""
+        assert self.source, "asked once there is one"
+        return kind_named(artefact.read_card(self.source).kind)
+
+    @cached_property
+    def model(self) -> Any:
+        """The model itself, of its kind's type; None for a cold start."""
         if self.source is None:
             return None
-        from raydgp.surrogates.artefact import load
+        names = seen_by_model(self.space, np.zeros(1, np.int64), self._kind.context)[0]
+        return artefact.load(self.source, self.space.template, names, self.options.device)[0]
 
-        return load(self.source, self.space.template, self.space.feature_names, self.device)[0]
-
-    def _computing(self) -> AbstractContextManager[None]:
-        """Around what the model computes: torch with the strategy's number of threads."""
-        from raydgp.surrogates.threads import limited
-
-        return limited(self.threads)
+    def _columns(self, indices: Indices) -> NDArray[np.float32]:
+        """What the model sees of configurations: float32[n, d]."""
+        return seen_by_model(self.space, indices, self._kind.context)[1]
 
     def _cold_plan(self) -> Indices:
         """BTED's picks: int64[<= cold_start]."""
-        return ted.bted(self.space, self.draw, picks=self.cold_start)
+        return ted.bted(self.space, self.draw, picks=self.options.cold_start)
 
     def _sample(self, n: int) -> Indices:
         """Up to n valid configurations to look at, visited or not; all of them where the space has no more."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from raydgp.search.bookkeeping import BookkeepingStrategy
+from raydgp.search.options import Options
 from raydgp.space import ConfigSpace, Indices
 
 
@@ -15,7 +16,7 @@ class Random(BookkeepingStrategy):
 
     name = "random"
 
-    def _propose(self, n: int) -> Indices:
+    def propose(self, n: int) -> Indices:
         return self.draw(n)
 
 
@@ -25,11 +26,11 @@ class Grid(BookkeepingStrategy):
     name = "grid"
     kept: ClassVar[tuple[str, ...]] = ("position",)
 
-    def __init__(self, space: ConfigSpace, seed: int = 0) -> None:
-        super().__init__(space, seed)
+    def __init__(self, space: ConfigSpace, seed: int = 0, options: Options | None = None) -> None:
+        super().__init__(space, seed, options)
         self.position = 0
 
-    def _propose(self, n: int) -> Indices:
+    def propose(self, n: int) -> Indices:
         found, size = np.zeros(0, np.int64), 4 * n + 64
         while len(found) < n and self.position < self.space.size:
             found = np.concatenate([found, self._fresh_between(self.position, self.position + size)])

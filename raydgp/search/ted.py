@@ -29,7 +29,7 @@ def kernel_matrix(points: NDArray[np.float64], kernel: Kernel) -> NDArray[np.flo
 
     `distance` is the paper's wording, the Euclidean distances themselves. They are no kernel: without the exclusion of
     picks, one point would be picked again and again. `rbf` is exp(-distance^2 / (2 median^2)), with the median of the
-    positive distances, and covers a pool better than random picks do (facts/papers.md 4).
+    positive distances, and covers a pool better than random picks do (docs/facts.md, BTED + BAO).
     """
     distances = squareform(pdist(points))
     if kernel == "distance":

@@ -1,42 +1,26 @@
-"""Pre-trained deep GPs on disk: a folder with the weights, tensors only, and a card that says what they are."""
+"""Pre-trained models on disk: a folder with the weights and a card that says what they are."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from raydgp.errors import ModelError
 from raydgp.space import ConfigSpace
-from raydgp.surrogates.deepgp import DeepGP
-from raydgp.surrogates.encoding import Encoding
-from raydgp.surrogates.pretrain import HeldOut
-from raydgp.surrogates.scorer import Scorer
+from raydgp.surrogates.kinds import PretrainedKind, PretrainedModel, named
 
-CARD, WEIGHTS = "card.json", "weights.pt"
-DEEPGP, TREES_OF_ALL = "deepgp", "trees"
+if TYPE_CHECKING:
+    from raydgp.surrogates.pretrain import Pretrained
+
+CARD = "card.json"
 _FORMAT = 1
-_MAX_BYTES = 64 * 2**20  # of the weights, unpacked; the paper's model has 2 MB
-_MAX_WIDTH = 1024
-
-
-class Fitted(Protocol):
-    """What a card tells of a training; see `pretrain.PretrainedScorer` and `trees.PretrainedTrees`."""
-
-    @property
-    def held_out(self) -> HeldOut: ...
-    @property
-    def records(self) -> int: ...
-    @property
-    def tasks(self) -> int: ...
+_MAX_BYTES = 64 * 2**20  # of the weights; a deep GP of the paper's size has 2 MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,23 +29,21 @@ class Card:
 
     Attributes:
         group, target, template: whose configurations it scores; see `Workload.group` and `ConfigSpace`.
-        kind: `deepgp`, the paper's model of one group; or `trees` of all groups (`surrogates.trees`), whose group is
-            empty.
+        kind: its name in `surrogates.kinds`; where that is of all groups, the group is empty.
         device: names of the devices that were measured.
         records, tasks: size of the history.
         workloads: its tasks, each as `Workload.to_dict()`.
         space_hashes: of their spaces, in the same order.
-        held_out: by, spearman, ndcg; see `pretrain.HeldOut`.
-        versions: of raydgp, torch and gpytorch.
-        encoding: `Encoding.to_dict()`; its names are the feature layout.
-        shape: arguments of `DeepGP`.
+        held_out: by, spearman, ndcg; see `ranking.HeldOut`.
+        versions: of raydgp and the libraries of its kind.
+        encoding, shape: what its kind keeps, `names` of the feature columns in the encoding.
         sha256: of the weights file, set by `save`.
     """
 
     group: str
     target: str
     template: str
-    kind: str = DEEPGP
+    kind: str = "deepgp"
     device: list[str] = field(default_factory=list)
     records: int = 0
     tasks: int = 0
@@ -75,35 +57,34 @@ class Card:
     format: int = _FORMAT
 
     @classmethod
-    def of(cls, spaces: Sequence[ConfigSpace], made: Fitted, device: Sequence[str], kind: str = DEEPGP) -> Card:
+    def of(
+        cls,
+        kind: PretrainedKind[Any],
+        spaces: Sequence[ConfigSpace],
+        made: Pretrained[Any],
+        device: Sequence[str],
+    ) -> Card:
         """The card of a model pre-trained on measurements of these spaces, all of one target and template."""
         return cls(
-            group="" if kind == TREES_OF_ALL else spaces[0].workload.group,
+            group="" if kind.of_all else spaces[0].workload.group,
             target=spaces[0].target,
             template=spaces[0].template,
-            kind=kind,
+            kind=kind.name,
             device=sorted(set(device)),
             records=made.records,
             tasks=made.tasks,
             workloads=[space.workload.to_dict() for space in spaces],
             space_hashes=[space.hash for space in spaces],
             held_out=asdict(made.held_out),
-            versions={name: version(name) for name in ("raydgp", "torch", "gpytorch")},
+            versions={"raydgp": version("raydgp"), **kind.versions()},
         )
 
 
-def save(folder: Path, scorer: Scorer, card: Card) -> Card:
+def save(folder: Path, kind: PretrainedKind[Any], model: Any, card: Card) -> Card:
     """Writes weights and card into a folder, which is made; gives back the card as written."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {name: value.detach().cpu().contiguous() for name, value in scorer.model.state_dict().items()}
-    torch.save(weights, folder / WEIGHTS)
-    return write_card(folder, WEIGHTS, card, scorer.encoding.to_dict(), scorer.model.shape)
-
-
-def write_card(folder: Path, weights: str, card: Card, encoding: dict[str, Any], shape: dict[str, Any]) -> Card:
-    """Writes the card beside the weights that it vouches for; gives it back as written."""
-    own = {"encoding": encoding, "shape": shape, "sha256": _sha256(folder / weights)}
-    written = Card(**{**asdict(card), **own})
+    own = kind.write(model, folder / kind.file)
+    written = Card(**{**asdict(card), **own, "kind": kind.name, "sha256": _sha256(folder / kind.file)})
     (folder / CARD).write_text(json.dumps(_finite(asdict(written)), indent=1) + "\n")
     return written
 
@@ -128,59 +109,48 @@ def read_card(folder: Path) -> Card:
     return card
 
 
-def load(folder: Path, template: str, names: Sequence[str], device: str = "cpu") -> tuple[Scorer, Card]:
-    """The scorer of an artefact. Executes nothing of what is in the file.
+def load(folder: Path, template: str, names: Sequence[str], device: str = "cpu") -> tuple[PretrainedModel, Card]:
+    """The model of an artefact. Executes nothing of what is in the file.
 
     Args:
-        template, names: of the space that it is to score, `ConfigSpace.template` and `feature_names`.
+        template: of the space that it is to score, `ConfigSpace.template`.
+        names: of the columns that its kind sees, as of `history.seen_by_model`.
 
     Raises:
-        ModelError: damaged, truncated, not plain tensors, or of another template or feature layout.
+        ModelError: damaged, truncated, of an unknown kind, or of another template or feature layout.
+        InputError: its kind is not known here.
     """
     card = read_card(folder)
+    kind = named(card.kind)
     if card.template != template:
         raise ModelError(f"{folder}: made for template {card.template}, not {template}; pre-train for this one")
-    encoding = Encoding.from_dict(card.encoding)
-    if encoding.names != tuple(names):
-        odd = sorted(set(encoding.names) ^ set(names)) or "their order"
-        raise ModelError(f"{folder}: made for other features ({odd}); pre-train for this space")
-    path = folder / WEIGHTS
+    path = folder / kind.file
     try:
-        check_weights(folder, WEIGHTS, card)
-        with zipfile.ZipFile(path) as archive:
-            if sum(entry.file_size for entry in archive.infolist()) > _MAX_BYTES:
-                raise ModelError(f"{folder}: {WEIGHTS} is larger than {_MAX_BYTES >> 20} MiB; not an artefact of ours")
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if max([card.shape["inputs"], card.shape["inducing"], *card.shape["hidden"]]) > _MAX_WIDTH:
-            raise ModelError(f"{folder}: {CARD} asks for layers wider than {_MAX_WIDTH}; not an artefact of ours")
-        with torch.random.fork_rng(devices=[]):
-            model = DeepGP(**card.shape)
-        model.load_state_dict(state)
+        _check_weights(path, card)
+        return kind.read(path, {"encoding": card.encoding, "shape": card.shape}, names, device), card
     except ModelError:
         raise
-    except Exception as error:  # whatever a hostile file provokes in the parsers of zip, pickle and tensors
-        raise ModelError(f"{folder}: {WEIGHTS} does not load ({type(error).__name__}); pre-train again") from None
-    if not all(torch.isfinite(p).all() for p in model.parameters()):
-        raise ModelError(f"{folder}: {WEIGHTS} holds numbers that are not finite; pre-train again")
-    return Scorer(model.to(device), encoding), card
+    except Exception as error:  # whatever a hostile file provokes in the parsers of weights
+        raise ModelError(f"{folder}: {kind.file} does not load ({type(error).__name__}); pre-train again") from None
 
 
-def check_weights(folder: Path, weights: str, card: Card) -> None:
+def _check_weights(path: Path, card: Card) -> None:
     """Whether the weights are those that the card was written for, of a plausible size.
 
     Raises:
         ModelError: they are not, or cannot be read.
     """
+    folder, weights = path.parent, path.name
     try:
-        if (folder / weights).stat().st_size > _MAX_BYTES:
+        if path.stat().st_size > _MAX_BYTES:
             raise ModelError(f"{folder}: {weights} is larger than {_MAX_BYTES >> 20} MiB; not an artefact of ours")
-        if _sha256(folder / weights) != card.sha256:
+        if _sha256(path) != card.sha256:
             raise ModelError(f"{folder}: {weights} is not the file its card was written for; pre-train again")
     except OSError as error:
         raise ModelError(f"{folder}: {weights}: {error.strerror or error}; pre-train again") from None
 
 
-def find(root: Path, space: ConfigSpace, kind: str = DEEPGP) -> Path | None:
+def find(root: Path, space: ConfigSpace, kind: str = "deepgp") -> Path | None:
     """The artefact for a space: `root` itself if it is one, or of its folders that with most records, then the last.
 
     Args:
@@ -188,11 +158,11 @@ def find(root: Path, space: ConfigSpace, kind: str = DEEPGP) -> Path | None:
     """
     if (root / CARD).exists():
         return root if read_card(root).kind == kind else None
-    wanted = ("" if kind == TREES_OF_ALL else space.workload.group, space.target, space.template, kind)
+    wanted = (space.target, space.template, kind)
     found = []
     for path in sorted(root.glob(f"*/{CARD}")):
         card = read_card(path.parent)
-        if (card.group, card.target, card.template, card.kind) == wanted:
+        if (card.target, card.template, card.kind) == wanted and card.group in ("", space.workload.group):
             found.append((card.records, path.parent))
     return max(found)[1] if found else None
 

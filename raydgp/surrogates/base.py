@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+Loss = Literal["rank", "reg"]
 
 
 class Surrogate(Protocol):
@@ -17,3 +20,22 @@ class Surrogate(Protocol):
     def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """float32[n, d] -> float64[n]; only the order and differences mean something, not the unit."""
         ...
+
+
+@dataclass(frozen=True)
+class CostModelSettings:
+    """What a strategy tells its cost model, which takes of it what applies.
+
+    Attributes:
+        loss: `rank`, the order matters, or `reg`, the values do.
+        rounds: steps of a fit at most, such as trees.
+        recall_at: so many of the best matter to the search.
+        threads: to compute with.
+        seed: of everything random; the same seed and data give the same model.
+    """
+
+    loss: Loss = "rank"
+    rounds: int = 8000
+    recall_at: int = 64
+    threads: int = 1
+    seed: int = 0

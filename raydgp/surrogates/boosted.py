@@ -1,14 +1,14 @@
-"""AutoTVM's cost model: gradient-boosted trees over the knob features (XGBoost, facts/papers.md 3.3)."""
+"""AutoTVM's cost model: gradient-boosted trees over the knob features (XGBoost; TVM's XGBTuner)."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
-Loss = Literal["rank", "reg"]
+from raydgp.surrogates.base import CostModelSettings
+
+_AUTOTVM = CostModelSettings()
 _OBJECTIVES = {"rank": "rank:pairwise", "reg": "reg:squarederror"}
 
 # Pairs as XGBoost drew them before 2.0, when AutoTVM was tuned with it: one partner for each row, anywhere, unscaled.
@@ -24,25 +24,17 @@ class BoostedTrees:
     """Boosted trees with AutoTVM's settings; the same seed and data give the same trees.
 
     Args:
-        loss: `rank` as AutoTVM up to v0.12 (pairwise), or `reg` as from v0.13 (squared error).
-        rounds: trees at most.
+        settings: `rank` is pairwise, AutoTVM's loss up to v0.12; `reg` is the squared error, as from v0.13; rounds are
+            trees at most; `recall_at` is n of the average recall@n over the training data that decides when to stop.
         patience: training stops after so many trees without a gain in average recall.
-        recall_at: n of the average recall@n over the training data that decides when to stop.
-        threads: of XGBoost.
     """
 
-    def __init__(
-        self,
-        loss: Loss = "rank",
-        rounds: int = 8000,
-        patience: int = 20,
-        recall_at: int = 64,
-        threads: int = 1,
-        seed: int = 0,
-    ) -> None:
-        self.rounds, self.patience, self.recall_at = rounds, patience, recall_at
+    name = "boosted_trees"
+
+    def __init__(self, settings: CostModelSettings = _AUTOTVM, patience: int = 20) -> None:
+        self.rounds, self.patience, self.recall_at = settings.rounds, patience, settings.recall_at
         self._parameters = {
-            "objective": _OBJECTIVES[loss],
+            "objective": _OBJECTIVES[settings.loss],
             "max_depth": 3,
             "gamma": 1e-4,
             "min_child_weight": 1,
@@ -51,11 +43,11 @@ class BoostedTrees:
             "lambda": 1.0,
             "alpha": 0.0,
             "tree_method": "exact",
-            "nthread": threads,
-            "seed": seed,
+            "nthread": settings.threads,
+            "seed": settings.seed,
             "verbosity": 0,
         }
-        if loss == "rank":
+        if settings.loss == "rank":
             self._parameters |= _PAIRS
         self._booster: xgb.Booster | None = None
 

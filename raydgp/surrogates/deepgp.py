@@ -20,7 +20,8 @@ _PREDICT_ROWS = 1024  # rows (samples included) that pass through the layers at 
 class DeepGP(nn.Module):
     """Hidden layers of sparse GPs with linear means, then performance and, on demand, validity.
 
-    Bound and prediction are those of Salimbeni and Deisenroth (2017), written out in facts/papers.md 1.3.
+    Bound and prediction are those of Salimbeni and Deisenroth (NeurIPS 2017), written out in
+    docs/facts.md, Deep Gaussian processes.
 
     Args:
         inputs: features of a configuration.
@@ -81,28 +82,9 @@ class DeepGP(nn.Module):
         """Sum over all GPs of KL(q(u) || p(u)): a scalar."""
         return torch.stack([layer.kl() for layer in self.layers]).sum()
 
-    def elbo(self, x: Tensor, y: Tensor, valid: Tensor, total: int, noise: list[Tensor]) -> Tensor:
-        """Evidence lower bound for each of `total` data points, estimated from a minibatch: a scalar."""
-        return self.data_term(self(x, noise), y, valid) - self.kl() / total
-
-    @torch.no_grad()
-    def representation(self, x: Tensor, factors: list[Factors] | None = None) -> NDArray[np.float64]:
-        """What the last layer sees, without noise and in units of its lengthscales: [n, inputs] -> float64[n, width].
-
-        Between two rows, exp(-0.5 |difference|^2) is the correlation that the last layer supposes.
-        """
-        shared = factors or self.factors()
-        length = self.layers[-1].kernel.base_kernel.lengthscale[0]
-        parts = []
-        for h in x.split(_PREDICT_ROWS):
-            for layer, factor in zip(self.layers[:-1], shared, strict=False):
-                h, _ = layer(h, factor)
-            parts.append(h / length)
-        return np.asarray(torch.cat(parts).double().cpu().numpy())
-
     @torch.no_grad()
     def factors(self) -> list[Factors]:
-        """Of all layers, for many predictions with the same parameters."""
+        """The factors of all layers, for many predictions with the same parameters."""
         return [layer.factor() for layer in self.layers]
 
     @torch.no_grad()

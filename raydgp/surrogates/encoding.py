@@ -1,4 +1,4 @@
-"""How configurations and their speeds look to the deep GP (facts/papers.md 1.3)."""
+"""How configurations and their speeds look to the deep GP (docs/facts.md, Deep Gaussian processes)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import logging
+from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -14,8 +15,10 @@ from torch import Tensor
 from raydgp.surrogates.deepgp import DeepGP
 from raydgp.surrogates.encoding import Encoding, Rows, relative
 from raydgp.surrogates.sparse_gp import Factors
-from raydgp.surrogates.training import Trained, Training, initialised, train
+from raydgp.surrogates.training import Training, initialised, train
 from raydgp.surrogates.transfer import Transfer, TransferredModel, tune
+
+_log = logging.getLogger(__name__)
 
 
 class Moments(NamedTuple):
@@ -38,14 +41,12 @@ class Scorer:
     Attributes:
         samples: Monte-Carlo samples of the hidden layers in a prediction.
         strength: lambda that it was tuned with; None if it was not, or with form B.
-        correlations: held-out rank correlation of each lambda tried.
     """
 
     model: DeepGP
     encoding: Encoding
     samples: int = 4
     strength: float | None = None
-    correlations: dict[float, float] = field(default_factory=dict)
 
     @cached_property
     def _factors(self) -> list[Factors]:
@@ -62,14 +63,15 @@ class Scorer:
             runs = torch.special.ndtr(probit).numpy()
         return Moments(centre + scale * mean[:, 0], scale * np.sqrt(variance[:, 0]), runs)
 
-    def representation(self, features: Rows) -> NDArray[np.float64]:
-        """Features as the last layer sees them, see `DeepGP.representation`: float32[n, d] -> float64[n, width]."""
-        return self.model.representation(self._tensor(self.encoding.features(features)), self._factors)
-
     def predict(self, features: Rows) -> NDArray[np.float64]:
         """Expected performance, that of a configuration that fails counted as 0: float32[n, d] -> float64[n]."""
         moments = self.moments(features)
         return moments.mean * moments.runs
+
+    def expected(self, features: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Expected performance of those that run, and the probability that they do: float32[n, d] -> float64[n] x 2."""
+        moments = self.moments(features)
+        return moments.mean, moments.runs
 
     def tuned(
         self, features: Rows, gflops: NDArray[np.float64], valid: NDArray[np.bool_], settings: Transfer, seed: int
@@ -78,7 +80,7 @@ class Scorer:
         x = self._tensor(self.encoding.features(features))
         y, ok = self._tensor(self.encoding.labels(relative(gflops, valid))), self._tensor(valid)
         result: TransferredModel = tune(self.model, x, y, ok, settings, seed)
-        return Scorer(result.model, self.encoding, self.samples, result.strength, result.correlations)
+        return Scorer(result.model, self.encoding, self.samples, result.strength)
 
     def _tensor(self, array: NDArray) -> Tensor:
         return torch.as_tensor(array).to(self.model.layers[0].inducing.device)
@@ -102,7 +104,7 @@ def fitted(
     training: Training,
     seed: int,
     device: str = "cpu",
-) -> tuple[Scorer, Trained]:
+) -> Scorer:
     """A scorer fitted from scratch.
 
     Args:
@@ -117,4 +119,5 @@ def fitted(
     y, ok = torch.as_tensor(encoding.labels(labels)).to(device), torch.as_tensor(valid).to(device)
     model = initialised(x, shape.hidden, min(shape.inducing, max(2, len(x))), shape.validity, seed)
     trained = train(model, x, y, ok, training, seed)
-    return Scorer(model, encoding), trained
+    _log.info("deep GP trained on %d rows: %d epochs, RMSE %.3f", len(x), trained.epochs, trained.rmse)
+    return Scorer(model, encoding)

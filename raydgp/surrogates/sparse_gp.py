@@ -1,7 +1,7 @@
 """A layer of independent sparse variational GPs that share their inputs: GPyTorch's kernel, means and constraints,
 with marginals of our own that factor K_zz once and compute diagonals only.
 
-Symbols as in facts/papers.md 1.3: inducing inputs z, K_zz = L L^T, A = L^-1 K_zx, whitened posterior q = N(m, S).
+Symbols: inducing inputs z, K_zz = L L^T, A = L^-1 K_zx, whitened posterior q = N(m, S).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LEAST_EXPONENT = {torch.float32: -16.0, torch.float64: -36.0}  # below rounding
 
 
 class Factors(NamedTuple):
-    """Of one layer: all that does not depend on x. Gradients flow through `left`, `root` and `q_root`."""
+    """What of one layer does not depend on x. Gradients flow through `left`, `root` and `q_root`."""
 
     centre: Tensor  # [inputs], taken from x and z
     left: Tensor  # [outputs, m, 2 inputs + 1], so that log k(z, x) = left (x, x^2, 1)

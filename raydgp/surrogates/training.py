@@ -42,10 +42,10 @@ class Training:
 
 @dataclass(frozen=True)
 class Trained:
-    """What became of a training: epochs run, RMSE of the standardised labels in each, and the rate at its end."""
+    """What became of a training: epochs run, RMSE of the standardised labels in the last, and the rate at its end."""
 
     epochs: int
-    rmse: tuple[float, ...]
+    rmse: float
     rate: float
 
 
@@ -98,7 +98,7 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.Adam(model.parameters(), lr=settings.rate, betas=(0.9, 0.99))
     counted = valid if model.validity else torch.ones_like(valid)
-    rmses: list[float] = []
+    epoch, rmse = -1, float("nan")
     best, best_at, rate = float("inf"), 0, settings.rate
     for epoch in range(settings.epochs):
         error = 0.0
@@ -109,16 +109,16 @@ def train(
             optimiser.step()
             residual = (f[0][..., 0].detach().mean(0) - y[rows]) * counted[rows]
             error += residual.square().sum().item()
-        rmses.append((error / max(1, int(counted.sum()))) ** 0.5)
-        if rmses[-1] < best * (1 - settings.gain):
-            best, best_at = rmses[-1], epoch
+        rmse = (error / max(1, int(counted.sum()))) ** 0.5
+        if rmse < best * (1 - settings.gain):
+            best, best_at = rmse, epoch
         elif epoch - best_at >= settings.patience:
             best_at, rate = epoch, rate / 2
             if rate < settings.least_rate:
                 break
             for group in optimiser.param_groups:
                 group["lr"] = rate
-    return Trained(len(rmses), tuple(rmses), rate)
+    return Trained(epoch + 1, rmse, rate)
 
 
 def _centres(data: NDArray[np.float64], k: int, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -1,21 +1,21 @@
 """Tuning a pre-trained deep GP on a new task: Formulation (6) of the deep-GP paper, MAP around the source's model.
 
-The main text with Formulation (6) could not be had; facts/papers.md 1.3 derives both forms.
+The paper's main text with Formulation (6) could not be had; docs/facts.md, Deep Gaussian processes, derives both forms.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from raydgp.surrogates.deepgp import DeepGP
+from raydgp.surrogates.ranking import rank_correlation
 from raydgp.surrogates.training import Training, train
 
 Form = Literal["A", "B"]
@@ -43,36 +43,33 @@ class Transfer:
 
 @dataclass(frozen=True)
 class TransferredModel:
-    """A tuned model, the lambda it was tuned with (None with form B), and the held-out correlation of each tried."""
+    """A tuned model, and the lambda that it was tuned with; None with form B."""
 
     model: DeepGP
     strength: float | None
-    correlations: dict[float, float]
 
 
 def tune(source: DeepGP, x: Tensor, y: Tensor, valid: Tensor, settings: Transfer, seed: int) -> TransferredModel:
     """Tunes a copy of the source: x [n, d], y [n] standardised with the source's statistics, valid bool[n]."""
     if settings.form == "B":
-        return TransferredModel(_tuned(source, x, y, valid, settings.training, None, seed), None, {})
-    strength, correlations = _chosen(source, x, y, valid, settings, seed)
-    return TransferredModel(_tuned(source, x, y, valid, settings.training, strength, seed), strength, correlations)
+        return TransferredModel(_tuned(source, x, y, valid, settings.training, None, seed), None)
+    strength = _chosen(source, x, y, valid, settings, seed)
+    return TransferredModel(_tuned(source, x, y, valid, settings.training, strength, seed), strength)
 
 
-def _chosen(
-    source: DeepGP, x: Tensor, y: Tensor, valid: Tensor, settings: Transfer, seed: int
-) -> tuple[float, dict[float, float]]:
+def _chosen(source: DeepGP, x: Tensor, y: Tensor, valid: Tensor, settings: Transfer, seed: int) -> float:
     """The lambda of the best rank correlation on a held-out fifth, the first listed among equals."""
     order = torch.as_tensor(np.random.default_rng(seed).permutation(len(x)), device=x.device)
     out, kept = order[: len(x) // 5], order[len(x) // 5 :]
     if len(out) < _LEAST_HELD_OUT or len(settings.strengths) == 1:
-        return settings.strengths[0], {}
+        return settings.strengths[0]
     short = Training(**{**vars(settings.training), "epochs": min(settings.selection_epochs, settings.training.epochs)})
     correlations = {}
     for strength in settings.strengths:
         model = _tuned(source, x[kept], y[kept], valid[kept], short, strength, seed)
         predicted = model.predict(x[out], samples=4, seed=seed)[0][:, 0]
         correlations[strength] = rank_correlation(predicted, y[out].cpu().numpy())
-    return max(correlations, key=lambda strength: round(correlations[strength], 3)), correlations
+    return max(correlations, key=lambda strength: round(correlations[strength], 3))
 
 
 def _tuned(
@@ -110,13 +107,6 @@ def kl_to(model: DeepGP, source: DeepGP, n: int) -> Callable[[], Tensor]:
         return torch.stack(terms).sum() / n
 
     return complexity
-
-
-def rank_correlation(predicted: Sequence[float] | np.ndarray, measured: Sequence[float] | np.ndarray) -> float:
-    """Spearman's; 0 where either side is constant."""
-    if np.ptp(predicted) == 0 or np.ptp(measured) == 0:
-        return 0.0
-    return float(spearmanr(predicted, measured).statistic)
 
 
 def _log_diagonal(root: Tensor) -> Tensor:

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
 from raydgp.errors import ModelError
-from raydgp.surrogates.artefact import Card, check_weights, read_card, write_card
 from raydgp.surrogates.encoding import Rows
-from raydgp.surrogates.pretrain import HeldOut, History, held_out
+from raydgp.surrogates.history import History
+from raydgp.surrogates.kinds import PretrainedKind, PretrainSettings
 
-TREES = "trees.ubj"
 _ROUNDS = 300
 _PARAMETERS = {
     "eta": 0.05,
@@ -47,53 +47,35 @@ class Trees:
         """float32[n, d] -> float64[n]."""
         return np.asarray(self.booster.inplace_predict(features), np.float64)
 
-
-@dataclass(frozen=True)
-class PretrainedTrees:
-    """Trees, how they rank what was held out, and the data behind them."""
-
-    trees: Trees
-    held_out: HeldOut
-    records: int
-    tasks: int
+    def expected(self, features: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """As `predict`; whether a configuration runs is left to the search: float32[n, d] -> float64[n], ones[n]."""
+        return self.predict(features), np.ones(len(features))
 
 
-def grow(history: History, seed: int = 0, threads: int = 1, evaluate: bool = True) -> PretrainedTrees:
-    """Grows trees on all of the history.
+class TreesKind(PretrainedKind[Trees]):
+    """Trees of all groups of a template."""
 
-    Args:
-        evaluate: whether trees that leave tasks out are grown before, for the held-out figures.
-    """
+    name = "trees"
+    file = "trees.ubj"
+    of_all = True
+    context = True
+    libraries = ("xgboost",)
 
-    def fit(part: History) -> Trees:
-        data = xgboost.DMatrix(part.features, part.labels())
-        booster = xgboost.train({**_PARAMETERS, "seed": seed, "nthread": threads}, data, _ROUNDS)
-        return Trees(tuple(part.names), booster)
+    def folder(self, group: str, template: str) -> str:
+        return template
 
-    figures = held_out(history, fit, seed) if evaluate else HeldOut("none", np.nan, np.nan)
-    return PretrainedTrees(fit(history), figures, len(history), len(np.unique(history.task)))
+    def fit(self, history: History, settings: PretrainSettings) -> Trees:
+        data = xgboost.DMatrix(history.features, history.labels())
+        booster = xgboost.train({**_PARAMETERS, "seed": settings.seed, "nthread": 1}, data, _ROUNDS)
+        return Trees(tuple(history.names), booster)
 
+    def write(self, model: Trees, path: Path) -> dict[str, Any]:
+        path.write_bytes(model.booster.save_raw("ubj"))
+        return {"encoding": {"names": list(model.names)}, "shape": {}}
 
-def save(folder: Path, trees: Trees, card: Card) -> Card:
-    """Writes trees and card into a folder, which is made; gives back the card as written."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / TREES).write_bytes(trees.booster.save_raw("ubj"))
-    return write_card(folder, TREES, card, {"names": list(trees.names)}, {})
-
-
-def load(folder: Path, template: str, names: Sequence[str]) -> Trees:
-    """The trees of an artefact.
-
-    Raises:
-        ModelError: damaged, or of another template or feature layout.
-    """
-    card = read_card(folder)
-    if card.template != template or card.encoding.get("names") != list(names):
-        raise ModelError(f"{folder}: made for other features than {template}'s of today; pre-train again")
-    check_weights(folder, TREES, card)
-    booster = xgboost.Booster({"nthread": 1})
-    try:
-        booster.load_model(bytearray((folder / TREES).read_bytes()))
-    except xgboost.core.XGBoostError:
-        raise ModelError(f"{folder}: {TREES} does not load; pre-train again") from None
-    return Trees(tuple(names), booster)
+    def read(self, path: Path, card: dict[str, Any], names: Sequence[str], device: str) -> Trees:
+        if card["encoding"].get("names") != list(names):
+            raise ModelError(f"{path.parent}: made for other features than today's; pre-train again")
+        booster = xgboost.Booster({"nthread": 1})
+        booster.load_model(bytearray(path.read_bytes()))
+        return Trees(tuple(names), booster)

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from raydgp import config_space, search, zoo
+from raydgp.measure.driving import drive
 from raydgp.measure.local import LocalMeasurer
 from raydgp.settings import MeasureSettings
 from raydgp.targets.host import host_target
@@ -34,11 +35,9 @@ def searched(name: str, space: Any, measurer: LocalMeasurer, trials: int, models
     began, rows = time.perf_counter(), []
     options = search.with_models(name, {"preset": "small"}, models)
     loop = search.Search(search.create(name, space, 0, **options), trials, BATCH)
-    while len(asked := loop.ask()):
-        measured = measurer.measure(space, asked)
-        gflops = np.array([m.gflops(space.workload.flops) for m in measured])
-        rows += [(int(i), g, time.perf_counter() - began) for i, g in zip(asked, gflops, strict=True)]
-        loop.tell(asked, gflops, gflops > 0)
+    for part in drive(loop, measurer):
+        seconds = time.perf_counter() - began
+        rows += [(m.index, m.gflops(space.workload.flops), seconds) for m in part.measurements]
     return pd.DataFrame(rows, columns=["index", "gflops", "seconds"])
 
 

@@ -15,6 +15,7 @@ from statistics import median
 import numpy as np
 
 from raydgp import config_space, search, zoo
+from raydgp.measure.driving import drive
 from raydgp.measure.local import LocalMeasurer
 from raydgp.rivals.metaschedule import task as metaschedule
 from raydgp.settings import MeasureSettings
@@ -32,9 +33,8 @@ TunerResult = tuple[ConfigSpace, int, float]  # a configuration and the GFLOPS r
 def ours(name: str, workload: Workload, trials: int, seed: int, measurer: LocalMeasurer) -> TunerResult:
     space = config_space(workload, "llvm")
     loop = search.Search(search.create(name, space, seed), trials, BATCH)
-    while len(asked := loop.ask()):
-        found = measurer.measure(space, asked)
-        loop.tell(asked, np.array([m.gflops(workload.flops) for m in found]), np.array([m.ok for m in found]))
+    for _ in drive(loop, measurer):
+        pass
     assert loop.best is not None, f"{name}: no configuration ran"
     return space, *loop.best
 

@@ -16,7 +16,7 @@ from time import perf_counter
 import numpy as np
 
 from raydgp import Conv2d, config_space, search
-from raydgp.search import ted
+from raydgp.search import Outcome, ted
 
 SPACE = config_space(Conv2d(n=1, ci=128, h=28, w=28, co=128, kh=3, kw=3, stride=(1, 1), padding=(1, 1)), "cuda")
 
@@ -40,7 +40,7 @@ def cost_ms(name: str, trials: int, seed: int) -> float:
             return spent * 1e3 / loop.measured
         outcome = gflops(picks)
         start = perf_counter()
-        loop.tell(picks, outcome, outcome > 0)
+        loop.tell([Outcome.of(*row) for row in zip(picks.tolist(), outcome, strict=True)])
         spent += perf_counter() - start
 
 

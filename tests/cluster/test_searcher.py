@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
+from raydgp import Dense, search
 from raydgp.cluster import RaydgpSearcher
 from raydgp.errors import InputError
 from raydgp.records import Measurement, Status
@@ -142,6 +143,19 @@ def test_points_to_evaluate_come_right_after_the_default() -> None:
 def test_a_point_outside_of_the_space_is_refused() -> None:
     with pytest.raises(InputError, match="outside"):
         make(points_to_evaluate=[SPACE.size])
+
+
+def test_a_strategy_that_was_made_before_is_taken_as_it_is() -> None:
+    made = search.create("genetic", SPACE, seed=3, population=8)
+    assert drive(make(strategy=made)) == drive(make(seed=3, options={"population": 8}))
+
+
+def test_a_strategy_for_another_space_or_with_options_beside_it_is_refused() -> None:
+    other = search.create("random", config_space(Dense(n=1, k=64, m=64), "llvm"))
+    with pytest.raises(InputError, match="strategy random is for ConfigSpace"):
+        make(strategy=other)
+    with pytest.raises(InputError, match="options population come with a name"):
+        make(strategy=search.create("genetic", SPACE), options={"population": 8})
 
 
 @pytest.mark.parametrize("strategy", ["random", "genetic"])

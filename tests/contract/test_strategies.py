@@ -7,7 +7,7 @@ import pytest
 
 from raydgp import Conv2d, Dense, DepthwiseConv2d, config_space, search
 from raydgp.errors import InputError
-from raydgp.search import options
+from raydgp.search import Outcome
 from raydgp.space import ConfigSpace, choice
 from raydgp.workloads import TracedKernel
 
@@ -29,8 +29,8 @@ FAST |= {"epochs": 10, "explored": 500, "tolerance": 0.0}
 
 
 def make(name, space, seed=0):
-    types = options.known(type(search.create(name, TINY)))
-    fast = {key: value for key, value in FAST.items() if key in types}
+    known = search.describe(name)
+    fast = {key: value for key, value in FAST.items() if key in known}
     return search.create(name, space, seed, preset="small", **fast)
 
 
@@ -193,7 +193,7 @@ def test_learning_beats_random_on_a_smooth_objective(name):
         for seed in range(3):
             loop = search.Search(make(strategy_name, LARGE, seed), trials=160, batch=16)
             while len(picks := loop.ask()):
-                loop.tell(picks, smooth(LARGE, picks), np.ones(len(picks), bool))
+                loop.tell([Outcome.of(*row) for row in zip(picks.tolist(), smooth(LARGE, picks), strict=True)])
             bests.append(loop.best[1])
         return np.median(bests)
 

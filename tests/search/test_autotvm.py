@@ -1,22 +1,25 @@
 import numpy as np
 import pytest
 
-from raydgp import search
-from raydgp.search import autotvm
+from raydgp import registry, search, surrogates
+from raydgp.surrogates.boosted import BoostedTrees
 
 
 @pytest.fixture
-def fits(monkeypatch):
-    """Sizes of the data of every fit."""
+def fits():
+    """Sizes of the data of every fit of a cost model called `counting`."""
     sizes = []
 
-    class Counting(autotvm.BoostedTrees):
+    class Counting(BoostedTrees):
+        name = "counting"
+
         def fit(self, features, y):
             sizes.append(len(y))
             super().fit(features, y)
 
-    monkeypatch.setattr(autotvm, "BoostedTrees", Counting)
-    return sizes
+    with registry.isolated():
+        surrogates.register(Counting)
+        yield sizes
 
 
 def rounds(strategy, n, count, space, gflops):
@@ -26,13 +29,13 @@ def rounds(strategy, n, count, space, gflops):
 
 
 def test_the_model_is_fitted_after_each_plan(conv, bowl, fits):
-    strategy = search.create("autotvm", conv, iterations=20)
+    strategy = search.create("autotvm", conv, iterations=20, cost_model="counting")
     rounds(strategy, 16, 13, conv, bowl)
     assert fits == [64, 128, 192]
 
 
 def test_history_replaces_the_random_plan(conv, bowl, fits):
-    strategy = search.create("autotvm", conv, iterations=20)
+    strategy = search.create("autotvm", conv, iterations=20, cost_model="counting")
     history = conv.sample_valid(200, np.random.default_rng(0))
     strategy.tell(history, bowl(conv, history), np.ones(200, bool))
     strategy.ask(16)

@@ -11,12 +11,15 @@ import pytest
 from raydgp import Conv2d, config_space, search
 from raydgp.errors import InputError, ModelError
 from raydgp.search.acquisition import batch, expected_improvement
-from raydgp.search.options import known
-from raydgp.surrogates import artefact, trees
-from raydgp.surrogates.pretrain import History, Measured, pretrain
+from raydgp.search.outcome import Outcome
+from raydgp.surrogates import artefact
+from raydgp.surrogates.deepgp_kind import DeepGPKind
+from raydgp.surrogates.history import History, Measured
+from raydgp.surrogates.kinds import PretrainSettings
+from raydgp.surrogates.pretrain import pretrain
 from raydgp.surrogates.residual import Points, ResidualGP
 from raydgp.surrogates.scorer import Shape
-from raydgp.surrogates.training import Training
+from raydgp.surrogates.trees import TreesKind
 
 FAST = {"preset": "small", "epochs": 20, "selection_epochs": 5, "pool": 2000, "explored": 1000, "chains": 32}
 NAMES = ["dgp", "dgp+"]
@@ -55,7 +58,8 @@ def artefacts(tmp_path_factory) -> Path:
         np.ones(450, bool),
         np.repeat(np.arange(3), 150),
     )
-    made = pretrain(history, Shape(hidden=(4, 4), inducing=48), Training(epochs=60), evaluate=False)
+    kind = DeepGPKind(Shape(hidden=(4, 4), inducing=48))
+    made = pretrain(kind, history, PretrainSettings(epochs=60), evaluate=False)
     for name, group in (("right", TARGET.workload.group), ("other", "dense")):
         card = artefact.Card(
             group=group,
@@ -64,7 +68,7 @@ def artefacts(tmp_path_factory) -> Path:
             records=450,
             workloads=[workload.to_dict() for workload in SOURCES],
         )
-        artefact.save(root / name, made.scorer, card)
+        artefact.save(root / name, kind, made.model, card)
     return root
 
 
@@ -76,13 +80,13 @@ def with_trees(tmp_path_factory) -> Path:
         rng, spaces = np.random.default_rng(0), [config_space(workload, "cuda") for workload in workloads]
         rows = [space.sample_valid(300, rng) for space in spaces]
         tasks = [Measured(s, i, gflops(s, i), np.ones(len(i), bool)) for s, i in zip(spaces, rows, strict=True)]
-        grown = trees.grow(History.of(tasks, context=True))
-        trees.save(root / name, grown.trees, artefact.Card.of(spaces, grown, ["x"], artefact.TREES_OF_ALL))
+        grown = pretrain(TreesKind(), History.of(tasks, context=True))
+        artefact.save(root / name, TreesKind(), grown.model, artefact.Card.of(TreesKind(), spaces, grown, ["x"]))
     return root
 
 
 def make(name, path, seed=0, **options):
-    fast = {key: value for key, value in FAST.items() if key == "preset" or key in known(type(cold(name)))}
+    fast = {key: value for key, value in FAST.items() if key == "preset" or key in search.describe(name)}
     return search.create(name, TARGET, seed, artefact=path, **fast | options)
 
 
@@ -95,7 +99,7 @@ def drive(strategy, trials, batch=8):
     asked = []
     while len(picks := loop.ask()):
         asked.append(picks.tolist())
-        loop.tell(picks, gflops(TARGET, picks), np.ones(len(picks), bool))
+        loop.tell([Outcome.of(*row) for row in zip(picks.tolist(), gflops(TARGET, picks), strict=True)])
     return loop.best[1], asked
 
 
@@ -117,11 +121,11 @@ class TestWithTrees:
 
     def test_damaged_trees_are_refused(self, with_trees, tmp_path):
         copied = shutil.copytree(with_trees / "others", tmp_path / "trees")
-        (copied / trees.TREES).write_bytes((copied / trees.TREES).read_bytes()[:-100])
+        (copied / TreesKind.file).write_bytes((copied / TreesKind.file).read_bytes()[:-100])
         with pytest.raises(ModelError, match="not the file its card was written for"):
             make("dgp+", tmp_path).ask(4)
         card = json.loads((copied / "card.json").read_text())
-        card["sha256"] = hashlib.sha256((copied / trees.TREES).read_bytes()).hexdigest()
+        card["sha256"] = hashlib.sha256((copied / TreesKind.file).read_bytes()).hexdigest()
         (copied / "card.json").write_text(json.dumps(card))
         with pytest.raises(ModelError, match="does not load"):
             make("dgp+", tmp_path).ask(4)
@@ -161,7 +165,7 @@ class TestWithAnArtefact:
 
 
 def test_the_papers_settings_are_the_defaults():
-    strategy = cold("dgp")
+    strategy = cold("dgp").options
     assert (strategy.pool, strategy.tuning_set, strategy.final) == (40_000, 300, 100)
     assert (strategy.early_stop, strategy.explored) == (600, 40_000)
     assert (strategy.epochs, strategy.rate, strategy.batch) == (2000, 0.04, 256)
@@ -170,9 +174,9 @@ def test_the_papers_settings_are_the_defaults():
 def test_the_tuning_set_is_the_best_of_the_pool_by_the_pretrained_model(artefacts):
     strategy = make("dgp", artefacts, tuning_set=20)
     picks = np.concatenate([strategy.ask(10), strategy.ask(10)])
-    scores = strategy._scorer.predict(TARGET.features(picks))
+    scores = strategy.model.predict(TARGET.features(picks))
     pool = TARGET.sample_valid(2000, np.random.default_rng(0))  # what strategy drew
-    best = np.sort(strategy._scorer.predict(TARGET.features(pool)))[-20:]
+    best = np.sort(strategy.model.predict(TARGET.features(pool)))[-20:]
     np.testing.assert_allclose(np.sort(scores), best, rtol=1e-5)
     assert (np.diff(scores) <= 1e-6).all()
 
@@ -198,10 +202,10 @@ def test_dgp_plus_ends_when_no_improvement_is_expected(artefacts):
 def test_dgp_plus_predicts_its_shortlist_once(with_trees, monkeypatch):
     strategy = make("dgp+", with_trees / "others")
     strategy.ask(8)
-    counts, predict = [], strategy._predicted
-    monkeypatch.setattr(strategy, "_predicted", lambda indices: counts.append(len(indices)) or predict(indices))
+    counts, predict = [], strategy.predicted
+    monkeypatch.setattr(strategy, "predicted", lambda indices: counts.append(len(indices)) or predict(indices))
     mixed = np.concatenate([TARGET.sample_valid(20, np.random.default_rng(5)), strategy.shortlisted[[7, 3]]])
-    points, runs = strategy._seen(mixed)
+    points, runs = strategy.looked_up(mixed)
     assert sum(counts) <= 20
     expected, expected_runs = predict(mixed)
     np.testing.assert_allclose(points.x, expected.x)

@@ -4,15 +4,22 @@ import numpy as np
 import pytest
 
 from raydgp import search
-from raydgp.search import Search
+from raydgp.errors import InputError
+from raydgp.search import Outcome, Search
 
 
 def outcomes(indices):
     return np.asarray(indices) % 97 + 1.0
 
 
+def tell(loop, picks, gflops, valid=True, samples=()):
+    rows = np.stack(np.broadcast_arrays(picks, gflops, valid), axis=1)
+    samples = samples or [()] * len(picks)
+    loop.tell([Outcome.of(int(i), g, ok, s) for (i, g, ok), s in zip(rows, samples, strict=True)])
+
+
 def tell_all(loop, picks):
-    loop.tell(picks, outcomes(picks), np.ones(len(picks), bool))
+    tell(loop, picks, outcomes(picks))
 
 
 def make(space, trials=40, batch=8, name="random", seed=3):
@@ -54,7 +61,7 @@ def test_best_and_counts(conv):
     picks = loop.ask()
     gflops = np.array([5.0, np.nan, 9.0, np.inf, 7.0, 0.0, -3.0, 50.0])
     valid = np.array([True] * 7 + [False])
-    loop.tell(picks, gflops, valid)
+    tell(loop, picks, gflops, valid)
     assert loop.best == (picks[2], 9.0)
     assert (loop.measured, loop.failed) == (8, 5)
 
@@ -63,13 +70,13 @@ def test_what_comes_twice_late_or_unasked_counts_once(conv):
     loop = make(conv)
     picks = loop.ask()
     tell_all(loop, picks[:3])
-    loop.tell(picks[:3], np.full(3, 1e6), np.ones(3, bool))
+    tell(loop, picks[:3], 1e6)
     tell_all(loop, picks[3:])
-    loop.tell(picks, np.full(8, 1e6), np.ones(8, bool))
+    tell(loop, picks, 1e6)
     assert loop.measured == 8
     assert loop.best[1] == outcomes(picks).max()
     stranger = np.setdiff1d(conv.sample_valid(9, np.random.default_rng(0)), picks)[:1]
-    loop.tell(stranger, np.array([1e6]), np.ones(1, bool))
+    tell(loop, stranger, 1e6)
     assert loop.measured == 8
     assert loop.best[1] < 1e6
     assert loop.strategy.best == (stranger[0], 1e6)
@@ -83,7 +90,7 @@ def test_the_order_in_which_outcomes_arrive_changes_no_ask(conv, name):
         loop = Search(search.create(name, conv, 3, preset="small"), 64, 8)
         picks = np.concatenate([loop.ask(), loop.ask(), loop.ask()])
         for at in order:
-            loop.tell(picks[[at]], outcomes(picks[[at]]), np.ones(1, bool))
+            tell_all(loop, picks[[at]])
         return loop.ask().tolist()
 
     rng = np.random.default_rng(0)
@@ -111,7 +118,7 @@ def test_repeats_reach_the_strategy(conv):
     loop = make(conv, name="droplet")
     picks = loop.ask()
     samples = [[float(i), float(i) + 1] for i in range(8)]
-    loop.tell(picks[::-1], np.arange(8.0)[::-1] + 0.5, np.ones(8, bool), samples[::-1])
+    tell(loop, picks[::-1], np.arange(8.0)[::-1] + 0.5, samples=samples[::-1])
     by_index = dict(zip(loop.strategy.told.tolist(), loop.strategy.samples, strict=True))
     assert [by_index[i] for i in picks.tolist()] == samples
 
@@ -123,3 +130,26 @@ def test_a_default_that_is_invalid_is_left_out(holed):
         assert 1 not in Search(broken, 10, 10).ask()
     finally:
         broken.space.default = 0
+
+
+def test_points_come_right_after_the_default_and_only_once(conv):
+    points = conv.sample_valid(5, np.random.default_rng(1)).tolist()
+    invalid = np.flatnonzero(~conv.valid(np.arange(1000)))[:1].tolist()
+    loop = Search(search.create("random", conv, 3), 40, 4, [*points, points[0], *invalid])
+    asked = loop.ask().tolist() + loop.ask().tolist()
+    assert asked[:6] == [conv.default, *points]
+    with pytest.raises(InputError, match="outside"):
+        Search(search.create("random", conv, 3), 40, 4, [conv.size])
+
+
+def test_a_state_of_before_the_points_moved_is_read(conv):
+    """Up to 0.1 the strategy's state lay within that of the points."""
+    points = conv.sample_valid(5, np.random.default_rng(1)).tolist()
+    loop = Search(search.create("genetic", conv, 3), 40, 4, points)
+    tell_all(loop, loop.ask())
+    state = loop.state()
+    old = {key: value for key, value in state.items() if key != "points"}
+    for held in ({**old, "strategy": {"points": state["points"], "strategy": state["strategy"]}}, state):
+        twin = Search(search.create("genetic", conv, 3), 40, 4, points)
+        twin.restore(json.loads(json.dumps(held)))
+        assert twin.ask().tolist()[:2] == points[3:]

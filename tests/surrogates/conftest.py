@@ -4,7 +4,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from raydgp.surrogates.pretrain import History, pretrain
+from raydgp.surrogates.deepgp_kind import DeepGPKind
+from raydgp.surrogates.history import History
+from raydgp.surrogates.kinds import PretrainSettings
+from raydgp.surrogates.pretrain import pretrain
 from raydgp.surrogates.scorer import Shape
 from raydgp.surrogates.threads import limited
 from raydgp.surrogates.training import Training
@@ -35,7 +38,10 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def toy() -> SimpleNamespace:
     """Tasks whose speed is known, and settings that train in a second."""
-    return SimpleNamespace(names=NAMES, shape=SMALL, training=QUICK, measured=measured)
+    kind = DeepGPKind(SMALL, QUICK)
+    return SimpleNamespace(
+        names=NAMES, kind=kind, shape=SMALL, training=QUICK, settings=PretrainSettings(epochs=60), measured=measured
+    )
 
 
 @pytest.fixture(scope="session")
@@ -48,4 +54,4 @@ def history() -> History:
 @pytest.fixture(scope="session")
 def pretrained(history):
     with limited(1):
-        return pretrain(history, SMALL, QUICK, seed=0)
+        return pretrain(DeepGPKind(SMALL, QUICK), history, PretrainSettings(epochs=QUICK.epochs))

@@ -12,15 +12,17 @@ import torch
 from raydgp import Dense, config_space
 from raydgp.errors import ModelError
 from raydgp.surrogates import artefact
-from raydgp.surrogates.artefact import CARD, WEIGHTS, Card
+from raydgp.surrogates.artefact import CARD, Card
+from raydgp.surrogates.deepgp_kind import DeepGPKind
 
 TEMPLATE = "test.template.v1"
+WEIGHTS = DeepGPKind.file
 
 
 @pytest.fixture
 def folder(tmp_path, pretrained):
     card = Card(group="conv", target="llvm", template=TEMPLATE, records=240, held_out={"spearman": float("nan")})
-    artefact.save(tmp_path / "one", pretrained.scorer, card)
+    artefact.save(tmp_path / "one", DeepGPKind(), pretrained.model, card)
     return tmp_path / "one"
 
 
@@ -40,7 +42,7 @@ def refused(folder, toy, match="pre-train|ours"):
 def test_comes_back_as_it_was_saved(folder, pretrained, toy):
     scorer, card = artefact.load(folder, TEMPLATE, toy.names)
     features = toy.measured(50, 3)[0]
-    np.testing.assert_array_equal(scorer.predict(features), pretrained.scorer.predict(features))
+    np.testing.assert_array_equal(scorer.predict(features), pretrained.model.predict(features))
     assert (card.group, card.records, card.held_out) == ("conv", 240, {"spearman": None})
 
 
@@ -77,7 +79,7 @@ def test_a_packed_file_that_unpacks_to_too_much(folder, toy):
     with zipfile.ZipFile(folder / WEIGHTS, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(64 * 2**20 + 1))
     reseal(folder)
-    refused(folder, toy, "larger")
+    refused(folder, toy, "unpacks to more than 64 MiB")
 
 
 @pytest.mark.parametrize(
@@ -137,8 +139,8 @@ def test_find_takes_the_one_for_the_task_with_most_records(tmp_path, pretrained)
         ("c", "conv", "deepgp", 99),
         ("d", "", "trees", 50),
     ):
-        card = Card(group=group, target="cuda", template=template, kind=kind, records=records)
-        artefact.save(tmp_path / name, pretrained.scorer, card)
+        card = Card(group=group, target="cuda", template=template, records=records)
+        artefact.save(tmp_path / name, type("Kind", (DeepGPKind,), {"name": kind})(), pretrained.model, card)
     assert artefact.find(tmp_path, SPACES[0]) == tmp_path / "b" == artefact.find(tmp_path / "b", SPACES[0])
     assert artefact.find(tmp_path, SPACES[0], "trees") == tmp_path / "d"
     assert artefact.find(tmp_path / "b", SPACES[0], "trees") is None
@@ -148,10 +150,11 @@ def test_find_takes_the_one_for_the_task_with_most_records(tmp_path, pretrained)
 
 def test_the_card_says_what_the_model_is(tmp_path, pretrained):
     space = SPACES[0]
-    artefact.save(tmp_path, pretrained.scorer, Card.of([space], pretrained, ["cpu x", "cpu x"]))
+    kind = DeepGPKind()
+    artefact.save(tmp_path, kind, pretrained.model, Card.of(kind, [space], pretrained, ["cpu x", "cpu x"]))
     card = artefact.read_card(tmp_path)
     assert (card.group, card.target, card.template) == ("dense", "cuda", space.template)
     assert (card.records, card.tasks, card.device) == (240, 3, ["cpu x"])
     assert card.held_out["spearman"] == pretrained.held_out.spearman
     assert set(card.versions) == {"raydgp", "torch", "gpytorch"}
-    assert card.encoding["names"] == list(pretrained.scorer.encoding.names)
+    assert card.encoding["names"] == list(pretrained.model.encoding.names)

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
+from raydgp.surrogates.base import CostModelSettings
 from raydgp.surrogates.boosted import BoostedTrees, average_recall
 
 
@@ -15,7 +16,7 @@ def data(n=200, seed=0):
 
 @pytest.mark.parametrize("loss", ["rank", "reg"])
 def test_ranks_what_it_has_not_seen(loss):
-    model = BoostedTrees(loss)
+    model = BoostedTrees(CostModelSettings(loss))
     model.fit(*data())
     x, y = data(seed=1)
     assert spearmanr(model.predict(x), y).statistic > 0.8
@@ -24,7 +25,7 @@ def test_ranks_what_it_has_not_seen(loss):
 @pytest.mark.parametrize("loss", ["rank", "reg"])
 def test_the_same_seed_gives_the_same_trees(loss):
     x = data(seed=1)[0]
-    one, other = BoostedTrees(loss, seed=5), BoostedTrees(loss, seed=5)
+    one, other = (BoostedTrees(CostModelSettings(loss, seed=5)) for _ in range(2))
     one.fit(*data())
     other.fit(*data())
     assert np.array_equal(one.predict(x), other.predict(x))
@@ -33,14 +34,14 @@ def test_the_same_seed_gives_the_same_trees(loss):
 @pytest.mark.parametrize("loss", ["rank", "reg"])
 @pytest.mark.parametrize("y", [np.zeros(5), np.ones(5), np.array([0, 0, 3.0, 0, 0])])
 def test_labels_that_teach_nothing_are_taken(loss, y):
-    model = BoostedTrees(loss)
+    model = BoostedTrees(CostModelSettings(loss))
     model.fit(np.arange(10, dtype=np.float32).reshape(5, 2), y)
     assert np.isfinite(model.predict(np.ones((3, 2), np.float32))).all()
 
 
 @pytest.mark.parametrize("loss", ["rank", "reg"])
 def test_one_row_is_enough(loss):
-    model = BoostedTrees(loss)
+    model = BoostedTrees(CostModelSettings(loss))
     model.fit(np.ones((1, 2), np.float32), np.array([4.0]))
     assert model.predict(np.ones((3, 2), np.float32)).shape == (3,)
 

@@ -1,5 +1,6 @@
 import numpy as np
 
+from raydgp.surrogates.base import CostModelSettings
 from raydgp.surrogates.boosted import BoostedTrees
 from raydgp.surrogates.bootstrap import Bootstrap
 
@@ -55,7 +56,7 @@ def test_fitting_again_forgets():
 def test_an_ensemble_of_trees_ranks():
     rng = np.random.default_rng(0)
     x = rng.random((150, 3)).astype(np.float32)
-    ensemble = Bootstrap(lambda seed: BoostedTrees("reg", seed=seed), 2, rng)
+    ensemble = Bootstrap(lambda seed: BoostedTrees(CostModelSettings("reg", seed=seed)), 2, rng)
     ensemble.fit(x, x[:, 0].astype(float))
     scores = ensemble.predict(np.linspace(0, 1, 20, dtype=np.float32)[:, None].repeat(3, axis=1))
     assert np.corrcoef(scores, np.arange(20))[0, 1] > 0.9

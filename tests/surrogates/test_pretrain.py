@@ -3,7 +3,9 @@ import pytest
 
 from raydgp import Dense, config_space
 from raydgp.errors import InputError
-from raydgp.surrogates.pretrain import History, Measured, pretrain, ranking
+from raydgp.surrogates.history import History, Measured
+from raydgp.surrogates.pretrain import pretrain
+from raydgp.surrogates.ranking import ranking
 
 
 def test_a_left_out_task_is_ranked_well(pretrained):
@@ -15,7 +17,7 @@ def test_a_left_out_task_is_ranked_well(pretrained):
 
 def test_invalid_configurations_are_ranked_low(pretrained, toy):
     features, _, valid = toy.measured(300, 11)
-    predicted = pretrained.scorer.predict(features)
+    predicted = pretrained.model.predict(features)
     assert predicted[~valid].mean() < predicted[valid].mean() - 0.2
 
 
@@ -25,7 +27,7 @@ def test_the_scale_of_a_task_does_not_matter(history, toy):
 
 
 def test_of_two_tasks_points_are_left_out(history, toy):
-    result = pretrain(history.rows(history.task < 2), toy.shape, toy.training, seed=0)
+    result = pretrain(toy.kind, history.rows(history.task < 2), toy.settings)
     assert result.held_out.by == "point"
     assert result.held_out.spearman > 0.5
 
@@ -43,7 +45,7 @@ def test_ranking_is_perfect_for_the_labels_themselves(history):
 @pytest.mark.parametrize("keep", [0, 1])
 def test_too_little_history_is_refused(history, keep, toy):
     with pytest.raises(InputError, match="measure more"):
-        pretrain(history.rows(np.arange(len(history)) < keep), toy.shape, toy.training)
+        pretrain(toy.kind, history.rows(np.arange(len(history)) < keep), toy.settings)
 
 
 def test_history_of_spaces_keeps_the_tasks_apart():

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import cloudpickle
 import numpy as np
 import pandas as pd
 
@@ -17,6 +18,7 @@ from raydgp import search
 from raydgp.app.compare.leave_one_out import make_without
 from raydgp.app.compare.trajectory import follow
 from raydgp.records.recorded import RecordedSpace
+from raydgp.registry import adopt, registered
 from raydgp.settings import CompareSettings
 
 _In = TypeVar("_In")
@@ -113,8 +115,13 @@ def _map(function: Callable[[_In], _Out], inputs: Sequence[_In], workers: int) -
         yield from map(function, inputs)
         return
     context = multiprocessing.get_context("spawn")  # strategies may hold threads, which a fork would break
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    parts = cloudpickle.dumps(registered())  # a notebook's classes have no module that a child could import
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_adopt, initargs=(parts,)) as pool:
         yield from pool.map(function, inputs)
+
+
+def _adopt(parts: bytes) -> None:
+    adopt(cloudpickle.loads(parts))
 
 
 def _search(job: _Job) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from raydgp.app.history.sources import gather
 from raydgp.app.pretraining import Plan, make, plans
 from raydgp.records.recorded import RecordedSpace
-from raydgp.surrogates.artefact import CARD, TREES_OF_ALL, read_card
-from raydgp.surrogates.training import Training
+from raydgp.surrogates import kinds
+from raydgp.surrogates.artefact import CARD, read_card
+from raydgp.surrogates.kinds import PretrainSettings
 
 
 def make_without(path: Path, paths: Sequence[Path], root: Path, epochs: int) -> Path:
@@ -28,9 +29,9 @@ def make_without(path: Path, paths: Sequence[Path], root: Path, epochs: int) -> 
         if task.space.template == left_out.template and task.space.workload != left_out.workload
     ]
     for plan in plans(tasks):
-        wanted = plan.kind == TREES_OF_ALL or plan.tasks[0].space.workload.group == left_out.workload.group
-        if wanted and not _made(plan, folder):
-            make(plan, folder, Training(epochs=epochs), evaluate=False)
+        of_all = kinds.named(plan.kind).of_all
+        if (of_all or plan.tasks[0].space.workload.group == left_out.workload.group) and not _made(plan, folder):
+            make(plan, folder, PretrainSettings(epochs=epochs), evaluate=False)
     return folder
 
 

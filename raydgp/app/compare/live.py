@@ -15,6 +15,7 @@ import numpy as np
 from raydgp import search
 from raydgp.errors import InputError, RaydgpError
 from raydgp.measure import Measurer
+from raydgp.measure.driving import drive
 from raydgp.rivals.metaschedule import task as metaschedule
 from raydgp.space import ConfigSpace
 from raydgp.templates.plain import given
@@ -56,13 +57,10 @@ def searched(
         InputError: unknown strategy or option.
         RaydgpError: no configuration ran.
     """
-    began, flops = time.monotonic(), space.workload.flops
+    began = time.monotonic()
     loop = search.Search(search.create(strategy, space, seed, **options), trials, batch)
-    while len(asked := loop.ask()):
-        found = measurer.measure(space, asked)
-        gflops = np.array([measured.gflops(flops) for measured in found])
-        samples = [[flops / time_s / 1e9 for time_s in measured.times_s] for measured in found]
-        loop.tell(asked, gflops, gflops > 0, samples)
+    for _ in drive(loop, measurer):
+        pass
     if loop.best is None:
         raise RaydgpError(f"{strategy}: none of {trials} configurations ran; see `raydgp doctor`")
     return TunerResult(space, loop.best[0], time.monotonic() - began)

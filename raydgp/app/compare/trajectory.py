@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raydgp import search
+from raydgp.measure.driving import drive
 from raydgp.measure.replay import ReplayMeasurer
 from raydgp.records.recorded import RecordedSpace
 
@@ -47,21 +47,11 @@ def follow(
     best, top = 0.0, float(recorded.gflops.max())
     quality: list[float] = []
     seconds: list[float] = []
-    thinking_s = 0.0
-    while best < top:
-        began = time.perf_counter()
-        asked = loop.ask()
-        thinking_s += time.perf_counter() - began
-        if not len(asked):
-            break
-        outcomes = measurer.measure(space, asked)
-        for measured in outcomes:
+    for part in drive(loop, measurer):
+        for measured in part.measurements:
             best = max(best, measured.gflops(space.workload.flops))
             quality.append(best / top)
-            seconds.append(thinking_s + measurer.charged_s)
-        gflops = np.array([measured.gflops(space.workload.flops) for measured in outcomes])
-        samples = [[space.workload.flops / time_s / 1e9 for time_s in measured.times_s] for measured in outcomes]
-        began = time.perf_counter()
-        loop.tell(asked, gflops, gflops > 0, samples)
-        thinking_s += time.perf_counter() - began
+            seconds.append(part.thinking_s + measurer.charged_s)
+        if best >= top:
+            break
     return Trajectory(np.array(quality), np.array(seconds))

@@ -18,7 +18,7 @@ from raydgp.records.history import first
 from raydgp.records.manifest import JOURNAL_NAME
 from raydgp.records.recorded import RecordedSpace, is_recorded
 from raydgp.space import ConfigSpace
-from raydgp.surrogates.pretrain import Measured
+from raydgp.surrogates.history import Measured
 from raydgp.templates.spaces import config_spaces
 from raydgp.workloads import from_dict
 

@@ -1,0 +1,12 @@
+from .base import Strategy as Strategy
+from .bookkeeping import BookkeepingStrategy as BookkeepingStrategy
+from .loop import Search as Search
+from .options import Options as Options
+from .outcome import Outcome as Outcome
+from .registry import create as create
+from .registry import describe as describe
+from .registry import named as named
+from .registry import names as names
+from .registry import register as register
+from .registry import starts_from_model as starts_from_model
+from .registry import with_models as with_models

@@ -1,0 +1,10 @@
+from .base import CostModelSettings as CostModelSettings
+from .base import Surrogate as Surrogate
+from .kinds import PretrainedKind as PretrainedKind
+from .kinds import PretrainSettings as PretrainSettings
+from .kinds import register_kind as register_kind
+from .registry import create as create
+from .registry import named as named
+from .registry import names as names
+from .registry import register as register
+from .registry import require as require
