@@ -130,3 +130,22 @@ def test_an_autotvm_log_becomes_records(tmp_path: Path) -> None:
     (tmp_path / "log.json").write_text("broken\n")
     done = raydgp(*command, cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+
+
+def test_no_command_is_a_question_for_help(tmp_path: Path) -> None:
+    answer = raydgp(cwd=tmp_path)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout.startswith("Usage: raydgp")
+
+
+def test_a_pickled_model_is_told_how_to_be_exported(tmp_path: Path) -> None:
+    answer = raydgp("tune", "resnet.pt", cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "torch.export.save" in answer.stderr
+    assert "'resnet.pt2'" in answer.stderr
+
+
+def test_a_presets_options_are_checked(tmp_path: Path) -> None:
+    answer = raydgp("tune", "--model", "resnet18", "--preset", "smal", cwd=tmp_path)
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+    assert "did you mean 'small'" in answer.stderr

@@ -9,7 +9,8 @@ import click
 
 from raydgp.cli.display import latency_table
 from raydgp.cli.live import observer_of
-from raydgp.cli.shared import as_json_option, out, progress, run_dir_of
+from raydgp.cli.options import common_options
+from raydgp.cli.shared import out, progress, run_dir_of
 
 
 @click.command()
@@ -17,10 +18,11 @@ from raydgp.cli.shared import as_json_option, out, progress, run_dir_of
 @click.option("--out", "folder", type=click.Path(path_type=Path), help="Folder to write; deployed/RUN by default.")
 @click.option("--compare", default="", help="Measured beside it, by commas: torch, onnxruntime, metaschedule, untuned.")
 @click.option("--runs", default=600, type=click.IntRange(3), help="Timed calls of each; 600 by default.")
-@as_json_option
+@common_options
 def deploy(run: Path, folder: Path | None, compare: str, runs: int, as_json: bool) -> None:
-    """Compiles the model of RUN with the best configurations found, measures it and writes what runs it.
+    """Compile the model of RUN with the best configurations.
 
+    The compiled model is measured and written into a folder, with what runs it.
     Beside it stands a MetaSchedule database, for users of TVM who compile the model themselves.
 
     With --compare metaschedule TVM's own tuner first gets as many seconds for the same model as RUN has spent. What it

@@ -15,8 +15,6 @@ from raydgp.errors import InputError, RaydgpError
 out = Console()
 progress = Console(stderr=True)  # so that stdout holds the result alone
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document for machines.")
-
 
 def run_dir_of(run: Path) -> Path:
     """A folder as it is, a bare name as a run under `runs`."""
@@ -27,6 +25,9 @@ def run_command(command: Callable[[], Any]) -> NoReturn:
     """Runs a command to the end of this process: every error on purpose becomes one line and an exit code."""
     try:
         sys.exit(command())
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(0)
     except click.exceptions.Abort:
         _fail("stopped", 1)
     except click.ClickException as error:

@@ -10,80 +10,93 @@ from typing import Any
 import click
 from rich.progress import Progress
 
-from raydgp.cli.shared import as_json_option, out, progress
+from raydgp import search
+from raydgp.cli.options import common_options, settings_of, settings_options
+from raydgp.cli.shared import out, progress
 from raydgp.errors import InputError
+from raydgp.settings import CompareSettings, ImportSettings, PretrainingSettings, RecordSettings, TuneSettings
+from raydgp.workloads import zoo
 
 _path = click.Path(path_type=Path)
 
 
 @click.group()
 def history() -> None:
-    """Recorded measurements: what strategies are compared on, and what surrogates learn from."""
+    """Record measurements, or import those of other tuners.
+
+    Strategies are compared on recorded spaces, and surrogates learn from all records.
+    """
 
 
 @history.command()
-@click.option("--model", required=True, help="Network of the task.")
-@click.option("--task", "task_name", required=True, help="The layer task whose space is measured.")
-@click.option("--target", "kind", default="llvm", show_default=True, help="llvm or cuda.")
-@click.option("--valid", default=2000, show_default=True, help="Valid configurations of the thinned space, at most.")
-@click.option("--fix", "fixed", multiple=True, metavar="KNOB=OPTION", help="A knob that keeps only this option.")
-@click.option("--out", "path", required=True, type=_path, help="Parquet file to write.")
-def record(model: str, task_name: str, kind: str, valid: int, fixed: tuple[str, ...], path: Path) -> None:
-    """Measures a whole thinned space on this machine; the same command again resumes."""
+@settings_options(
+    RecordSettings, "model", "task", "target", "valid", "fix", "out", known={"model": lambda: list(zoo.NETWORKS)}
+)
+@common_options
+def record(config: Path | None, as_json: bool, **given: Any) -> None:
+    """Measure a whole thinned space on this machine.
+
+    The same command again resumes.
+    """
     from raydgp.app.history.recording import record as record_space
     from raydgp.app.history.recording import sub_space
     from raydgp.app.tune import plan
     from raydgp.measure.local import LocalMeasurer
-    from raydgp.settings import MeasureSettings, TuneSettings
     from raydgp.targets.host import host_target
 
-    _, (task,) = plan(TuneSettings(model=model, tasks=[task_name]))
-    target, name = host_target(kind), f"{model}/{task_name}"
-    space = sub_space(task.workload, target, valid, fixed)
-    with LocalMeasurer(target, MeasureSettings()) as measurer, Progress(console=progress) as bar:
+    settings = settings_of(RecordSettings, config, given)
+    _, (task,) = plan(TuneSettings(model=settings.model, tasks=[settings.task]))
+    target, name = host_target(settings.target), f"{settings.model}/{settings.task}"
+    space = sub_space(task.workload, target, settings.valid, settings.fix)
+    with LocalMeasurer(target, settings.measure) as measurer, Progress(console=progress) as bar:
         row = bar.add_task(name)
-        found = record_space(
-            name, space, target, measurer, path, lambda done, total: bar.update(row, completed=done, total=total)
-        )
-    out.print(f"{len(found.indices)} configurations, best {found.gflops.max():.1f} GFLOPS. Results: {path}")
+
+        def show(done: int, total: int) -> None:
+            bar.update(row, completed=done, total=total)
+
+        found = record_space(name, space, target, measurer, settings.out, show)
+    count, best = len(found.indices), float(found.gflops.max())
+    if as_json:
+        click.echo(json.dumps({"configurations": count, "best_gflops": best, "out": str(settings.out)}))
+        return
+    out.print(f"{count} configurations, best {best:.1f} GFLOPS. Results: {settings.out}", soft_wrap=True)
 
 
 @history.command(name="import")
 @click.argument("files", nargs=-1, required=True, type=_path)
-@click.option("--device", required=True, help="Name of the device that they were measured on; they do not say it.")
-@click.option("--out", "path", required=True, type=_path, help="Parquet file to write.")
-@as_json_option
-def import_(files: tuple[Path, ...], device: str, path: Path, as_json: bool) -> None:
-    """Makes records of FILES: logs of AutoTVM, or folders with a MetaSchedule database."""
+@settings_options(ImportSettings, "device", "out")
+@common_options
+def import_(files: tuple[Path, ...], config: Path | None, as_json: bool, **given: Any) -> None:
+    """Make records of other tuners' FILES.
+
+    FILES are logs of AutoTVM, or folders with a MetaSchedule database.
+    """
     from raydgp.app.history.importers import left_out, scan
     from raydgp.records.frames import write_parquet
 
-    scans = {file: scan(file, device) for file in files}
+    settings = settings_of(ImportSettings, config, given)
+    scans = {file: scan(file, settings.device) for file in files}
     records = [record for found in scans.values() for record in found.records]
     told = {str(file): [f"{len(found.records)} records", *left_out(found)] for file, found in scans.items()}
     if not records:
-        raise InputError(f"no record of a space that we have: {told}; give other files")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_parquet(records, path)
+        reasons = ", ".join(f"{file} ({'; '.join(lines)})" for file, lines in told.items())
+        raise InputError(f"no record belongs to a known space: {reasons}; give other files")
+    settings.out.parent.mkdir(parents=True, exist_ok=True)
+    write_parquet(records, settings.out)
     if as_json:
-        click.echo(json.dumps({"records": len(records), "files": told, "out": str(path)}))
+        click.echo(json.dumps({"records": len(records), "files": told, "out": str(settings.out)}))
         return
     for file, lines in told.items():
         out.print(f"{file}: {'; '.join(lines)}", soft_wrap=True, markup=False)
-    out.print(f"{len(records)} records. Results: {path}", soft_wrap=True)
+    out.print(f"{len(records)} records. Results: {settings.out}", soft_wrap=True)
 
 
 @click.command()
 @click.argument("recorded", nargs=-1, required=True, type=_path)
-@click.option("--config", type=_path, help="YAML file; the options below go over it.")
-@click.option("--strategies", help="Names, separated by commas; of the file's, or with their default options.")
-@click.option("--baseline", help="Strategy of the ratios; autotvm by default.")
-@click.option("--seeds", type=int, help="Searches of each strategy on each space; 10 by default.")
-@click.option("--trials", type=int, help="Measurements that a search may take; 1000 by default.")
-@click.option("--batch", type=int, help="Measurements between two learnings; 8 by default.")
-@click.option("--workers", type=int, help="Searches at a time; 1, the default, to trust the seconds.")
-@click.option("--out", "csv", type=_path, help="CSV file with a row for every search.")
-@as_json_option
+@settings_options(CompareSettings, "baseline", "seeds", "trials", "batch", "workers", known={"baseline": search.names})
+@click.option("--strategies", metavar="NAME,...", help="Those of the file, or others with their default options.")
+@click.option("--out", "csv", type=_path, help="CSV file to write, with a row for every search.")
+@common_options
 def compare(
     recorded: Sequence[Path],
     config: Path | None,
@@ -92,7 +105,7 @@ def compare(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Compares strategies on RECORDED spaces.
+    """Compare strategies on RECORDED spaces.
 
     RECORDED are Parquet files of `raydgp history record`, folders of them, or the name of spaces that come with raydgp,
     such as znver4.
@@ -101,10 +114,9 @@ def compare(
     from raydgp.app.compare.compare import compare as compare_strategies
     from raydgp.cli.display import comparison_table
     from raydgp.records.recorded import recorded_files
-    from raydgp.settings import CompareSettings, load
 
     recorded = recorded_files(recorded)
-    settings = load(config, given, CompareSettings)
+    settings = settings_of(CompareSettings, config, given)
     if strategies is not None:
         named = {name: settings.strategies.get(name, {}) for name in map(str.strip, strategies.split(","))}
         settings = settings.model_copy(update={"strategies": named})
@@ -131,38 +143,17 @@ def compare(
 
 @click.command()
 @click.argument("sources", nargs=-1, type=_path)
-@click.option("--experiment", multiple=True, help="MLflow experiment whose runs are learnt from, too.")
-@click.option("--out", "folder", default=Path("models"), show_default=True, type=_path, help="Folder of the artefacts.")
-@click.option("--mlflow-uri", default="sqlite:///mlflow.db", show_default=True, help="Where they are registered.")
-@click.option("--register/--no-register", default=True, show_default=True, help="Whether MLflow is told of them.")
-@click.option("--alias", default="champion", show_default=True, help="Of the registered version.")
-@click.option("--epochs", default=100, show_default=True, help="Of each training at most; the paper allows 3000.")
-@click.option(
-    "--evaluate/--no-evaluate",
-    default=True,
-    show_default=True,
-    help="Whether a training without a held-out part comes first, for the card's figures; it doubles the time.",
+@settings_options(
+    PretrainingSettings,
+    *("experiment", "out", "mlflow.uri", "mlflow.enabled", "alias", "epochs", "evaluate", "seed", "device"),
+    flags={"mlflow.enabled": "register"},
 )
-@click.option("--seed", default=0, show_default=True)
-@click.option("--device", default="cpu", show_default=True, help="Where the models are trained, cpu or cuda.")
-@as_json_option
-def pretrain(
-    sources: tuple[Path, ...],
-    experiment: tuple[str, ...],
-    folder: Path,
-    mlflow_uri: str,
-    register: bool,
-    alias: str,
-    epochs: int,
-    evaluate: bool,
-    seed: int,
-    device: str,
-    as_json: bool,
-) -> None:
-    """Trains a deep GP for each group of tasks in SOURCES.
+@common_options
+def pretrain(sources: tuple[Path, ...], config: Path | None, as_json: bool, **given: Any) -> None:
+    """Train surrogates on the measurements in SOURCES.
 
-    SOURCES are runs, journals, Parquet files, folders of them, or the name of spaces that come with raydgp, such as
-    znver4.
+    Each group of tasks gets a deep GP, and each template trees of all its groups. SOURCES are runs, journals, Parquet
+    files, folders of them, or the name of spaces that come with raydgp, such as znver4.
     """
     from raydgp.app.history.sources import gather
     from raydgp.app.pretraining import make, plans
@@ -170,28 +161,29 @@ def pretrain(
     from raydgp.surrogates.kinds import PretrainSettings
     from raydgp.tracking import model_registry as registry
 
-    records = [record for name in experiment for record in registry.experiment_records(mlflow_uri, name)]
+    settings = settings_of(PretrainingSettings, config, given)
+    uri = settings.mlflow.uri
+    records = [record for name in settings.experiment for record in registry.experiment_records(uri, name)]
     wanted = plans(gather(sources, records))
     if not wanted:
         raise InputError("no group of tasks has 50 measurements, some of them successful; measure more")
-    made = []
+    made, training = [], PretrainSettings(epochs=settings.epochs, seed=settings.seed, device=settings.device)
     with Progress(console=progress) as bar:
         row = bar.add_task("", total=len(wanted))
         for plan in wanted:
             bar.update(row, description=plan.name)
-            settings = PretrainSettings(epochs=epochs, seed=seed, device=device)
-            made.append(make(plan, folder, settings, evaluate))
+            made.append(make(plan, settings.out, training, settings.evaluate))
             bar.advance(row)
-    if register:
+    if settings.mlflow.enabled:
         for artefact in made:
             card = artefact.card
             figures = {"records": card.records, "tasks": card.tasks, **card.held_out}
             metrics = {key: float(value) for key, value in figures.items() if isinstance(value, int | float)}
             tags = {"group": card.group, "target": card.target, "template": card.template}
-            registry.register(artefact.folder, f"raydgp-{artefact.folder.name}", metrics, tags, mlflow_uri, alias)
+            registry.register(artefact.folder, f"raydgp-{artefact.folder.name}", metrics, tags, uri, settings.alias)
     if as_json:
         click.echo(json.dumps([{"folder": str(a.folder), "held_out": a.card.held_out} for a in made]))
         return
     out.print(artefact_table(made))
-    where = f", in MLflow as raydgp-<name>@{alias}" if register else ""
-    out.print(f"Results: {folder}{where}", soft_wrap=True)
+    where = f", in MLflow as raydgp-<name>@{settings.alias}" if settings.mlflow.enabled else ""
+    out.print(f"Results: {settings.out}{where}", soft_wrap=True)

@@ -1,0 +1,86 @@
+"""Settings as pydantic models, read from YAML. An unknown key is an error that names the nearest known one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from raydgp.data import configuration, configurations
+from raydgp.errors import InputError, nearest
+
+
+class Settings(BaseModel):
+    """Base of all settings: their fields are the keys of a file, and those of the command line's options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+M = TypeVar("M", bound=Settings)
+
+
+def load(path: Path | None, overrides: dict[str, Any], kind: type[M]) -> M:
+    """Reads a YAML file (none: the defaults) and lays the overrides whose value is not None over it.
+
+    Args:
+        path: of a file, or the name of a packaged one such as `quickstart`.
+        overrides: nested as in the file.
+        kind: of the settings.
+
+    Raises:
+        InputError: no such file, broken YAML, unknown key, wrong type or value; names the file, the key, the remedy.
+    """
+    path = configuration(path) if path else None
+    source = str(path) if path else "command line"
+    data: Any = {}
+    if path is not None:
+        try:
+            data = yaml.safe_load(path.read_text()) or {}
+        except OSError as error:
+            known = ", ".join(configurations())
+            raise InputError(
+                f"{source}: {error.strerror or error}; give --config a file that exists, or one of {known}"
+            ) from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            where = getattr(error, "problem_mark", None)
+            at = f"line {where.line + 1}: " if where else ""
+            raise InputError(f"{source}: {at}not valid YAML ({getattr(error, 'problem', error)})") from None
+        if not isinstance(data, dict):
+            raise InputError(f"{source}: must be a mapping of settings such as `model: resnet18`")
+    try:
+        return kind.model_validate(_merged(data, overrides))
+    except ValidationError as error:
+        raise InputError(f"{source}: {_explain(error, kind)}") from None
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base`; None, which is what an empty section of YAML is, says nothing in either."""
+    out = {key: value for key, value in base.items() if value is not None}
+    for key, value in over.items():
+        if not isinstance(value, dict):
+            out |= {} if value is None else {key: value}
+        elif isinstance(out.get(key, {}), dict):  # else it stays as it is, for validation to name it
+            out[key] = _merged(out.get(key, {}), value)
+    return out
+
+
+def _explain(error: ValidationError, kind: type[Settings]) -> str:
+    """The first fault in one line: the key, what is wrong, and the nearest key where it is unknown."""
+    faults = error.errors()
+    fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])  # a misspelt key also misses
+    path = [str(part) for part in fault["loc"]]
+    key = ".".join(path)
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key {key!r}{nearest(path[-1], _keys(path[:-1], kind))}"
+    if fault["type"] == "missing":
+        return f"key {key!r} is missing; give it in the file or with --{key.replace('_', '-')}"
+    return f"key {key!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}, not {fault['input']!r}"
+
+
+def _keys(path: list[str], kind: type[Settings]) -> list[str]:
+    model: Any = kind
+    for part in path:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)
