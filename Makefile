@@ -21,9 +21,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# The site, with warnings as errors; what is silenced is the theme's and a plugin's news about MkDocs itself.
+# The site, with warnings as errors (--quiet would hide them from --strict). The variables silence news about MkDocs.
 docs: $(VENV)/.installed-dev
-	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
 
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --no-isolation

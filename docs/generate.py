@@ -8,7 +8,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
-from inspect import getsource
+from inspect import cleandoc, getsource
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin
@@ -22,6 +22,7 @@ from raydgp.records.frames import to_frame
 from raydgp.records.journal import encode
 from raydgp.records.manifest import RunManifest, TaskEntry
 from raydgp.records.measurement import Context, Measurement, Phases, Record, Resources, Status
+from raydgp.search.registry import named
 
 PACKAGE = Path(raydgp.__file__).parent
 _TYPES = {
@@ -90,6 +91,28 @@ def settings_page() -> None:
         if (model := search.named(name).options_model).model_fields
     ]
     write("settings.md", "# Settings", intro, *tables, *strategies)
+
+
+def strategies_page() -> None:
+    """Every strategy with what its docstring says first, and its options."""
+    intro = (
+        "The strategies by name, for `--strategy`, `search.create` and `RaydgpSearcher`. Options are given under "
+        "`options:` in the YAML file, or by name in Python; their defaults are the values of the papers. "
+        "`preset: small` suits budgets of about 64 measurements on two cores; other options go over it."
+    )
+    parts = []
+    for name in search.names():
+        strategy = named(name)
+        model = strategy.options_model
+        presets = [f"Preset `{preset}`: `{json.dumps(said)}`" for preset, said in model.presets.items() if said]
+        options = table(("option", "type", "default", "meaning"), setting_rows(model)) if model.model_fields else ""
+        parts += [
+            f"## `{name}`",
+            cleandoc(strategy.__doc__ or "").partition("\n\nArgs:")[0].replace("*", "\\*"),
+            *presets,
+            options,
+        ]
+    write("strategies.md", "# Strategies", intro, *filter(None, parts))
 
 
 def attributes(cls: type) -> dict[str, str]:
@@ -175,5 +198,6 @@ def reference() -> None:
 
 
 settings_page()
+strategies_page()
 record_page()
 reference()

@@ -14,7 +14,7 @@ from raydgp.cli import cli
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-GENERATED = {"settings.md"}  # and what is below reference/
+GENERATED = {"settings.md", "strategies.md"}  # and what is below reference/
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -67,6 +67,14 @@ def test_the_readme_is_short_and_says_once_that_no_gpu_was_used() -> None:
     text = (ROOT / "README.md").read_text()
     assert len(text.splitlines()) <= 150
     assert " ".join(text.split()).count("has not run on a GPU yet") == 1
+
+
+def test_the_guide_for_contributors_names_every_room() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    rooms = {
+        path.stem for path in (ROOT / "raydgp").iterdir() if not path.name.startswith("_") and path.suffix != ".typed"
+    }
+    assert {room for room in rooms if f"`{room}`" not in text} == set()
 
 
 def test_all_shares_the_packages_version() -> None:
