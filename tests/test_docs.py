@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from raydgp.cli import cli
+from raydgp.cli import group
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -35,11 +35,11 @@ def commands() -> Iterator[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize("words", [pytest.param(words, id=name) for name, words in commands()])
 def test_commands_have_the_options_that_are_named(words: list[str]) -> None:
-    command: click.Command = cli
+    command: click.Command = group
     while isinstance(command, click.Group) and words and words[0] in command.commands:
         command, words = command.commands[words[0]], words[1:]
     known = {option for param in command.params for option in param.opts + param.secondary_opts} | {"--help", "-h"}
-    assert command is not cli or words[0].startswith("-") or words[0].isupper(), f"no command {words[0]!r}"
+    assert command is not group or words[0].startswith("-") or words[0].isupper(), f"no command {words[0]!r}"
     assert {word for word in words if re.fullmatch(r"--[a-z-]+", word)} <= known
 
 

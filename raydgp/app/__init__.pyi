@@ -1,4 +1,6 @@
+from . import compare as compare
 from . import deploy as deploy
 from . import doctor as doctor
+from . import history as history
 from . import pretraining as pretraining
 from . import tune as tune

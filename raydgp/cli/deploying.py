@@ -7,10 +7,9 @@ from pathlib import Path
 
 import click
 
-from raydgp.cli.display import latency_table
-from raydgp.cli.live import observer_of
+from raydgp import app, cli
 from raydgp.cli.options import common_options
-from raydgp.cli.shared import out, progress, run_dir_of
+from raydgp.cli.shared import run_dir_of
 
 
 @click.command()
@@ -28,14 +27,12 @@ def deploy(run: Path, folder: Path | None, compare: str, runs: int, as_json: boo
     With --compare metaschedule TVM's own tuner first gets as many seconds for the same model as RUN has spent. What it
     finds is kept in RUN/metaschedule: after Ctrl-C the same command goes on, and the next one has nothing to tune.
     """
-    from raydgp.app.deploy import deploy_run
-
     rivals = [name.strip() for name in compare.split(",") if name.strip()]
-    shipped = deploy_run(run_dir_of(run), folder, rivals, runs, observer_of(progress))
+    shipped = app.deploy.deploy_run(run_dir_of(run), folder, rivals, runs, cli.live.observer_of(cli.console.progress))
     if as_json:
         click.echo(json.dumps(shipped.manifest))
         return
-    out.print(latency_table(shipped.latencies))
-    out.print(f"Results: {shipped.folder}  (try it: python {shipped.folder}/example.py)", soft_wrap=True)
+    cli.console.out.print(cli.display.latency_table(shipped.latencies))
+    cli.console.say(f"Results: {shipped.folder}  (try it: python {shipped.folder}/example.py)")
     for note in shipped.notes:
-        out.print(note, soft_wrap=True)
+        cli.console.say(note)

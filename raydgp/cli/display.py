@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -14,6 +13,8 @@ from raydgp.app.doctor import Finding
 from raydgp.records.summary import RunSummary, TaskSummary
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from raydgp.app.pretraining import Artefact  # loads torch
     from raydgp.rivals.latency import Latency
 

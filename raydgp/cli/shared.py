@@ -1,4 +1,4 @@
-"""What all commands share: where they print, how machines ask for JSON, and how they end."""
+"""What all commands share: how they find a run, and how they end."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
-from rich.console import Console
 
 from raydgp.errors import InputError, RaydgpError
-
-out = Console()
-progress = Console(stderr=True)  # so that stdout holds the result alone
 
 
 def run_dir_of(run: Path) -> Path:

@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.progress import Progress
 
-from raydgp import search
+from raydgp import app, cli, search, surrogates, tracking
 from raydgp.cli.options import common_options, settings_of, settings_options
-from raydgp.cli.shared import out, progress
 from raydgp.errors import InputError
-from raydgp.settings import CompareSettings, ImportSettings, PretrainingSettings, RecordSettings, TuneSettings
+from raydgp.settings import CompareSettings, ImportSettings, PretrainingSettings, RecordSettings
 from raydgp.workloads import zoo
 
 _path = click.Path(path_type=Path)
@@ -38,28 +36,18 @@ def record(config: Path | None, as_json: bool, **given: Any) -> None:
 
     The same command again resumes.
     """
-    from raydgp.app.history.recording import record as record_space
-    from raydgp.app.history.recording import sub_space
-    from raydgp.app.tune import plan
-    from raydgp.measure.local import LocalMeasurer
-    from raydgp.targets.host import host_target
 
     settings = settings_of(RecordSettings, config, given)
-    _, (task,) = plan(TuneSettings(model=settings.model, tasks=[settings.task]))
-    target, name = host_target(settings.target), f"{settings.model}/{settings.task}"
-    space = sub_space(task.workload, target, settings.valid, settings.fix)
-    with LocalMeasurer(target, settings.measure) as measurer, Progress(console=progress) as bar:
-        row = bar.add_task(name)
-
-        def show(done: int, total: int) -> None:
-            bar.update(row, completed=done, total=total)
-
-        found = record_space(name, space, target, measurer, settings.out, show)
+    with cli.console.bar() as bar:
+        row = bar.add_task(f"{settings.model}/{settings.task}")
+        found = app.history.recording.record_task(
+            settings, lambda done, total: bar.update(row, completed=done, total=total)
+        )
     count, best = len(found.indices), float(found.gflops.max())
     if as_json:
         click.echo(json.dumps({"configurations": count, "best_gflops": best, "out": str(settings.out)}))
         return
-    out.print(f"{count} configurations, best {best:.1f} GFLOPS. Results: {settings.out}", soft_wrap=True)
+    cli.console.say(f"{count} configurations, best {best:.1f} GFLOPS. Results: {settings.out}")
 
 
 @history.command(name="import")
@@ -71,24 +59,15 @@ def import_(files: tuple[Path, ...], config: Path | None, as_json: bool, **given
 
     FILES are logs of AutoTVM, or folders with a MetaSchedule database.
     """
-    from raydgp.app.history.importers import left_out, scan
-    from raydgp.records.frames import write_parquet
 
     settings = settings_of(ImportSettings, config, given)
-    scans = {file: scan(file, settings.device) for file in files}
-    records = [record for found in scans.values() for record in found.records]
-    told = {str(file): [f"{len(found.records)} records", *left_out(found)] for file, found in scans.items()}
-    if not records:
-        reasons = ", ".join(f"{file} ({'; '.join(lines)})" for file, lines in told.items())
-        raise InputError(f"no record belongs to a known space: {reasons}; give other files")
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
-    write_parquet(records, settings.out)
+    count, gave = app.history.importers.import_logs(files, settings.device, settings.out)
     if as_json:
-        click.echo(json.dumps({"records": len(records), "files": told, "out": str(settings.out)}))
+        click.echo(json.dumps({"records": count, "files": gave, "out": str(settings.out)}))
         return
-    for file, lines in told.items():
-        out.print(f"{file}: {'; '.join(lines)}", soft_wrap=True, markup=False)
-    out.print(f"{len(records)} records. Results: {settings.out}", soft_wrap=True)
+    for file, lines in gave.items():
+        cli.console.say(f"{file}: {'; '.join(lines)}")
+    cli.console.say(f"{count} records. Results: {settings.out}")
 
 
 @click.command()
@@ -110,35 +89,30 @@ def compare(
     RECORDED are Parquet files of `raydgp history record`, folders of them, or the name of spaces that come with raydgp,
     such as znver4.
     """
-    from raydgp.app.compare.compare import check, summary
-    from raydgp.app.compare.compare import compare as compare_strategies
-    from raydgp.cli.display import comparison_table
-    from raydgp.records.recorded import recorded_files
 
-    recorded = recorded_files(recorded)
     settings = settings_of(CompareSettings, config, given)
     if strategies is not None:
         named = {name: settings.strategies.get(name, {}) for name in map(str.strip, strategies.split(","))}
         settings = settings.model_copy(update={"strategies": named})
     if settings.baseline not in settings.strategies:
         raise InputError(f"baseline {settings.baseline!r} is not among the strategies; add it to them")
-    check(recorded, settings)
-    with Progress(console=progress) as bar:
+    files = app.compare.compare.check(recorded, settings)
+    with cli.console.bar() as bar:
         row = bar.add_task("")
-        runs = compare_strategies(
-            recorded,
+        runs = app.compare.compare.compare(
+            files,
             settings,
             lambda what, done, total: bar.update(row, description=what, completed=done, total=total),
         )
     if csv:
         runs.to_csv(csv, index=False)
-    table = summary(runs, settings.baseline)
+    table = app.compare.compare.summary(runs, settings.baseline)
     if as_json:
         click.echo(table.to_json(orient="records"))
         return
-    out.print(comparison_table(table, settings.baseline))
+    cli.console.out.print(cli.display.comparison_table(table, settings.baseline))
     where = csv or "this table; --out keeps every search"
-    out.print(f"{runs['task'].nunique()} tasks, {settings.seeds} seeds. Results: {where}", soft_wrap=True)
+    cli.console.say(f"{runs['task'].nunique()} tasks, {settings.seeds} seeds. Results: {where}")
 
 
 @click.command()
@@ -155,24 +129,19 @@ def pretrain(sources: tuple[Path, ...], config: Path | None, as_json: bool, **gi
     Each group of tasks gets a deep GP, and each template trees of all its groups. SOURCES are runs, journals, Parquet
     files, folders of them, or the name of spaces that come with raydgp, such as znver4.
     """
-    from raydgp.app.history.sources import gather
-    from raydgp.app.pretraining import make, plans
-    from raydgp.cli.display import artefact_table
-    from raydgp.surrogates.kinds import PretrainSettings
-    from raydgp.tracking import model_registry as registry
 
     settings = settings_of(PretrainingSettings, config, given)
     uri = settings.mlflow.uri
-    records = [record for name in settings.experiment for record in registry.experiment_records(uri, name)]
-    wanted = plans(gather(sources, records))
+    loose = [record for name in settings.experiment for record in tracking.model_registry.experiment_records(uri, name)]
+    wanted = app.pretraining.plans(app.history.sources.gather(sources, loose))
     if not wanted:
         raise InputError("no group of tasks has 50 measurements, some of them successful; measure more")
-    made, training = [], PretrainSettings(epochs=settings.epochs, seed=settings.seed, device=settings.device)
-    with Progress(console=progress) as bar:
+    made, training = [], surrogates.PretrainSettings(epochs=settings.epochs, seed=settings.seed, device=settings.device)
+    with cli.console.bar() as bar:
         row = bar.add_task("", total=len(wanted))
         for plan in wanted:
             bar.update(row, description=plan.name)
-            made.append(make(plan, settings.out, training, settings.evaluate))
+            made.append(app.pretraining.make(plan, settings.out, training, settings.evaluate))
             bar.advance(row)
     if settings.mlflow.enabled:
         for artefact in made:
@@ -180,10 +149,12 @@ def pretrain(sources: tuple[Path, ...], config: Path | None, as_json: bool, **gi
             figures = {"records": card.records, "tasks": card.tasks, **card.held_out}
             metrics = {key: float(value) for key, value in figures.items() if isinstance(value, int | float)}
             tags = {"group": card.group, "target": card.target, "template": card.template}
-            registry.register(artefact.folder, f"raydgp-{artefact.folder.name}", metrics, tags, uri, settings.alias)
+            tracking.model_registry.register(
+                artefact.folder, f"raydgp-{artefact.folder.name}", metrics, tags, uri, settings.alias
+            )
     if as_json:
         click.echo(json.dumps([{"folder": str(a.folder), "held_out": a.card.held_out} for a in made]))
         return
-    out.print(artefact_table(made))
+    cli.console.out.print(cli.display.artefact_table(made))
     where = f", in MLflow as raydgp-<name>@{settings.alias}" if settings.mlflow.enabled else ""
-    out.print(f"Results: {settings.out}{where}", soft_wrap=True)
+    cli.console.say(f"Results: {settings.out}{where}")

@@ -30,6 +30,7 @@ from tvm.relax.frontend.onnx import from_onnx
 from tvm.relax.frontend.torch import from_exported_program
 
 from raydgp.errors import InputError, nearest
+from raydgp.models import sources
 from raydgp.models.archive import read_program, refusal
 from raydgp.models.folding import fold_batch_norms
 from raydgp.models.networks import NETWORKS, network, transformer_block
@@ -71,19 +72,13 @@ def load(source: str) -> Imported:
     Raises:
         InputError: nothing of that name, a broken or unsafe file, dynamic dimensions, or an operator that TVM lacks.
     """
+    sources.check(source)
     path, network_name = Path(source), source.removeprefix("zoo:")
     if network_name in MODELS:
         return _from_torch(network_name, *MODELS[network_name]())
-    if path.suffix in (".pt2", ".onnx"):
-        if not path.is_file():
-            raise InputError(f"{source}: no such file")
+    if path.suffix in sources.FILES:
         return _from_pt2(path) if path.suffix == ".pt2" else _from_onnx(path)
-    if ":" in source and not source.startswith("zoo:"):
-        return _from_torch(source.split(":")[1], *_call_entry(source))
-    raise InputError(
-        f"unknown model {network_name!r}: give a .pt2 or .onnx file, module:function or a network"
-        f"{nearest(network_name, MODELS)}"
-    )
+    return _from_torch(source.split(":")[1], *_call_entry(source))
 
 
 def load_torch(source: str) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:

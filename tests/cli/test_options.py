@@ -122,13 +122,13 @@ def quiet() -> Iterator[logging.Logger]:
 
 
 def test_the_list_of_commands_cuts_no_summary() -> None:
-    done = CliRunner().invoke(cli.cli, ["--help"], terminal_width=80)
+    done = CliRunner().invoke(cli.group, ["--help"], terminal_width=80)
     assert done.exit_code == 0
     assert "..." not in done.output.partition("Commands:")[2]
 
 
 @pytest.mark.parametrize("name", ["tune", "deploy", "compare", "pretrain", "report", "sync", "doctor"])
 def test_every_command_prints_json_and_its_log(name: str) -> None:
-    said = CliRunner().invoke(cli.cli, [name, "-h"]).output
+    said = CliRunner().invoke(cli.group, [name, "-h"]).output
     assert "--json" in said
     assert "--verbose" in said

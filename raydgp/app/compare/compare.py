@@ -17,7 +17,7 @@ import pandas as pd
 from raydgp import search
 from raydgp.app.compare.leave_one_out import make_without
 from raydgp.app.compare.trajectory import follow
-from raydgp.records.recorded import RecordedSpace
+from raydgp.records.recorded import RecordedSpace, recorded_files
 from raydgp.registry import adopt, registered
 from raydgp.settings import CompareSettings
 
@@ -28,15 +28,20 @@ SHARES = (0.95, 0.99, 1.0)
 _RESAMPLES = 2000
 
 
-def check(paths: Sequence[Path], settings: CompareSettings) -> None:
+def check(paths: Sequence[Path], settings: CompareSettings) -> list[Path]:
     """Whether a comparison can begin.
+
+    Returns:
+        The Parquet files that the paths mean.
 
     Raises:
         InputError: a file is not a recorded space, or a strategy or option is unknown.
     """
-    spaces = [RecordedSpace.load(path).space for path in paths]
+    files = recorded_files(paths)
+    spaces = [RecordedSpace.load(path).space for path in files]
     for name, options in settings.strategies.items():
         search.create(options.get("strategy", name), spaces[0], **_without_name(options))
+    return files
 
 
 def compare(

@@ -10,18 +10,38 @@ from typing import Any
 
 import numpy as np
 
+from raydgp.app.tune import plan
 from raydgp.errors import RaydgpError
-from raydgp.measure import Measurer
+from raydgp.measure import LocalMeasurer, Measurer
 from raydgp.records import Context, Journal, Measurement, Record, Status, read
 from raydgp.records.recorded import RecordedSpace
+from raydgp.settings import RecordSettings, TuneSettings
 from raydgp.space import ConfigSpace, Indices
 from raydgp.space.thinning import fix, thinned
+from raydgp.targets.host import host_target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Workload
 
 _CHUNK = 32  # configurations built together and journalled together
 _ROUNDS = 3  # measurements of what may be the best
 _NEAR = 1.1  # latency over the lowest up to which a configuration may be the best
+
+
+def record_task(settings: RecordSettings, progress: Callable[[int, int], None]) -> RecordedSpace:
+    """Records the sub-space of one layer task on this machine.
+
+    Args:
+        progress: called with (measurements made, of how many).
+
+    Raises:
+        InputError: unknown network, task or knob, or no such target here.
+        RaydgpError: as `record`.
+    """
+    _, (task,) = plan(TuneSettings(model=settings.model, tasks=[settings.task]))
+    target, name = host_target(settings.target), f"{settings.model}/{settings.task}"
+    space = sub_space(task.workload, target, settings.valid, settings.fix)
+    with LocalMeasurer(target, settings.measure) as measurer:
+        return record(name, space, target, measurer, settings.out, progress)
 
 
 def sub_space(workload: Workload, target: Mapping[str, Any], valid: int, fixed: Sequence[str]) -> ConfigSpace:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from raydgp import search
+from raydgp import models, search
 from raydgp.errors import InputError, nearest
 from raydgp.settings import TuneSettings
 from raydgp.templates.spaces import config_space
@@ -24,6 +24,8 @@ def plan(settings: TuneSettings) -> tuple[TuneSettings, list[Task]]:
         InputError: unknown model, task, strategy or option of it, or a model that cannot be imported.
     """
     if settings.is_imported:
+        models.sources.check(settings.model)  # first: torch and TVM take seconds to load
+        search.named(settings.strategy)
         settings, tasks = _imported(settings)
     else:
         tasks = zoo.tasks(settings.model)
@@ -46,13 +48,11 @@ def strategy_of(settings: TuneSettings, task: Task) -> search.Strategy:
 
 
 def _imported(settings: TuneSettings) -> tuple[TuneSettings, list[Task]]:
-    from raydgp.models.importing import load  # loads torch and TVM
-    from raydgp.models.lowering import lower
-    from raydgp.targets.host import any_gpu, host_target
+    from raydgp.targets.host import any_gpu, host_target  # loads TVM
 
     # the GPU may be another machine's, of a cluster that is joined later; the tasks do not depend on it
     target = any_gpu() if settings.target == "cuda" else host_target(settings.target)
-    lowered = lower(load(settings.model).module, target)
+    lowered = models.lowering.lower(models.importing.load(settings.model).module, target)
     if settings.target == "llvm" and settings.measure.model_mb is None:
         model_mb = sum(array.nbytes for array in lowered.parameters) / 1e6
         settings = settings.model_copy(update={"measure": settings.measure.model_copy(update={"model_mb": model_mb})})

@@ -1,0 +1,5 @@
+from . import console as console
+from . import display as display
+from . import live as live
+from .commands import group as group
+from .commands import main as main

@@ -1,0 +1,122 @@
+"""The commands on runs, and the group of all of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+import raydgp
+from raydgp import app, cli, search, tracking
+from raydgp.cli.deploying import deploy
+from raydgp.cli.options import common_options, settings_of, settings_options, verbose_option
+from raydgp.cli.shared import run_command, run_dir_of
+from raydgp.cli.studies import compare, history, pretrain
+from raydgp.errors import InputError
+from raydgp.settings import TuneSettings, source_of
+from raydgp.workloads import zoo
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(raydgp.__version__, package_name="raydgp")
+@verbose_option
+def group() -> None:
+    """Make a neural network run faster on the hardware at hand."""
+
+
+@group.command()
+@click.argument("whole", metavar="[MODEL]", required=False)
+@settings_options(
+    TuneSettings,
+    *("model", "tasks", "target", "strategy", "options", "trials", "minutes", "batch", "seed", "run"),
+    *("runs_dir", "models_dir", "ray.address", "mlflow.uri"),
+    known={"model": lambda: list(zoo.NETWORKS), "strategy": search.names},
+)
+@click.option("--preset", help="Preset of the strategy's options, such as small; options of their own go over it.")
+@common_options
+def tune(whole: str | None, config: Path | None, preset: str | None, as_json: bool, **given: Any) -> None:
+    """Search the fastest schedules of a model's layers.
+
+    MODEL is a whole model: a .pt2 or .onnx file, package.module:function (returns an nn.Module and example inputs), or
+    one of the papers' networks by its name. Without it, --model names the papers' layer table of a network. The same
+    command again resumes.
+    """
+    if whole and given["model"]:
+        raise InputError("give MODEL for a whole model or --model for a layer table, not both")
+    if whole:
+        given["model"] = source_of(whole)
+    if preset:
+        given["options"] = {"preset": preset} | (given["options"] or {})
+    settings = settings_of(TuneSettings, config, given)
+    outcome = app.tune.run(settings, cli.live.observer_of(cli.console.progress))
+    if as_json:
+        click.echo(json.dumps(outcome.to_dict()))
+        return
+    cli.display.print_report(cli.console.out, outcome.summary, outcome.manifest.peak_gflops)
+    cli.console.say(f"Results: {outcome.run_dir}  (again: raydgp report {outcome.run_dir})")
+    if settings.is_imported:
+        cli.console.say(f"The whole model, compiled and measured: raydgp deploy {outcome.run_dir}")
+    for note in outcome.notes:
+        cli.console.say(note)
+
+
+@group.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@common_options
+def report(run: Path, as_json: bool) -> None:
+    """Show what RUN has found, from its journal.
+
+    RUN is a folder, or the name of one under `runs`.
+    """
+    outcome = app.tune.read(run_dir_of(run))
+    if as_json:
+        click.echo(json.dumps(outcome.to_dict()))
+        return
+    cli.display.print_report(cli.console.out, outcome.summary, outcome.manifest.peak_gflops)
+    for note in outcome.notes:
+        cli.console.say(note)
+    cli.console.say(f"Results: {outcome.run_dir}")
+
+
+@group.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@common_options
+def sync(run: Path, as_json: bool) -> None:
+    """Send to MLflow what it lacks of RUN.
+
+    To do so twice does no harm. RUN is a folder, or the name of one under `runs`.
+    """
+    where = tracking.sync(run_dir_of(run))
+    if as_json:
+        click.echo(json.dumps({"results": str(where)}))
+        return
+    cli.console.say(f"Results: {where}")
+
+
+@group.command()
+@common_options
+def doctor(as_json: bool) -> None:
+    """Check what this machine has for app.tune.
+
+    For what is missing, it says how to fix it.
+    """
+    findings = list(app.doctor.examine())
+    if as_json:
+        click.echo(json.dumps([vars(finding) for finding in findings]))
+    else:
+        cli.console.out.print(cli.display.findings_table(findings))
+    if any(finding.state == "broken" for finding in findings):
+        raise SystemExit(1)
+
+
+for command in (pretrain, history, compare, deploy):
+    group.add_command(command)
+
+
+def main() -> None:
+    """Entry point: every error on purpose becomes one line."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    run_command(lambda: group(prog_name="raydgp", standalone_mode=False))
