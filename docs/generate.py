@@ -96,9 +96,9 @@ def settings_page() -> None:
 def strategies_page() -> None:
     """Every strategy with what its docstring says first, and its options."""
     intro = (
-        "The strategies by name, for `--strategy`, `search.create` and `RaydgpSearcher`. Options are given under "
-        "`options:` in the YAML file, or by name in Python; their defaults are the values of the papers. "
-        "`preset: small` suits budgets of about 64 measurements on two cores; other options go over it."
+        "The strategies by name, for `--strategy`, `search.create` and `RaydgpSearcher`. Options are given by "
+        "`--options KEY=VALUE`, under `options:` in the YAML file, or by name in Python; their defaults are the values "
+        "of the papers. `preset: small` suits budgets of about 64 measurements on two cores; other options go over it."
     )
     parts = []
     for name in search.names():
