@@ -21,7 +21,7 @@ from raydgp.app.compare import live
 from raydgp.cli.shared import run_command
 from raydgp.measure.local import LocalMeasurer
 from raydgp.settings import MeasureSettings
-from raydgp.targets.host import host_target
+from raydgp.targets import Target
 
 LAYERS = ["resnet18/rb2-conv2", "vgg16/conv3-1", "mobilenet_v1/sp-6-conv2", "mobilenet_v1/sp-7-dp1"]
 
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--target", default="cuda", choices=["cuda", "llvm"])
     given = parser.parse_args()
-    target, tables = host_target(given.target), []
+    target, tables = Target.here(given.target), []
     with LocalMeasurer(target, MeasureSettings(min_repeat_ms=10)) as measurer:
         for layer in given.layers:
             workload = {f"{net}/{task.name}": task.workload for net in zoo.NETWORKS for task in zoo.tasks(net)}[layer]

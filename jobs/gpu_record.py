@@ -16,7 +16,7 @@ from raydgp.app.history.recording import record, sub_space
 from raydgp.cli.shared import run_command
 from raydgp.measure.local import LocalMeasurer
 from raydgp.settings import MeasureSettings
-from raydgp.targets.host import host_target
+from raydgp.targets import Target
 
 LAYERS = [
     *("resnet18/rb3-conv2", "resnet18/rb1-conv1", "resnet18/rb4-sc", "vgg16/conv4-3", "vgg16/conv2-2"),
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--target", default="cuda", choices=["cuda", "llvm"])
     parser.add_argument("--out", type=Path, help="history/<arch> by default")
     given = parser.parse_args()
-    target = host_target(given.target)
+    target = Target.here(given.target)
     folder = given.out or Path("history") / target.get("arch", target.get("mcpu", ""))
     fixed = ["unroll_explicit=0"] if given.target == "cuda" else []  # the compiler unrolls too, and in less time
     workloads = {f"{net}/{task.name}": task.workload for net in zoo.NETWORKS for task in zoo.tasks(net)}

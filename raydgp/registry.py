@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import entry_points
@@ -12,7 +15,11 @@ from raydgp.errors import InputError, nearest
 
 T = TypeVar("T")
 
+EXTENSIONS = "RAYDGP_EXTENSIONS"  # environment variable that tells child processes of modules that registered parts
+
 _registered: dict[str, dict[str, Any]] = {}  # group -> name -> part, by calls of `register` in this process
+
+_extensions: dict[str, str] = {}  # module from outside of raydgp that has registered a part -> its file
 
 
 class Registry(Generic[T]):
@@ -42,8 +49,11 @@ class Registry(Generic[T]):
     def _registered(self) -> dict[str, T | str]:
         return _registered.setdefault(self._group, {})
 
-    def register(self, name: str, part: T | str) -> None:
+    def register(self, name: str, part: T | str, module: str | None = None) -> None:
         """Adds a part, or `module:attribute` of one. The same definition run again, as in a notebook, replaces it.
+
+        Args:
+            module: that it comes from; where its class or function is defined by default.
 
         Raises:
             InputError: the name is taken by another part, or the part lacks something.
@@ -53,7 +63,13 @@ class Registry(Generic[T]):
             raise InputError(f"{self._what} {name!r} is there already; choose another name")
         if not isinstance(part, str):
             self._check(name, part)
+        module = module or _module(part)
+        if module.partition(".")[0] == __name__.partition(".")[0]:
+            self._parts[name] = part
+            return
         self._registered[name] = part
+        if file := getattr(sys.modules.get(module), "__file__", None):
+            _extensions[module] = file
 
     def names(self) -> list[str]:
         """All names, those of entry points included, in the order in which they were added."""
@@ -122,6 +138,31 @@ def isolated() -> Iterator[None]:
         _registered.update(before)
 
 
+def extensions() -> dict[str, str]:
+    """Environment of a child process that is to load the modules from outside of raydgp that have registered parts."""
+    return {EXTENSIONS: json.dumps(_extensions)} if _extensions else {}
+
+
+def load_extensions(environment: Mapping[str, str]) -> None:
+    """Loads in a child process the modules of `extensions`, each from its file: the path may lack them.
+
+    A script that runs as `__main__` is loaded under another name, as multiprocessing does it: what it does under
+    `if __name__ == "__main__"` is done by the parent alone.
+
+    Raises:
+        InputError: a part was registered by what is no module of Python, such as a notebook's cell.
+    """
+    for name, file in json.loads(environment.get(EXTENSIONS, "{}")).items():
+        own = "__raydgp_main__" if name == "__main__" else name
+        if own in sys.modules:
+            continue
+        spec = importlib.util.spec_from_file_location(own, file)
+        if spec is None or spec.loader is None:
+            raise InputError(f"{file}: not a module of Python; register parts in a file that can be imported")
+        sys.modules[own] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+
+
 def resolve(name: str, whose: str) -> Any:
     """What `module:attribute` or a module's name stands for.
 
@@ -137,6 +178,11 @@ def resolve(name: str, whose: str) -> Any:
         raise InputError(
             f"{whose}: {name} cannot be imported ({error}); install its package or mend the name"
         ) from None
+
+
+def _module(part: object) -> str:
+    """Name of the module that defines a part."""
+    return part.partition(":")[0] if isinstance(part, str) else str(getattr(part, "__module__", type(part).__module__))
 
 
 def _definition(part: object) -> object:

@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from raydgp import Conv2d, config_space
+from raydgp.targets import Target
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -19,9 +20,8 @@ def pytest_runtest_setup() -> None:
 
 @pytest.fixture(scope="session")
 def target():
-    from raydgp.targets.host import host_target  # loads TVM
 
-    return host_target("llvm")
+    return Target.here("llvm")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from tests.support.processes import python
 ROOT = Path(__file__).parents[1] / "raydgp"
 MODULES = sorted(ROOT.rglob("*.py"))
 LADDER = """
-errors registry data settings workloads space sandbox targets templates records build surrogates search run measure
+errors registry data sandbox targets settings workloads space templates records build surrogates search run measure
 testing cluster tracking models rivals app cli
 """
 ORDER = LADDER.split()

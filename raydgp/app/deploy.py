@@ -28,7 +28,7 @@ from raydgp.rivals.latency import Latency, measure
 from raydgp.rivals.metaschedule.budget import spend
 from raydgp.rivals.metaschedule.model import TunedModel
 from raydgp.settings import TuneSettings
-from raydgp.targets.host import host_target
+from raydgp.targets import Target
 from raydgp.templates.registry import template_for
 from raydgp.templates.spaces import config_space
 from raydgp.tracking import model_registry as registry
@@ -123,7 +123,7 @@ def deploy_run(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int
     with tempfile.TemporaryDirectory(prefix="raydgp-defaults-") as before:
         write(Path(before), {}, kept=False)
         manifest = write(out, fastest, kept=True)
-        kind = target["kind"]
+        kind = target.kind
         ways = {"raydgp": ("raydgp", str(out), kind), "defaults": ("raydgp", before, kind)}
         for rival in rivals:
             names = TORCH[kind] if rival == "torch" else (rival,)
@@ -158,20 +158,18 @@ def deploy_run(run_dir: Path, out: Path | None, rivals: Sequence[str], runs: int
     return shipped
 
 
-def _check_gpu(run_dir: Path, target: dict[str, Any], rivals: Sequence[str]) -> None:
+def _check_gpu(run_dir: Path, target: Target, rivals: Sequence[str]) -> None:
     """What a model for a GPU needs.
 
     Raises:
         InputError: no GPU is here, another kind of it, or a rival that has none.
     """
-    if target["kind"] != "cuda":
-        return
-    here = host_target("cuda")
-    if here["arch"] != target["arch"]:
-        kinds = f"for a GPU of {target['arch']}, and here is one of {here['arch']}"
-        raise InputError(f"{run_dir} was tuned {kinds}: tune it here, or deploy it there")
-    if METASCHEDULE in rivals:
-        raise InputError("rival 'metaschedule' is compared with on CPUs only: leave it out for target cuda")
+    try:
+        target.behaviour.check_here(target)
+    except InputError as error:
+        raise InputError(f"{run_dir} cannot be deployed here: {error}; tune it here, or deploy it there") from None
+    if METASCHEDULE in rivals and not target.behaviour.on_processors:
+        raise InputError(f"rival 'metaschedule' is compared with on CPUs only: leave it out for target {target.kind}")
 
 
 def _finals(run_dir: Path, outcome: tune.Outcome, observer: Observer) -> dict[Workload, TaskSummary]:
@@ -232,7 +230,7 @@ def _manifest(run: RunManifest, digest: str, tasks: Sequence[TaskSummary]) -> di
     return {
         "model": run.settings["model"],
         "digest": digest,
-        "target": run.target,
+        "target": run.target.to_dict(),
         "device": run.device,
         "threads": run.device.get("threads", 1),  # one of the host starts a GPU's kernels
         "versions": run.versions,

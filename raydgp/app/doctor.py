@@ -17,6 +17,7 @@ from raydgp.errors import InputError, RaydgpError
 from raydgp.records import Measurement
 from raydgp.sandbox.cpus import own_cores
 from raydgp.settings import MeasureSettings
+from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d
 
@@ -65,15 +66,17 @@ def _tvm() -> Finding:
     ffi = importlib.metadata.version("apache-tvm-ffi")
     try:
         from raydgp.run.peak import measured_peak_gflops
-        from raydgp.targets.host import host_target, versions
+        from raydgp.targets.compiler import versions
 
-        target = host_target("llvm")
+        target = Target.here("llvm")
         peak = measured_peak_gflops()
     except (RaydgpError, ImportError, OSError, RuntimeError) as error:
         return Finding("TVM", "broken", str(error).splitlines()[0], "reinstall with `pip install -c requirements.lock`")
     if ffi.startswith("0.1.15"):
         return Finding("TVM", "broken", f"apache-tvm-ffi {ffi}", "pip install apache-tvm-ffi==0.1.14.post1")
-    return Finding("TVM", "ok", f"{versions()['tvm']}, builds for {target['mcpu']}, measured peak {peak:.0f} GFLOPS")
+    return Finding(
+        "TVM", "ok", f"{versions()['tvm']}, builds for {target.architecture}, measured peak {peak:.0f} GFLOPS"
+    )
 
 
 def _gpu() -> Finding:
@@ -97,10 +100,9 @@ def _gpu() -> Finding:
 def _run_on_gpu() -> Measurement:
     """A small layer, built, checked and timed as in a search."""
     from raydgp.measure.local import LocalMeasurer
-    from raydgp.targets.host import host_target
 
     space = config_space(Conv2d(n=1, ci=16, h=14, w=14, co=16, kh=3, kw=3, padding=(1, 1)), "cuda")
-    with LocalMeasurer(host_target("cuda"), MeasureSettings(), workers=1) as measurer:
+    with LocalMeasurer(Target.here("cuda"), MeasureSettings(), workers=1) as measurer:
         return measurer.measure(space, np.array([space.default]))[0]
 
 

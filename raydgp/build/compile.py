@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import tvm
 
-from raydgp.build.cuda.library import cuda_library
 from raydgp.errors import RaydgpError
 from raydgp.records import Resources
 from raydgp.sandbox.child_loop import one_line
 from raydgp.space import ConfigSpace
-from raydgp.targets.host import to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
 from raydgp.templates.registry import template_named
 from raydgp.workloads import Workload
 
@@ -34,7 +34,7 @@ class CompiledKernel:
     resources: tuple[Resources, ...] = ()
 
 
-def build(space: ConfigSpace, index: int, target: dict[str, Any]) -> bytes:
+def build(space: ConfigSpace, index: int, target: Target) -> bytes:
     """Schedules, compiles and links one configuration.
 
     Returns:
@@ -48,7 +48,7 @@ def build(space: ConfigSpace, index: int, target: dict[str, Any]) -> bytes:
     return compile_kernel(space.template, space.workload, space.decode(index), target).library
 
 
-def compile_kernel(template: str, workload: Workload, knobs: dict[str, Any], target: dict[str, Any]) -> CompiledKernel:
+def compile_kernel(template: str, workload: Workload, knobs: dict[str, Any], target: Target) -> CompiledKernel:
     """`build` for knob values that are known to be valid.
 
     Raises:
@@ -56,17 +56,26 @@ def compile_kernel(template: str, workload: Workload, knobs: dict[str, Any], tar
     """
     try:
         module = template_named(template).schedule(workload, knobs, target)
-        if target["kind"] == "cuda":
-            return CompiledKernel(*cuda_library(module, target))
-        executable = tvm.compile(module, target=to_tvm(target))
-        with tempfile.TemporaryDirectory(prefix="raydgp-build-") as folder:
-            library = Path(folder) / "kernel.so"
-            executable.export_library(str(library), fcompile=link, workspace_dir=folder)
-            return CompiledKernel(library.read_bytes())
+        compiled: CompiledKernel = target.behaviour.part("build")(module, target)
+        return compiled
     except BuildError:
         raise
     except Exception as error:  # TVM's errors share no narrower base
         raise BuildError(one_line(error)) from None
+
+
+def compile_library(module: tvm.IRModule, target: Target) -> CompiledKernel:
+    """The scheduled module as a shared library, by TVM's code generator alone."""
+    executable = compile_executable(module, target)
+    with tempfile.TemporaryDirectory(prefix="raydgp-build-") as folder:
+        library = Path(folder) / "kernel.so"
+        executable.export_library(str(library), fcompile=link, workspace_dir=folder)
+        return CompiledKernel(library.read_bytes())
+
+
+def compile_executable(module: tvm.IRModule, target: Target) -> Any:
+    """A module or a whole model compiled by TVM's code generator; `export_library` writes it."""
+    return tvm.compile(module, target=to_tvm(target))
 
 
 def link(library: str, objects: list[str], **_: Any) -> None:

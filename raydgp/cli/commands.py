@@ -17,6 +17,7 @@ from raydgp.cli.shared import run_command, run_dir_of
 from raydgp.cli.studies import compare, history, pretrain
 from raydgp.errors import InputError
 from raydgp.settings import TuneSettings, source_of
+from raydgp.targets import kinds
 from raydgp.workloads import zoo
 
 
@@ -33,7 +34,7 @@ def group() -> None:
     TuneSettings,
     *("model", "tasks", "target", "strategy", "options", "trials", "minutes", "batch", "seed", "run"),
     *("runs_dir", "models_dir", "ray.address", "mlflow.uri"),
-    known={"model": lambda: list(zoo.NETWORKS), "strategy": search.names},
+    known={"model": lambda: list(zoo.NETWORKS), "target": kinds, "strategy": search.names},
 )
 @click.option("--preset", help="Preset of the strategy's options, such as small; options of their own go over it.")
 @common_options

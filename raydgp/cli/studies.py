@@ -13,6 +13,7 @@ from raydgp import app, cli, search, surrogates, tracking
 from raydgp.cli.options import common_options, settings_of, settings_options
 from raydgp.errors import InputError
 from raydgp.settings import CompareSettings, ImportSettings, PretrainingSettings, RecordSettings
+from raydgp.targets import kinds
 from raydgp.workloads import zoo
 
 _path = click.Path(path_type=Path)
@@ -28,7 +29,14 @@ def history() -> None:
 
 @history.command()
 @settings_options(
-    RecordSettings, "model", "task", "target", "valid", "fix", "out", known={"model": lambda: list(zoo.NETWORKS)}
+    RecordSettings,
+    "model",
+    "task",
+    "target",
+    "valid",
+    "fix",
+    "out",
+    known={"model": lambda: list(zoo.NETWORKS), "target": kinds},
 )
 @common_options
 def record(config: Path | None, as_json: bool, **given: Any) -> None:

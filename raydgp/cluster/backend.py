@@ -11,12 +11,13 @@ from raydgp.run.builder import Builder, Built
 from raydgp.run.supervisor import Result, Supervisor
 from raydgp.settings import MeasureSettings
 from raydgp.space import ConfigSpace
+from raydgp.targets import Target
 
 
 class Executor(Protocol):
     """Where kernels run: one device, one kernel at a time."""
 
-    target: dict[str, Any]
+    target: Target
     device: dict[str, Any]
     versions: dict[str, str]
 
@@ -32,12 +33,13 @@ class SupervisedExecutor:
     """
 
     def __init__(self, kind: str, settings: MeasureSettings) -> None:
-        from raydgp.targets.host import describe_device, host_target, versions  # imports TVM
 
-        self.target = host_target(kind)
+        from raydgp.targets.compiler import versions  # imports TVM
+
+        self.target = Target.here(kind)
         self._settings = settings
         self._supervisor = Supervisor(settings.threads)
-        self.device = describe_device(self.target, self._supervisor.threads)
+        self.device = self.target.behaviour.device(self.target, self._supervisor.threads)
         self.versions = versions()
 
     def run(self, space: ConfigSpace, index: int, library: bytes) -> Result:
@@ -50,14 +52,14 @@ class Backend:
 
     Attributes:
         build: (space, index, target, time limit in seconds) -> outcome; called in a worker process of its own.
-        executor: (kind of target, settings) -> a executor; called once in every runner.
+        executor: (kind of target, settings) -> an executor; called once in every runner.
     """
 
-    build: Callable[[ConfigSpace, int, dict[str, Any], float], Built]
+    build: Callable[[ConfigSpace, int, Target, float], Built]
     executor: Callable[[str, MeasureSettings], Executor]
 
 
-def build(space: ConfigSpace, index: int, target: dict[str, Any], timeout_s: float) -> Built:
+def build(space: ConfigSpace, index: int, target: Target, timeout_s: float) -> Built:
     """Builds in this process's compiling child, which stays for the next one."""
     return _builder().build(space, index, target, timeout_s)
 

@@ -11,13 +11,14 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raydgp.cluster.backend import Backend
 from raydgp.run.builder import Built
+from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import from_dict
 
 
 @ray.remote(num_cpus=1, num_returns=2, max_retries=0)
 def _build(
-    backend: Backend, kind: str, workload: dict[str, Any], index: int, target: dict[str, Any], limits_s: list[float]
+    backend: Backend, workload: dict[str, Any], index: int, target: Target, limits_s: list[float]
 ) -> tuple[Built, bytes]:
     """The outcome without the library, and the library, which the pool does not look at.
 
@@ -29,7 +30,7 @@ def _build(
     """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, limits_s[1])
-    built = backend.build(config_space(from_dict(workload), kind), index, target, limits_s[0])
+    built = backend.build(config_space(from_dict(workload), target), index, target, limits_s[0])
     signal.setitimer(signal.ITIMER_REAL, 0)
     return replace(built, library=b""), built.library
 

@@ -24,6 +24,7 @@ from raydgp.errors import InputError, RaydgpError
 from raydgp.records import Context, Record
 from raydgp.records.history import known
 from raydgp.settings import TuneSettings
+from raydgp.targets import Target, kind_named
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Task, Workload
 
@@ -37,7 +38,7 @@ class Cluster:
         backend: what builds and runs.
 
     Attributes:
-        target: attributes of the runners' target.
+        target: of the runners.
         device: what the first runner runs on.
         versions: of raydgp, tvm, and what else shapes the kernels.
 
@@ -46,7 +47,7 @@ class Cluster:
         RunnersLost: no runner starts.
     """
 
-    target: dict[str, Any]
+    target: Target
     device: dict[str, Any]
     versions: dict[str, str]
 
@@ -133,19 +134,26 @@ class Cluster:
         Raises:
             RaydgpError: they cannot be measured there.
         """
-        if self.target["kind"] != "llvm":
+        if not self.target.behaviour.on_processors:
             return Baselines()
         there = NodeAffinitySchedulingStrategy(self._node_id, soft=False)
         with _raised_here():
             found: Baselines = ray.get(
-                measure_baselines.options(scheduling_strategy=there).remote(self._settings.measure, workloads)
+                measure_baselines.options(scheduling_strategy=there).remote(
+                    self.target, self._settings.measure, workloads
+                )
             )
         return found
 
     def _start_pool(self) -> None:
         settings, ray_settings = self._settings, self._settings.ray
-        if settings.target == "cuda" and self._ours and ray_settings.address is None and not _gpus():
-            raise InputError("target cuda: this machine has no GPU that Ray sees; use target llvm, or join a cluster")
+        resource = kind_named(settings.target).resource
+        alone = self._ours and ray_settings.address is None
+        if resource and alone and not ray.cluster_resources().get(resource):
+            raise InputError(
+                f"target {settings.target}: this machine has no {resource} that Ray sees; "
+                "use target llvm, or join a cluster"
+            )
         pool_settings = PoolSettings(
             kind=settings.target,
             measure=settings.measure,
@@ -211,7 +219,3 @@ def _raised_here() -> Iterator[None]:
         raise RaydgpError(
             f"a process of the run was lost ({one_line(error)}); run the same command to resume"
         ) from None
-
-
-def _gpus() -> float:
-    return ray.cluster_resources().get("GPU", 0.0)

@@ -25,6 +25,7 @@ from raydgp.records import Measurement, Phases, Resources, Status
 from raydgp.run.builder import Built
 from raydgp.run.supervisor import Result
 from raydgp.settings import MeasureSettings
+from raydgp.targets import Target, kind_named
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import from_dict
 
@@ -37,7 +38,7 @@ class PoolSettings:
     """What a pool is told.
 
     Attributes:
-        kind: of target, `llvm` or `cuda`.
+        kind: name of the kind of target.
         runners: at most so many; as many as there is room for by default.
         accelerator: Ray's label of the GPUs to use; any by default.
         grace_s: what a build or run may take beyond its own limit, which its supervisor keeps: the start of children
@@ -58,7 +59,8 @@ class PoolSettings:
 class RunnerPool:
     """Measures configurations on the runners of a cluster.
 
-    On CPUs builds and runs share the processors: a lock for each node keeps them apart. On GPUs they overlap freely.
+    Where kernels run on the processors that build them, a lock for each node keeps the two apart. On GPUs they overlap
+    freely.
     """
 
     def __init__(self, settings: PoolSettings, backend: Backend) -> None:
@@ -147,7 +149,7 @@ class RunnerPool:
 
     # --- builds and runs
 
-    async def _build(self, workload: dict[str, Any], index: int, target: dict[str, Any]) -> tuple[Built, ray.ObjectRef]:
+    async def _build(self, workload: dict[str, Any], index: int, target: Target) -> tuple[Built, ray.ObjectRef]:
         timeout_s = self._settings.measure.build_timeout_s
         limits_s = [timeout_s, timeout_s + self._settings.grace_s]
         node_locks = {slot.node_id: slot.node_lock for slot in self._slots if slot.node_id and slot.node_lock}
@@ -155,7 +157,7 @@ class RunnerPool:
         async with node_locks[node_id].together() if node_id else nullcontext():
             began = time.monotonic()
             task = self._builders.get(node_id) or self._builders.setdefault(node_id, builder(node_id))
-            outcome, library = task.remote(self._shared_backend, self._settings.kind, workload, index, target, limits_s)
+            outcome, library = task.remote(self._shared_backend, workload, index, target, limits_s)
             try:
                 return await outcome, library
             except RayError as failure:
@@ -197,7 +199,7 @@ class RunnerPool:
             if self._about is None:
                 self._about = slot.about
                 self._admitted.set()
-            if _kind(slot.about) != _kind(self._about):
+            if _alike(slot.about) != _alike(self._about):
                 slot.close("its device is not of the first runner's kind")
         self._dispatch()
 
@@ -210,7 +212,7 @@ class RunnerPool:
                     if slot.node_id and slot.node_id not in alive:
                         slot.close("its node is gone")
                 self._slots = [slot for slot in self._slots if slot.node_id is None or slot.node_id in alive]
-                self._slots += self._new_lanes(alive)
+                self._slots += self._new_slots(alive)
                 if self._about is None and any(slot.fault for slot in self._slots):
                     return
                 self._dispatch()
@@ -222,11 +224,11 @@ class RunnerPool:
         finally:
             self._give_up()
 
-    def _new_lanes(self, alive: dict[str, dict[str, Any]]) -> list[RunnerSlot]:
-        """A slot for each node with processors, or for each GPU, as far as there is none yet."""
-        if self._settings.kind == "cuda":
-            gpus = sum(int(node["Resources"].get("GPU", 0)) for node in alive.values() if self._wanted(node))
-            room = (self._settings.runners or max(1, gpus)) - len(self._slots)
+    def _new_slots(self, alive: dict[str, dict[str, Any]]) -> list[RunnerSlot]:
+        """A slot for each node with processors, or for each device, as far as there is none yet."""
+        if resource := kind_named(self._settings.kind).resource:
+            devices = sum(int(node["Resources"].get(resource, 0)) for node in alive.values() if self._wanted(node))
+            room = (self._settings.runners or max(1, devices)) - len(self._slots)
             return [self._slot(None) for _ in range(room)]
         room = (self._settings.runners or len(alive)) - len(self._slots)
         served = {slot.node_id for slot in self._slots}
@@ -243,7 +245,7 @@ class RunnerPool:
         if node_id:
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node_id, soft=False)
         else:
-            options["num_gpus"] = 1
+            options |= kind_named(settings.kind).runner_options
         if settings.accelerator:
             options["label_selector"] = {_ACCELERATOR: settings.accelerator}
         node_lock = self._node_locks.setdefault(node_id, NodeLock(self._dispatch)) if node_id else None
@@ -268,9 +270,10 @@ class RunnerPool:
             self._ready.popleft().outcome.set_exception(self._lost)
 
 
-def _kind(about: dict[str, Any]) -> tuple[Any, ...]:
-    """What runners must share: the target, and the GPU's name, for GPUs of one architecture differ in speed."""
-    return about["target"], about["device"]["name"] if about["target"]["kind"] == "cuda" else ""
+def _alike(about: dict[str, Any]) -> tuple[Any, ...]:
+    """What runners must share: the target, and what else makes devices of it differ in speed."""
+    target: Target = about["target"]
+    return target, target.behaviour.alike(about["device"])
 
 
 def _measurement(

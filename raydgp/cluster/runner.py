@@ -18,7 +18,7 @@ class Runner:
     """Runs kernels one after the other. Crashes and hangs of kernels end the executor's child, not this actor.
 
     Args:
-        kind: of target, `llvm` or `cuda`.
+        kind: name of the kind of target.
     """
 
     def __init__(self, kind: str, settings: MeasureSettings, backend: Backend) -> None:
@@ -29,7 +29,7 @@ class Runner:
         return self._backend.executor(self._kind, self._settings)
 
     def describe(self) -> dict[str, Any]:
-        """The target's attributes, the device, the versions, and the node it is on.
+        """The target, the device, the versions, and the node it is on.
 
         Raises:
             InputError: no such device here, or fewer cores than threads.
@@ -47,4 +47,4 @@ class Runner:
         Raises:
             NoReference: of the workload.
         """
-        return self._executor.run(config_space(from_dict(workload), self._kind), index, library)
+        return self._executor.run(config_space(from_dict(workload), self._executor.target), index, library)

@@ -16,34 +16,35 @@ from raydgp.run.supervisor import Supervisor
 from raydgp.sandbox.cpus import own_cpus
 from raydgp.settings import MeasureSettings
 from raydgp.space import ConfigSpace, Indices
-from raydgp.targets.host import describe_device, versions
+from raydgp.targets import Target
+from raydgp.targets.compiler import versions
 
 
 class LocalMeasurer(Measurer):
     """Builds a batch in child processes, and when all of it is built times one kernel after the other.
 
     Args:
-        target: as of `raydgp.targets.host.host_target`.
+        target: what it is for.
         workers: builds at a time; one for each processor by default.
         cpus: processors that kernels run on; those of this process by default.
     """
 
     def __init__(
         self,
-        target: dict[str, Any],
-        settings: MeasureSettings,
+        target: Target,
+        settings: MeasureSettings = MeasureSettings(),  # noqa: B008 - frozen
         workers: int | None = None,
         cpus: Sequence[int] | None = None,
     ) -> None:
         self._target, self._settings = target, settings
         self._versions = versions()
         self._supervisor = Supervisor(settings.threads, cpus)
-        self._device = describe_device(target, self._supervisor.threads)
+        self._device = target.behaviour.device(target, self._supervisor.threads)
         self._builders = [Builder() for _ in range(workers or len(own_cpus()))]
 
     def measure(self, space: ConfigSpace, indices: Indices) -> list[Measurement]:
-        if space.target != self._target["kind"]:
-            raise InputError(f"a space of target {space.target} cannot be measured on {self._target['kind']}")
+        if space.target != self._target.kind:
+            raise InputError(f"a space of target {space.target} cannot be measured on {self._target.kind}")
         valid = space.valid(indices)
         wanted = list(dict.fromkeys(int(index) for index, good in zip(indices, valid, strict=True) if good))
         built = dict(zip(wanted, self._build(space, wanted), strict=True))

@@ -19,6 +19,7 @@ from tvm.s_tir.meta_schedule.database import Workload as Entry
 from raydgp.errors import InputError
 from raydgp.models.interchange import ORIGIN, RECORDS, UNMEASURED_S, WORKLOADS
 from raydgp.records import Context, Measurement, Quarantined, Record, Scan, Status
+from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.templates.traced.extract import kernel, plain
 from raydgp.templates.traced.space import configuration
@@ -59,10 +60,10 @@ def _record(line: Any, entries: list[str], run: str, device: str, trial: int) ->
     place, (trace, times_s, target, _) = line
     if not times_s or min(times_s) == UNMEASURED_S:
         raise InputError("not measured")
-    target = {key: value for key, value in target.items() if key not in _TVMS}
+    target = Target.from_dict({key: value for key, value in target.items() if key not in _TVMS})
     origin = next(_origins(trace), None)
-    workload, index = _ours(origin) if origin else _theirs(trace, entries[place], json.dumps(target))
-    space = config_space(workload, target["kind"])
+    workload, index = _ours(origin) if origin else _theirs(trace, entries[place], target)
+    space = config_space(workload, target)
     if origin and space.hash != origin["space_hash"]:
         raise InputError(f"of another version of {space.template}")
     failed = max(times_s) >= UNMEASURED_S  # TVM's 1e10
@@ -71,7 +72,7 @@ def _record(line: Any, entries: list[str], run: str, device: str, trial: int) ->
         status=Status.RUN_ERROR if failed else Status.OK,
         times_s=() if failed else tuple(times_s),
         error="MetaSchedule could not build or run it" if failed else "",
-        device={"kind": target["kind"], "name": device},
+        device={"kind": target.kind, "name": device},
     )
     context = Context(
         task=str(workload),
@@ -98,7 +99,7 @@ def _ours(origin: dict[str, Any]) -> tuple[Workload, int]:
     return from_dict(origin["workload"]), int(origin["index"])
 
 
-def _theirs(trace: Any, entry: str, target: str) -> tuple[Workload, int]:
+def _theirs(trace: Any, entry: str, target: Target) -> tuple[Workload, int]:
     """The kernel of a database's workload and the configuration that a trace of it is.
 
     Raises:
@@ -111,21 +112,20 @@ def _theirs(trace: Any, entry: str, target: str) -> tuple[Workload, int]:
     except (RuntimeError, TypeError, ValueError):
         raise InputError("its trace does not fit its kernel") from None
     knobs = configuration(workload, plain(schedule.trace.simplified(remove_postproc=True).as_json()))
-    return workload, config_space(workload, "llvm").encode(knobs)
+    return workload, config_space(workload, target).encode(knobs)
 
 
 @lru_cache(maxsize=64)
-def _kernel(entry: str, target: str) -> tuple[tvm.IRModule, TracedKernel]:
+def _kernel(entry: str, target: Target) -> tuple[tvm.IRModule, TracedKernel]:
     """A line of the workloads as TVM's module and as a workload of ours, named by its blocks: its own name is lost."""
-    attributes = json.loads(target)
-    if attributes["kind"] != "llvm" or "num-cores" not in attributes:
+    if target.cores is None:
         raise InputError("only records of llvm targets with num-cores have a space here")
     try:
         module = Entry.from_json(json.loads(entry)).mod
         schedule = Schedule(module, debug_mask=0)
         blocks = schedule.get_child_blocks(schedule.get_sblock("root"))
         name = "_".join(schedule.get(block).name_hint for block in blocks)
-        return module, kernel(name, module["main"], attributes)
+        return module, kernel(name, module["main"], target)
     except InputError:
         raise
     except (RuntimeError, TypeError, ValueError):

@@ -15,6 +15,7 @@ from tvm import relax
 from raydgp.build.compile import link
 from raydgp.errors import InputError
 from raydgp.records.manifest import write_atomically
+from raydgp.targets import Target, kind_named
 
 Array = NDArray[Any]
 
@@ -46,7 +47,6 @@ for k, array in enumerate(out):
 '''
 _LOAD = """here = Path(__file__).parent
 model = relax.VirtualMachine(tvm.runtime.load_module(str(here / "{library}")), device)"""
-_DEVICES = {"llvm": "cpu", "cuda": "cuda"}  # TVM's names of them, by kind of target
 
 
 def write_example(path: Path, purpose: str, load: str, kind: str, threads: int) -> None:
@@ -55,11 +55,11 @@ def write_example(path: Path, purpose: str, load: str, kind: str, threads: int) 
     Args:
         purpose: one line.
         load: code that makes `here`, the folder, and `model`, a virtual machine on `device`; it has `tvm` and `relax`.
-        kind: of target, `llvm` or `cuda`.
+        kind: name of the kind of target.
         threads: of the host.
     """
-    files = {"parameters": PARAMETERS, "sample": SAMPLE}
-    write_atomically(path, _EXAMPLE.format(purpose=purpose, load=load, threads=threads, device=_DEVICES[kind], **files))
+    files = {"parameters": PARAMETERS, "sample": SAMPLE, "device": kind_named(kind).tvm_device}
+    write_atomically(path, _EXAMPLE.format(purpose=purpose, load=load, threads=threads, **files))
 
 
 def write(
@@ -83,7 +83,7 @@ def write(
     requirements = f"apache-tvm=={manifest['versions']['tvm']} apache-tvm-ffi==0.1.14.post1 numpy"
     purpose = f"Runs the model of this folder with TVM alone: pip install {requirements}"
     load = _LOAD.format(library=LIBRARY)
-    write_example(folder / EXAMPLE, purpose, load, manifest["target"]["kind"], manifest["threads"])
+    write_example(folder / EXAMPLE, purpose, load, Target.of(manifest["target"]).kind, manifest["threads"])
     write_manifest(folder, manifest)
 
 
@@ -92,14 +92,15 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
 
 
 def device_of(kind: str) -> tvm.runtime.Device:
-    """The device here of a kind of target, `llvm` or `cuda`.
+    """The device here of a kind of target.
 
     Raises:
-        InputError: there is no GPU.
+        InputError: there is none.
     """
-    device = tvm.device(_DEVICES[kind])
+    behaviour = kind_named(kind)
+    device = tvm.device(behaviour.tvm_device)
     if not device.exist:
-        raise InputError("the model is for an NVIDIA GPU, and there is none here with its driver")
+        raise InputError(f"the model is for {behaviour.description}, and there is none here with its driver")
     return device
 
 
@@ -108,7 +109,7 @@ class Machine:
 
     Args:
         library: what TVM compiled or loaded.
-        kind: of target, `llvm` or `cuda`.
+        kind: name of the kind of target.
 
     Raises:
         InputError: there is no GPU.
@@ -143,7 +144,7 @@ class Library:
                 parameters = [file[name] for name in file.files]
             with np.load(folder / SAMPLE, allow_pickle=False) as file:
                 sample = {name: file[name] for name in file.files}
-            kind = self.manifest["target"]["kind"]
+            kind = Target.of(self.manifest["target"]).kind
             device_of(kind)  # without a GPU, TVM has no loader for what is in the library
             library = tvm.runtime.load_module(str((folder / LIBRARY).resolve()))
         except InputError:

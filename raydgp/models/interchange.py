@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import tvm
 from tvm.s_tir import Schedule
@@ -15,7 +15,8 @@ from tvm.s_tir.meta_schedule.database import JSONDatabase, TuningRecord
 from raydgp.models.folder import write_example
 from raydgp.models.lowering import Lowered
 from raydgp.records.manifest import write_atomically
-from raydgp.targets.host import to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
 from raydgp.templates.base import LayerTemplate
 from raydgp.templates.registry import template_for
 from raydgp.templates.spaces import config_space
@@ -46,7 +47,7 @@ _HOST = ', host={"kind": "llvm"}'  # of a GPU
 def export(
     folder: Path,
     lowered: Lowered,
-    target: dict[str, Any],
+    target: Target,
     index_of: Callable[[Workload], int],
     seconds_of: Callable[[Workload], float | None],
 ) -> None:
@@ -58,7 +59,7 @@ def export(
     Args:
         folder: of the deployed model, which has the parameters and the sample; its database is written anew.
         lowered: before it is compiled.
-        target: as of `raydgp.targets.host.host_target`.
+        target: what it is for.
         index_of: the configuration of a workload.
         seconds_of: of one call with it; None where it was not measured.
     """
@@ -73,14 +74,15 @@ def export(
         entry, arguments = database.commit_workload(module), ArgInfo.from_entry_func(module)
         database.commit_tuning_record(TuningRecord(schedule.trace, entry, [seconds], to_tvm(target), arguments))
     write_atomically(folder / MODULE, tvm.ir.save_json(lowered.module))
-    load = _LOAD.format(target=target, host=_HOST if target["kind"] == "cuda" else "", module=MODULE)
-    write_example(folder / EXAMPLE, _PURPOSE, load, target["kind"], target.get("num-cores", 1))
+    kind = target.behaviour
+    load = _LOAD.format(target=kind.tvm(target), host=_HOST if kind.tvm_host() else "", module=MODULE)
+    write_example(folder / EXAMPLE, _PURPOSE, load, target.kind, target.cores or 1)
 
 
-def _schedule(workload: Workload, index: int, module: tvm.IRModule, target: dict[str, Any]) -> Schedule:
+def _schedule(workload: Workload, index: int, module: tvm.IRModule, target: Target) -> Schedule:
     """The kernel as the model has it, scheduled by our trace."""
-    space = config_space(workload, target["kind"])
-    ours = cast(LayerTemplate, template_for(space)).scheduled(workload, space.decode(index))
+    space = config_space(workload, target)
+    ours = cast(LayerTemplate, template_for(space)).scheduled(workload, space.decode(index), target)
     schedule = Schedule(module, debug_mask=0)
     ours.trace.apply_to_schedule(schedule, remove_postproc=False)
     origin = {"workload": workload.to_dict(), "space_hash": space.hash, "index": index}

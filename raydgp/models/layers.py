@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,11 @@ from numpy.typing import NDArray
 from tvm import relax
 
 from raydgp.errors import InputError
-from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, GroupConv2d
+from raydgp.registry import resolve
+from raydgp.workloads import Workload
+from raydgp.workloads.base import OPERATORS
 
 Array = NDArray[np.float32]
-Anchor = Conv2d | DepthwiseConv2d | GroupConv2d | Dense
 
 
 @dataclass(eq=False)
@@ -33,7 +33,7 @@ class Layer:
         calls: variables of the calls that it replaces; its output stands for the last one.
     """
 
-    anchor: Anchor
+    anchor: Workload
     data: relax.Var
     weight: Array
     calls: list[relax.Var]
@@ -46,7 +46,7 @@ class Layer:
 
 
 def find_layers(
-    bindings: Sequence[relax.VarBinding], outputs: set[relax.Var], has_template: Callable[[Anchor], bool]
+    bindings: Sequence[relax.VarBinding], outputs: set[relax.Var], has_template: Callable[[Workload], bool]
 ) -> list[Layer]:
     """The layers of a dataflow block, in the order of their outputs.
 
@@ -113,37 +113,24 @@ def operator(value: Any) -> str:
 
 
 def _anchored(binding: relax.VarBinding) -> Layer | None:
-    """A layer of the anchor alone; None where this is no operator of which there are templates."""
+    """A layer of the anchor alone; None where no operator says that the call is one of its own."""
     call, name = binding.value, operator(binding.value)
-    if name not in ("nn.conv2d", "matmul") or not isinstance(call.args[0], relax.Var):
+    if name not in _readers() or not isinstance(call.args[0], relax.Var):
         return None
     data, weight = call.args[0], constant(call.args[1])
     if weight is None or weight.dtype != np.float32 or binding.var.ty.dtype != "float32":
         return None
-    if name == "nn.conv2d":
-        anchor = _convolution(call.attrs, shape_of(data), weight.shape)
-        return Layer(anchor, data, weight, [binding.var]) if anchor else None
-    if weight.ndim != 2 or len(shape_of(data)) < 2:
-        return None
-    k, m = weight.shape
-    return Layer(Dense(n=prod(shape_of(data)[:-1]), k=k, m=m), data, weight.T, [binding.var])
+    read = resolve(_readers()[name], f"operator {name} of Relax")(call, shape_of(data), weight)
+    return Layer(read[0], data, read[1], [binding.var]) if read else None
 
 
-def _convolution(attrs: Any, data: tuple[int, ...], weight: tuple[int, ...]) -> Anchor | None:
-    top, left, bottom, right = (int(p) for p in attrs.padding)
-    groups = int(attrs.groups)
-    plain = attrs.data_layout == "NCHW" and attrs.kernel_layout == "OIHW" and attrs.out_layout == "NCHW"
-    if not plain or (top, left) != (bottom, right):
-        return None
-    n, ci, h, w = data
-    pairs = {key: tuple(int(v) for v in getattr(attrs, key)) for key in ("strides", "dilation")}
-    geometry: Any = {"stride": pairs["strides"], "dilation": pairs["dilation"], "padding": (top, left)}
-    geometry |= {"n": n, "ci": ci, "h": h, "w": w, "kh": weight[2], "kw": weight[3]}
-    if groups == 1:
-        return Conv2d(co=weight[0], **geometry)
-    if groups == ci == weight[0]:
-        return DepthwiseConv2d(**geometry)
-    return GroupConv2d(co=weight[0], groups=groups, **geometry)
+def _readers() -> dict[str, str]:
+    """By Relax operator, what reads its calls; of operators that share one, the first that names it."""
+    found: dict[str, str] = {}
+    for name in OPERATORS.names():
+        for called, reader in OPERATORS[name].relax.items():
+            found.setdefault(called, reader)
+    return found
 
 
 def _take(layer: Layer, binding: relax.VarBinding) -> bool:
@@ -172,7 +159,10 @@ def _take(layer: Layer, binding: relax.VarBinding) -> bool:
 def _bias(layer: Layer, array: Array | None) -> Array | None:
     """A constant added as one value a channel, as [co]; None for anything else."""
     shape = shape_of(layer.output)
-    channel = len(shape) - 1 if isinstance(layer.anchor, Dense) else 1
+    axis = layer.anchor.channel_axis
+    if axis is None:
+        return None
+    channel = axis % len(shape)  # a dense layer's output has as many axes as the model's data
     if array is None or array.size != shape[channel]:
         return None
     wanted = [1] * len(shape)

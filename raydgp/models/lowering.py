@@ -10,12 +10,11 @@ from typing import Any
 
 import tvm
 from tvm import relax
-from tvm.relax.expr_functor import PyExprMutator, mutator
 
-from raydgp.build.cuda.executable import compile_executable
 from raydgp.errors import InputError
 from raydgp.models.packing import OPAQUE, Array, Choose, pack
-from raydgp.targets.host import to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
 from raydgp.templates.traced.extract import kernel
 from raydgp.workloads import Workload
 from raydgp.workloads.zoo import Task
@@ -38,16 +37,16 @@ class Lowered:
     parameters: list[Array]
 
 
-def lower(module: tvm.IRModule, target: dict[str, Any], choose: Choose | None = None) -> Lowered:
+def lower(module: tvm.IRModule, target: Target, choose: Choose | None = None) -> Lowered:
     """Packs, legalises and fuses an imported model.
 
     Args:
-        target: as of `raydgp.targets.host.host_target`.
+        target: what it is for.
         choose: as of `pack`.
     """
-    packed = pack(module, target["kind"], choose)
+    packed = pack(module, target, choose)
     with to_tvm(target):
-        fused = (_FUSE if target["kind"] == "cuda" else _FUSE_FOR_VECTORS)(packed.module)
+        fused = target.behaviour.part("fusion")(packed.module)
     calls = Counter(_called(fused["main"]))
     tasks = []
     for name, count in calls.items():
@@ -59,7 +58,7 @@ def lower(module: tvm.IRModule, target: dict[str, Any], choose: Choose | None = 
     return Lowered(fused, tasks, packed.parameters)
 
 
-def compile_model(lowered: Lowered, target: dict[str, Any], schedule: Schedule) -> Any:
+def compile_model(lowered: Lowered, target: Target, schedule: Schedule) -> Any:
     """The model's executable, each function replaced by its scheduled one; `export_library` writes it.
 
     Functions without a task run as TVM makes them: on a CPU without a schedule, on a GPU by TVM's own rules (DLight).
@@ -75,9 +74,7 @@ def compile_model(lowered: Lowered, target: dict[str, Any], schedule: Schedule) 
         function = schedule(task.workload).without_attr("global_symbol")
         function = function.with_attrs({"tirx.is_scheduled": True, "op_pattern": OPAQUE})
         module.update_func(module.get_global_var(task.name), function)
-    if target["kind"] == "cuda":
-        return compile_executable(module, target)
-    return tvm.compile(module, target=to_tvm(target))
+    return target.behaviour.part("executable")(module, target)
 
 
 def _called(function: relax.Function) -> list[str]:
@@ -88,43 +85,3 @@ def _called(function: relax.Function) -> list[str]:
         for binding in block.bindings
         if isinstance(binding.value, relax.Call) and binding.value.op == tvm.ir.Op.get("relax.call_tir")
     ]
-
-
-@mutator
-class _WrittenOut(PyExprMutator):
-    """Gelu by its definition, 0.5 x (1 + erf(x / sqrt 2)): TVM's own hides the erf from `FastMathTransform`."""
-
-    def visit_call_(self, call: relax.Call) -> relax.Expr:
-        call = super().visit_call_(call)
-        if call.op != tvm.ir.Op.get("relax.nn.gelu"):
-            return call
-        x, dtype = call.args[0], call.ty.dtype
-        half, one, root = (relax.const(value, dtype) for value in (0.5, 1.0, 0.5**0.5))
-        return half * x * (one + relax.op.erf(x * root))
-
-
-@tvm.transform.module_pass(opt_level=0)
-def _write_out(module: tvm.IRModule, _: tvm.transform.PassContext) -> tvm.IRModule:
-    mutated = _WrittenOut(module)
-    mutated.builder_.update_func(module.get_global_var("main"), mutated.visit_expr(module["main"]))
-    return mutated.builder_.get()
-
-
-_FUSE = tvm.transform.Sequential(
-    [
-        relax.transform.LegalizeOps(),
-        relax.transform.RewriteDataflowReshape(),  # what only renames a shape moves no data
-        relax.transform.AnnotateTIROpPattern(),
-        relax.transform.FoldConstant(),
-        relax.transform.FuseOps(),
-        relax.transform.FuseTIR(),
-        relax.transform.DeadCodeElimination(),
-    ]
-)
-_FUSE_FOR_VECTORS = tvm.transform.Sequential(
-    [
-        _write_out,
-        relax.transform.FastMathTransform(),  # exp and erf as polynomials, which vectorise; a GPU has instructions
-        _FUSE,
-    ]
-)

@@ -1,8 +1,8 @@
 """Rewrites a model so that a layer is one kernel that its template writes.
 
-For a CPU, activations stay blocked by channels from layer to layer; pooling, sums, activations and concatenation follow
-on blocked arrays where they can; whatever else there is sees plain arrays. For a GPU all arrays are plain. Weights are
-laid out here, once, and become parameters.
+Where the templates are for blocked arrays, activations stay blocked by channels from layer to layer; pooling, sums,
+activations and concatenation follow on blocked arrays where they can; whatever else there is sees plain arrays. Where
+they are for plain arrays, as on a GPU, all are plain. Weights are laid out here, once, and become parameters.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ from tvm import relax
 
 from raydgp.errors import InputError
 from raydgp.models.activations import Activations, Value
-from raydgp.models.layers import Anchor, Layer, find_layers, shape_of
+from raydgp.models.layers import Layer, find_layers, shape_of
+from raydgp.targets import Target
 from raydgp.templates.base import LayerTemplate
-from raydgp.templates.llvm.registers import whole_vectors
-from raydgp.templates.registry import template_for
-from raydgp.templates.spaces import config_space
-from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused, GroupConv2d
+from raydgp.templates.registry import entry_for, template_for
+from raydgp.templates.spaces import config_space, serves_layers
+from raydgp.workloads import Dense, Fused
 
 Array = NDArray[np.float32]
 Choose = Callable[[Fused], tuple[Fused, dict[str, Any]]]
 
-_BLOCKS = (32, 16, 8)  # of channels, the widest that fits: two registers of output side by side
 OPAQUE = 8  # TVM's code of a function that nothing is fused into
 
 
@@ -49,11 +48,11 @@ class PackedModel:
     parameters: list[Array]
 
 
-def pack(module: tvm.IRModule, kind: str, choose: Choose | None = None) -> PackedModel:
+def pack(module: tvm.IRModule, target: Target, choose: Choose | None = None) -> PackedModel:
     """Rewrites `main`, whose weights are constants.
 
     Args:
-        kind: of target, `llvm` or `cuda`.
+        target: what it is for.
         choose: of a layer, computed directly, the algorithm and the configuration that it gets, which its weights'
             layout depends on; the same with the default's configuration where it is None.
 
@@ -65,16 +64,16 @@ def pack(module: tvm.IRModule, kind: str, choose: Choose | None = None) -> Packe
         raise InputError("the model has control flow, which cannot be tuned; export it without")
 
     def default(workload: Fused) -> tuple[Fused, dict[str, Any]]:
-        space = config_space(workload, kind)
+        space = config_space(workload, target)
         return workload, space.decode(space.default)
 
-    return _Packer(function, kind, choose or default).run()
+    return _Packer(function, target, choose or default).run()
 
 
 @dataclass
 class _Packer:
     function: relax.Function
-    kind: str
+    target: Target
     choose: Choose
     activations: Activations = field(default_factory=Activations)
     functions: dict[Fused, relax.GlobalVar] = field(default_factory=dict)
@@ -88,7 +87,7 @@ class _Packer:
         (block,) = self.function.body.blocks
         result = self.function.body.body
         outputs = set(result.fields) if isinstance(result, relax.Tuple) else {result}
-        layers = find_layers(block.bindings, outputs, self._has_template)
+        layers = find_layers(block.bindings, outputs, lambda anchor: serves_layers(anchor, self.target))
         values, other = self.activations.values, self.activations.other
         by_output = {layer.output: layer for layer in layers}
         within = {var for layer in layers for var in layer.calls[:-1]}
@@ -109,17 +108,10 @@ class _Packer:
         names = {var.name_hint: workload for workload, var in self.functions.items()}
         return PackedModel(module, names, [array for _, array in self.parameters])
 
-    def _has_template(self, anchor: Anchor) -> bool:
-        try:
-            config_space(anchor, self.kind)
-        except InputError:
-            return False
-        return True
-
     def _layer(self, layer: Layer) -> Value:
         direct, data = self._laid_out(layer)
         workload, knobs = self.choose(direct)
-        template = cast(LayerTemplate, template_for(config_space(workload, self.kind)))
+        template = cast(LayerTemplate, template_for(config_space(workload, self.target)))
         out_shape = template.out_shape(workload, knobs)
         weight = template.pack_weight(workload, knobs, layer.weight)
         arrays = [
@@ -130,7 +122,7 @@ class _Packer:
         ]
         if workload not in self.functions:
             function = template.compute(workload, knobs).without_attr("global_symbol").with_attr("op_pattern", OPAQUE)
-            self.functions[workload] = self.builder.add_func(function, _name(workload))
+            self.functions[workload] = self.builder.add_func(function, workload.label)
         called = self.functions[workload]
         arguments = [data, self._parameter(weight), *arrays]
         out = self.builder.emit(relax.call_tir(called, arguments, relax.TensorType(out_shape, "float32")))
@@ -142,27 +134,15 @@ class _Packer:
     def _laid_out(self, layer: Layer) -> tuple[Fused, relax.Expr]:
         """The layer's workload and its data as it reads them."""
         anchor, value = layer.anchor, self.activations.values[layer.data]
-        block_in, block_out = self._blocks(anchor, value) if self.kind == "llvm" else (1, 1)
+        entry = entry_for(self.target.kind, type(anchor))
+        blocks = entry.layers.blocks if entry and entry.layers else None
+        given = value.block if value.whole and value.block > 1 else 1
+        block_in, block_out = blocks(anchor, given) if blocks else (1, 1)
         plain = isinstance(anchor, Dense) or block_in == 1
         data = self.activations.plain(value) if plain else self.activations.blocked(value, block_in)
         if isinstance(anchor, Dense):
             data = self._reshaped(data, (anchor.n, anchor.k))
         return Fused(anchor=anchor, epilogue=tuple(layer.steps), block_in=block_in, block_out=block_out), data
-
-    def _blocks(self, anchor: Anchor, value: Value) -> tuple[int, int]:
-        """Channels of a block of what a layer reads and of what it writes."""
-        if isinstance(anchor, Dense):
-            blocks = config_space(anchor, self.kind)
-            return 1, int(np.prod(blocks.decode(blocks.default)["tile_m"][1:]))
-        channels = value.shape[1] if isinstance(anchor, DepthwiseConv2d) else anchor.co
-        block_out = next(
-            b for b in (*_BLOCKS, *range(whole_vectors(channels), 0, -1)) if whole_vectors(channels) % b == 0
-        )
-        if isinstance(anchor, DepthwiseConv2d):
-            return block_out, block_out
-        if value.whole and value.block > 1:
-            return value.block, block_out
-        return next((b for b in _BLOCKS if anchor.ci % b == 0), 1), block_out
 
     def _added(self, var: relax.Var, workload: Fused, out_shape: tuple[int, ...]) -> relax.Expr:
         """A residual in the output's layout."""
@@ -192,18 +172,3 @@ class _Packer:
         var = relax.Var(f"p{len(self.parameters)}", relax.TensorType(array.shape, str(array.dtype)))
         self.parameters.append((var, np.ascontiguousarray(array)))
         return var
-
-
-def _name(workload: Fused) -> str:
-    """What people know a layer by: kernel, channels in and out, rows of the output; the builder tells twins apart."""
-    anchor = workload.anchor
-    match anchor:
-        case Conv2d():
-            how = "" if workload.algorithm == "direct" else f"_{workload.algorithm}"
-            return f"conv{anchor.kh}x{anchor.kw}_{anchor.ci}_{anchor.co}_{anchor.oh}{how}"
-        case GroupConv2d():
-            return f"group{anchor.groups}_conv{anchor.kh}x{anchor.kw}_{anchor.ci}_{anchor.co}_{anchor.oh}"
-        case DepthwiseConv2d():
-            return f"depthwise{anchor.kh}x{anchor.kw}_{anchor.ci}_{anchor.oh}"
-        case Dense():
-            return f"dense_{anchor.k}_{anchor.m}"

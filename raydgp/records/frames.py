@@ -49,7 +49,7 @@ def _row(record: Record) -> dict[str, Any]:
         "error": measured.error,
         "time_unix_s": measured.time_unix_s,
         "workload": sorted_json(context.workload),
-        "target": sorted_json(context.target),
+        "target": sorted_json(context.target.to_dict()),
         "knobs": json.dumps(record.knobs),
         "device": sorted_json(measured.device),
         "versions": sorted_json(measured.versions),

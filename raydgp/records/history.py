@@ -7,17 +7,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from raydgp.records.measurement import Measurement, Record, Status
+from raydgp.targets import Target
 
 
-def identity(record: Record) -> tuple[str, int, str, str]:
+def identity(record: Record) -> tuple[str, int, Target, str]:
     """What makes two records measurements of the same thing: space, configuration, target and device."""
     measured = record.measurement
-    return record.context.space_hash, measured.index, sorted_json(record.context.target), sorted_json(measured.device)
+    return record.context.space_hash, measured.index, record.context.target, sorted_json(measured.device)
 
 
 def first(records: Iterable[Record]) -> list[Record]:
     """The records that count, in order: of one identity the first, runner_lost only where nothing else is known."""
-    kept: dict[tuple[str, int, str, str], Record] = {}
+    kept: dict[tuple[str, int, Target, str], Record] = {}
     for record in records:
         key = identity(record)
         if key not in kept or kept[key].measurement.status is Status.RUNNER_LOST:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from raydgp.errors import InputError
 from raydgp.settings import TuneSettings
 from raydgp.space import ConfigSpace
+from raydgp.targets import Target
 
 FILE_NAME = "run.json"
 JOURNAL_NAME = "journal.jsonl"
@@ -66,7 +67,7 @@ class RunManifest(BaseModel):
 
     Attributes:
         settings: `TuneSettings` as JSON.
-        target: the target's attributes; `kind` is `llvm` or `cuda`.
+        target: what it tunes for; TVM's attributes in the file.
         device: where it measures: name, kind, cores or driver, threads.
         versions: of raydgp, tvm, and what else shapes the kernels.
         peak_gflops: the device's measured peak.
@@ -78,7 +79,7 @@ class RunManifest(BaseModel):
 
     settings: dict[str, Any]
     tasks: list[TaskEntry]
-    target: dict[str, Any]
+    target: Target
     device: dict[str, Any]
     versions: dict[str, str]
     git_commit: str | None = None

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from raydgp.errors import InputError
+from raydgp.targets import Target
 
 _OPTIONAL = ("resources", "conditions")
 
@@ -130,7 +131,7 @@ class Context:
     Attributes:
         task: the layer task's name, unique within its run.
         workload: `Workload.to_dict()`.
-        target: the target's attributes; `kind` is `llvm` or `cuda`.
+        target: what the kernel was made for; TVM's attributes in a record.
         space_hash: `ConfigSpace.hash`; an index means nothing in another space.
         strategy: name of the search strategy.
         seed: of the run's random streams.
@@ -139,7 +140,7 @@ class Context:
 
     task: str
     workload: dict[str, Any]
-    target: dict[str, Any]
+    target: Target
     space_hash: str
     strategy: str
     seed: int
@@ -162,7 +163,9 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, nested as they are, JSON-able."""
-        own = {"context": asdict(self.context), "trial": self.trial, "knobs": dict(self.knobs)}
+        context = {name: getattr(self.context, name) for name in Context.__dataclass_fields__}
+        context["target"] = self.context.target.to_dict()
+        own = {"context": context, "trial": self.trial, "knobs": dict(self.knobs)}
         return {**own, "measurement": self.measurement.to_dict()}
 
     @classmethod
@@ -174,8 +177,10 @@ class Record:
         """
         try:
             fields = dict(data)
-            fields["context"] = Context(**fields["context"])
+            context = dict(fields["context"])
+            context["target"] = Target.from_dict(context["target"])
+            fields["context"] = Context(**context)
             fields["measurement"] = Measurement.from_dict(fields["measurement"])
             return cls(**fields)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError) as error:
             raise InputError(f"not a record: {error!r}") from None

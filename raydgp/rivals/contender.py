@@ -15,6 +15,7 @@ from raydgp.errors import InputError
 from raydgp.rivals.frameworks import Way, onnxruntime_way, torch_way
 from raydgp.sandbox.child_loop import Handle, serve
 from raydgp.sandbox.messages import Message
+from raydgp.targets import Target
 
 if TYPE_CHECKING:
     from raydgp.models.importing import Imported  # loads torch
@@ -63,20 +64,17 @@ def _deployed(folder: Path) -> Way:
 
 def _untuned(source: str, kind: str) -> Way:
     """What TVM compiles when nobody has scheduled anything; for a GPU it then has rules of its own (DLight)."""
-    import tvm
     from tvm import relax
 
-    from raydgp.build.cuda.executable import compile_executable
     from raydgp.models.importing import load
-    from raydgp.targets.host import host_target, to_tvm
+    from raydgp.targets.compiler import to_tvm
 
-    model, attributes = load(source), host_target(kind)
-    if kind == "cuda":
-        return _called(_exported(compile_executable(model.module, attributes)), model, kind)
-    target = to_tvm(attributes)
-    with target:
-        module = relax.get_pipeline("zero")(model.module)
-    return _called(tvm.compile(module, target=target), model, kind)
+    model, target = load(source), Target.here(kind)
+    module = model.module
+    if target.behaviour.on_processors:
+        with to_tvm(target):
+            module = relax.get_pipeline("zero")(module)
+    return _called(_exported(target.behaviour.part("executable")(module, target)), model, kind)
 
 
 def _exported(executable: Any) -> Any:
@@ -100,7 +98,7 @@ def _metaschedule(folder: Path) -> Way:
     if state is None:
         raise InputError(f"{folder}: MetaSchedule has tuned nothing there")
     model = load(state.model)
-    return _called(compiled(model.module, state, folder), model, "llvm")
+    return _called(compiled(model.module, state, folder), model, state.target.kind)
 
 
 def _called(executable: Any, model: Imported, kind: str) -> Way:

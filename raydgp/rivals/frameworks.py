@@ -23,6 +23,7 @@ TORCH = {
     "llvm": ("torch eager", "torch channels_last", "torch frozen", "torch compiled"),
     "cuda": ("torch eager", "torch channels_last", "torch compiled"),
 }
+_GPUS = {"cuda": "cuda"}  # how torch and onnxruntime call the GPU of a kind of target; without one, they use the CPU
 
 
 def torch_way(way: str, source: str, kind: str, threads: int) -> Way:
@@ -35,15 +36,15 @@ def torch_way(way: str, source: str, kind: str, threads: int) -> Way:
 
     from raydgp.models.importing import load_torch
 
-    if kind == "cuda":
+    if gpu := _GPUS.get(kind):
         _prepare_gpu()
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)
     module: Any
     module, inputs = load_torch(source)
     expected = tuple(a.numpy() for a in _leaves(module(*inputs)))
-    if kind == "cuda":
-        module, inputs = module.to("cuda"), tuple(a.to("cuda") for a in inputs)
+    if gpu:
+        module, inputs = module.to(gpu), tuple(a.to(gpu) for a in inputs)
     if way == "torch channels_last":
         module = module.to(memory_format=torch.channels_last)
         inputs = tuple(a.to(memory_format=torch.channels_last) if a.ndim == 4 else a for a in inputs)
@@ -54,7 +55,7 @@ def torch_way(way: str, source: str, kind: str, threads: int) -> Way:
 
     def run() -> Any:
         out = module(*inputs)
-        if kind == "cuda":
+        if gpu:
             torch.cuda.synchronize()
         return out
 
@@ -79,7 +80,7 @@ def onnxruntime_way(source: str, kind: str, threads: int) -> Way:
     import onnxruntime
 
     providers: list[Any] = ["CPUExecutionProvider"]
-    if kind == "cuda":
+    if gpu := _GPUS.get(kind):
         if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
             raise InputError("this onnxruntime has no CUDA: pip install onnxruntime-gpu in its place")
         providers = [("CUDAExecutionProvider", {"use_tf32": 0}), *providers]  # the CPU's for what lacks a CUDA kernel
@@ -103,12 +104,12 @@ def onnxruntime_way(source: str, kind: str, threads: int) -> Way:
             session = onnxruntime.InferenceSession(path, options, providers=providers)
             inputs, expected = tuple(a.numpy() for a in tensors), tuple(a.numpy() for a in _leaves(module(*tensors)))
     feeds = dict(zip((value.name for value in session.get_inputs()), inputs, strict=True))
-    if kind == "cuda":
-        return _bound(session, feeds), lambda binding: binding.copy_outputs_to_cpu(), expected
+    if gpu:
+        return _bound(session, feeds, gpu), lambda binding: binding.copy_outputs_to_cpu(), expected
     return lambda: session.run(None, feeds), list, expected
 
 
-def _bound(session: Any, feeds: dict[str, Array]) -> Run:
+def _bound(session: Any, feeds: dict[str, Array], gpu: str) -> Run:
     """A call with inputs and outputs that stay on the GPU."""
     import onnxruntime
 
@@ -116,9 +117,9 @@ def _bound(session: Any, feeds: dict[str, Array]) -> Run:
         raise InputError("onnxruntime cannot use the GPU here: its version of CUDA or of cuDNN is missing")
     binding = session.io_binding()
     for name, array in feeds.items():
-        binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array, "cuda", 0))
+        binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array, gpu, 0))
     for value in session.get_outputs():
-        binding.bind_output(value.name, "cuda")
+        binding.bind_output(value.name, gpu)
 
     def run() -> Any:
         session.run_with_iobinding(binding)

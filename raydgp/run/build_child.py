@@ -7,6 +7,7 @@ from typing import Any
 
 from raydgp.sandbox.child_loop import Handle, knobs_from_json, serve
 from raydgp.sandbox.messages import Message
+from raydgp.targets import Target
 from raydgp.workloads import from_dict
 
 
@@ -16,7 +17,7 @@ def start() -> Handle:
     def handle(request: dict[str, Any], _: bytes) -> Message:
         try:
             workload, knobs = from_dict(request["workload"]), knobs_from_json(request["knobs"])
-            kernel = compile_kernel(request["template"], workload, knobs, request["target"])
+            kernel = compile_kernel(request["template"], workload, knobs, Target.from_dict(request["target"]))
             return {"resources": [asdict(used) for used in kernel.resources]}, kernel.library
         except BuildError as error:
             return {"error": str(error)}, b""

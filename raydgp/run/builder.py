@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from raydgp.records import Resources, Status
 from raydgp.sandbox.cpus import thread_environment
 from raydgp.sandbox.process import Child, ChildDied, ChildHung
 from raydgp.space import ConfigSpace
+from raydgp.targets import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class Builder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def build(self, space: ConfigSpace, index: int, target: dict[str, Any], timeout_s: float) -> Built:
+    def build(self, space: ConfigSpace, index: int, target: Target, timeout_s: float) -> Built:
         """Builds one configuration that is statically valid.
 
         Raises:
@@ -57,7 +58,7 @@ class Builder:
             "template": space.template,
             "workload": space.workload.to_dict(),
             "knobs": space.decode(index),
-            "target": target,
+            "target": target.to_dict(),
         }
         begin = time.monotonic()
         try:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import tvm
 from tvm.script import tirx as T
-from tvm.target import codegen
 
 from raydgp.errors import RaydgpError
 from raydgp.run.threads import pin_threads
@@ -16,7 +15,8 @@ from raydgp.sandbox.child_loop import Handle, serve
 from raydgp.sandbox.cpus import own_cores, thread_environment
 from raydgp.sandbox.messages import Message
 from raydgp.sandbox.process import Child
-from raydgp.targets.host import host_target, to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
 
 ACCUMULATORS = 12  # vectors: over latency times throughput of every core, and fit 16 registers with two operands
 _STEPS = 200_000
@@ -73,8 +73,8 @@ def multiply_adds(threads: int, lanes: int, steps: int = _STEPS) -> tvm.tirx.Pri
 def start() -> Handle:
     cpus = [int(cpu) for cpu in sys.argv[2].split(",")]
     pin_threads(cpus)
-    target = to_tvm(host_target("llvm"))
-    lanes = codegen.llvm_get_vector_width(target) // 32
+    here = Target.here("llvm")
+    lanes, target = here.vector_bits // 32, to_tvm(here)
 
     def handle(request: dict[str, Any], _: bytes) -> Message:
         kernel = tvm.compile(multiply_adds(len(cpus), lanes), target=target).mod

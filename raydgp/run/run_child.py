@@ -8,6 +8,7 @@ from typing import Any
 from raydgp.sandbox.child_loop import Handle, knobs_from_json, serve
 from raydgp.sandbox.messages import Message
 from raydgp.settings import MeasureSettings
+from raydgp.targets import kind_named
 from raydgp.workloads import from_dict
 
 
@@ -15,12 +16,11 @@ def start() -> Handle:
     cpus = [int(cpu) for cpu in sys.argv[2].split(",")]
     from raydgp.run import timing
     from raydgp.run.threads import pin_threads
-    from raydgp.sandbox import nvml
 
     def handle(request: dict[str, Any], library: bytes) -> Message:
         workload = from_dict(request["workload"])
         if "knobs" not in request:
-            if request["kind"] == "llvm":  # the runners of several GPUs must not share one processor
+            if kind_named(request["kind"]).on_processors:  # the runners of several GPUs must not share one processor
                 pin_threads(cpus)
             timing.case(workload, request["template"])
             return {}, b""
@@ -29,7 +29,7 @@ def start() -> Handle:
             library, request["template"], workload, knobs, request["kind"], settings
         )
         # At once, while clocks are still those of the load; before the timing they would be those of an idle device.
-        now = nvml.conditions() if request["kind"] == "cuda" else {}
+        now = kind_named(request["kind"]).conditions()
         return {"status": status, "times_s": times_s, "error": error, "conditions": now}, b""
 
     return handle

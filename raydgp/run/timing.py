@@ -15,6 +15,7 @@ import tvm_ffi
 
 from raydgp.records import Status
 from raydgp.settings import MeasureSettings
+from raydgp.targets import kind_named
 from raydgp.templates.base import Array, RoundingTemplate
 from raydgp.templates.reference import random_inputs, reference
 from raydgp.templates.registry import template_named
@@ -51,7 +52,8 @@ def measure(
     """
     inputs, expected = case(workload, template)
     layout = template_named(template)
-    device = tvm.device("cpu" if kind == "llvm" else kind, 0)
+    behaviour = kind_named(kind)
+    device = tvm.device(behaviour.tvm_device, 0)
     module = load(library)
     kernel = module["main"]
     empty = np.full(layout.out_shape(workload, knobs), np.nan, np.float32)
@@ -64,7 +66,7 @@ def measure(
     device.sync()
     if error := fault():
         return Status.WRONG_ANSWER, [], error
-    if kind == "llvm" and isinstance(workload, Fused) and settings.model_mb:
+    if behaviour.on_processors and isinstance(workload, Fused) and settings.model_mb:
         times = within_a_model(kernel, arrays, settings, settings.model_mb)
     else:
         times = list(module.time_evaluator("main", device, **_clock(settings))(*arrays).results)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from raydgp.registry import EXTENSIONS, load_extensions
 from raydgp.sandbox.messages import Message, receive, send
 
 Handle = Callable[[dict[str, Any], bytes], Message]
@@ -23,6 +24,9 @@ def serve(start: Callable[[], Handle]) -> None:
     with socket.socket(fileno=int(sys.argv[1])) as channel:
         sys.modules["torch"] = None  # type: ignore[assignment]  # tvm_ffi imports it when it can: 1 s and 300 MB
         handle = start()
+        if EXTENSIONS in os.environ:
+            sys.modules.pop("torch", None)  # some libraries, which they may import, take it for there or not
+            load_extensions(os.environ)
         _be_silent()
         send(channel, {"ready": True})
         while True:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 from pathlib import Path
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -21,6 +23,23 @@ def own_cores() -> list[int]:
         siblings = TOPOLOGY / f"cpu{cpu}/topology/thread_siblings_list"
         first.setdefault(siblings.read_text() if siblings.exists() else str(cpu), cpu)
     return _paid_for(list(first.values()))
+
+
+def cpu_name() -> str:
+    """The processor's name from /proc/cpuinfo, which some architectures lack; the machine's then."""
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*: (.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
+    return found[1].strip() if found else platform.machine()
+
+
+def cache_bytes() -> tuple[int, ...]:
+    """Sizes of a core's first, second, ... level of data cache, in bytes; empty where the system does not tell."""
+    found: dict[int, int] = {}
+    for cache in sorted(TOPOLOGY.glob("cpu0/cache/index*")):
+        level, kind, size = ((cache / name).read_text().strip() for name in ("level", "type", "size"))
+        if kind != "Instruction" and size.endswith("K"):
+            found[int(level)] = 1024 * int(size[:-1])
+    return tuple(found[level] for level in sorted(found))
 
 
 def _paid_for(cpus: list[int]) -> list[int]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from raydgp.errors import RaydgpError
+from raydgp.registry import extensions
 from raydgp.sandbox.messages import FrameError, Message, receive, send
 
 START_TIMEOUT_S = 120.0  # imports of TVM from a slow disk
@@ -60,7 +61,7 @@ class Child:
                 stdin=lifeline,
                 stdout=subprocess.DEVNULL,
                 stderr=self._stderr,
-                env={**os.environ, **(env or {}), "PYTHONPATH": path},
+                env={**os.environ, **extensions(), **(env or {}), "PYTHONPATH": path},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )

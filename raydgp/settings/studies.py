@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from raydgp.settings.base import Settings
+from raydgp.settings.target import KindName
 from raydgp.settings.tune import MeasureSettings, TrackingSettings
 
 
@@ -51,7 +52,7 @@ class RecordSettings(Settings):
 
     model: str = Field(min_length=1, description="Network of the task.")
     task: str = Field(description="Layer task whose space is measured.")
-    target: Literal["llvm", "cuda"] = Field("llvm", description="`llvm` is this machine's CPU, `cuda` its GPU.")
+    target: KindName = Field("llvm", description="`llvm` is this machine's CPU, `cuda` its GPU.")
     valid: int = Field(2000, ge=1, description="Most valid configurations that the thinned space may have.")
     fix: list[str] = Field([], description="Knobs that keep one option each, as KNOB=OPTION.")
     out: Path = Field(description="Parquet file to write.")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from raydgp.errors import InputError
 from raydgp.settings.base import Settings
+from raydgp.settings.target import KindName
 
 
 class MeasureSettings(Settings):
@@ -70,7 +71,7 @@ class TuneSettings(Settings):
         "`package.module:function`, a .pt2 or an .onnx file.",
     )
     tasks: list[str] | None = Field(None, description="Names of the layer tasks that are tuned; all by default.")
-    target: Literal["llvm", "cuda"] = Field("llvm", description="`llvm` is this machine's CPU, `cuda` its GPU.")
+    target: KindName = Field("llvm", description="`llvm` is this machine's CPU, `cuda` its GPU.")
     strategy: str = Field("autotvm", description="Name of the search strategy.")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of the strategy, by name.")
     trials: int = Field(

@@ -1,1 +1,7 @@
-"""Schedule templates: a space beside the schedule that gives it meaning."""
+"""Schedule templates: a space beside the schedule that gives it meaning. Importing it loads no TVM."""
+
+from raydgp.templates.base import PlainArrays
+from raydgp.templates.registry import Layers, register
+from raydgp.templates.spaces import config_space, config_spaces
+
+__all__ = ["Layers", "PlainArrays", "config_space", "config_spaces", "register"]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
-import tvm
 from numpy.typing import NDArray
-from tvm import s_tir
 
+from raydgp.targets import Target
 from raydgp.workloads import Workload
+
+if TYPE_CHECKING:
+    import tvm
+    from tvm import s_tir
 
 Array = NDArray[np.float32]
 
@@ -17,7 +20,7 @@ Array = NDArray[np.float32]
 class Template(Protocol):
     """Gives the knobs of one kind of space their meaning. Stateless."""
 
-    def schedule(self, workload: Workload, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
+    def schedule(self, workload: Workload, knobs: dict[str, Any], target: Target) -> tvm.IRModule:
         """The scheduled module; its one PrimFunc `main` takes the arrays of `pack`, then the output."""
 
     def pack(self, workload: Workload, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
@@ -28,6 +31,19 @@ class Template(Protocol):
 
     def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
         """The kernel's output in its logical layout."""
+
+
+class PlainArrays:
+    """The part of a template whose kernels take and give arrays in their logical layouts."""
+
+    def pack(self, workload: Workload, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
+        return [np.ascontiguousarray(array) for array in inputs]
+
+    def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
+        return workload.output_shape
+
+    def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
+        return out
 
 
 @runtime_checkable
@@ -48,7 +64,7 @@ class LayerTemplate(Template, Protocol):
     def compute(self, workload: Workload, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
         """The kernel without a schedule."""
 
-    def scheduled(self, workload: Workload, knobs: dict[str, Any]) -> s_tir.Schedule:
+    def scheduled(self, workload: Workload, knobs: dict[str, Any], target: Target) -> s_tir.Schedule:
         """The schedule with its trace, which other users of TVM can apply to `compute`."""
 
     def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:

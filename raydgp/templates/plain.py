@@ -8,50 +8,43 @@ from typing import Any
 import tvm
 from tvm import te, topi
 
+from raydgp.errors import InputError
+from raydgp.registry import resolve
 from raydgp.space import ConfigSpace
 from raydgp.space.knobs import choice
-from raydgp.templates.base import Array
+from raydgp.targets import Target
+from raydgp.templates.base import PlainArrays
 from raydgp.templates.epilogue import anchor_of
-from raydgp.templates.reference import input_shapes
-from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused, Workload
+from raydgp.workloads import Fused, Workload
 
 
-class Plain:
+class Plain(PlainArrays):
     """The layer without a schedule: serial loops over logical layouts (see the workload's docstring)."""
 
-    def schedule(self, workload: Workload, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
+    def schedule(self, workload: Workload, knobs: dict[str, Any], target: Target) -> tvm.IRModule:
         return tvm.IRModule({"main": compute(workload).with_attr("global_symbol", "main")})
-
-    def pack(self, workload: Workload, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
-        return list(inputs)
-
-    def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
-        return tuple(int(extent) for extent in _tensors(workload)[-1].shape)
-
-    def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
-        return out
 
 
 class Given(Plain):
     """The layer as the scheduled module of knob `module`, in TVM's JSON, in plain layouts."""
 
-    def schedule(self, workload: Workload, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
+    def schedule(self, workload: Workload, knobs: dict[str, Any], target: Target) -> tvm.IRModule:
         return tvm.ir.load_json(knobs["module"])
 
 
-def untuned(workload: Workload) -> ConfigSpace:
-    """The one configuration, index 0, of a layer that nobody has scheduled for this CPU.
+def untuned(workload: Workload, kind: str) -> ConfigSpace:
+    """The one configuration, index 0, of a layer that nobody has scheduled, for a kind of target that can run it.
 
     It runs some hundred times slower than a tuned one: give a large layer `repeat=1` and a long `run_timeout_s`.
     """
-    return ConfigSpace(workload, "llvm", "tvm.plain.v1", [], {})
+    return ConfigSpace(workload, kind, "tvm.plain.v1", [], {})
 
 
 def given(workload: Workload, kind: str, modules: Sequence[str]) -> ConfigSpace:
     """A space of modules that somebody else scheduled: configuration i is the i-th of them.
 
     Args:
-        kind: of target, `llvm` or `cuda`.
+        kind: name of the kind of target.
         modules: at least one, in TVM's JSON.
     """
     return ConfigSpace(workload, kind, "tvm.given.v1", [choice("module", modules)], {"module": modules[0]})
@@ -65,19 +58,18 @@ def compute(workload: Workload) -> tvm.tirx.PrimFunc:
 
 
 def _tensors(workload: Workload) -> list[te.Tensor]:
-    """Inputs, as in the workload's docstring in logical layouts, and the output."""
-    inputs = [te.placeholder(shape, name=f"input{k}") for k, shape in enumerate(input_shapes(workload))]
+    """Inputs, as in the workload's docstring in logical layouts, and the output.
+
+    Raises:
+        InputError: TVM's library has no such operator.
+    """
+    inputs = [te.placeholder(shape, name=f"input{k}") for k, shape in enumerate(workload.input_shapes)]
     anchor = anchor_of(workload)
-    match anchor:
-        case Conv2d() | DepthwiseConv2d():
-            groups = anchor.ci if isinstance(anchor, DepthwiseConv2d) else 1
-            geometry = (anchor.stride, anchor.padding, anchor.dilation)
-            out = topi.nn.conv(*inputs[:2], *geometry, groups, "NCHW", "OIHW")
-        case Dense():
-            out = topi.nn.dense(*inputs[:2])
-        case _:
-            raise TypeError(f"no operator of TVM's for {workload.op}")
-    rest = iter(inputs[2:])
+    if not anchor.plain:
+        raise InputError(f"{workload.op} has no computation of TVM's library; name one as `plain` of its class")
+    own = len(anchor.input_shapes)
+    out = resolve(anchor.plain, f"operator {anchor.op}")(anchor, *inputs[:own])
+    rest = iter(inputs[own:])
     for step in workload.epilogue if isinstance(workload, Fused) else ():
         if step == "bias":
             out = topi.add(out, topi.reshape(next(rest), (1, -1, *[1] * (len(out.shape) - 2))))

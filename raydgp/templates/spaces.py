@@ -1,5 +1,7 @@
 """Configuration spaces of schedule templates, by target. numpy only."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
@@ -7,32 +9,18 @@ from typing import Any
 
 from raydgp.errors import InputError
 from raydgp.space import ConfigSpace
-from raydgp.templates.cuda import spaces as cuda
-from raydgp.templates.cuda import tensor_core_space as cuda_tensor_core
-from raydgp.templates.llvm import spaces as llvm
-from raydgp.templates.traced import space as sketched
-from raydgp.workloads import Workload
-from raydgp.workloads.traced import TracedKernel
-
-__all__ = ["config_space", "config_spaces"]
+from raydgp.targets import Target
+from raydgp.templates.registry import Entry, algorithms, entry_for
+from raydgp.workloads import Fused, Workload
 
 
-def _cuda_kernel_space(workload: TracedKernel, limits: cuda.Limits) -> ConfigSpace:
-    return sketched.kernel_space(workload, "cuda")
-
-
-_BY_TARGET = {
-    "cuda": {**cuda.SPACES, TracedKernel: _cuda_kernel_space},
-    "llvm": {**llvm.SPACES, TracedKernel: sketched.kernel_space},
-}
-_VARIANTS = {"cuda": {**cuda.VARIANTS, **cuda_tensor_core.VARIANTS}, "llvm": llvm.VARIANTS}
-
-
-def config_space(workload: Workload, target: str | Mapping[str, Any], algorithm: str = "direct") -> ConfigSpace:
-    """The configuration space of a workload on a kind of target.
+def config_space(
+    workload: Workload, target: Target | str | Mapping[str, Any], algorithm: str = "direct"
+) -> ConfigSpace:
+    """The configuration space of a workload on a target.
 
     Args:
-        target: `cuda`, `llvm`, or a target's attributes, whose limits then say what is valid. They change neither the
+        target: a target, its name, or TVM's attributes. Its limits say what is valid. They change neither the
             configurations nor the space's hash, but may change the default.
         algorithm: `direct`, or also a space of its own: `winograd` for a convolution, and on `cuda` `tensor_core` for a
             convolution or a dense layer, which computes with the inputs rounded to float16. Arrays stay float32 for
@@ -42,14 +30,10 @@ def config_space(workload: Workload, target: str | Mapping[str, Any], algorithm:
     Raises:
         InputError: unknown target, a workload without a template there, or a GPU without tensor cores.
     """
-    if algorithm == cuda_tensor_core.ALGORITHM and not isinstance(target, str):
-        cuda_tensor_core.require_tensor_cores(target)
-    if isinstance(target, str):
-        return _config_space(workload, target, algorithm, cuda.Limits())
-    return _config_space(workload, target["kind"], algorithm, cuda.Limits.of(target))
+    return _config_space(workload, Target.of(target), algorithm)
 
 
-def config_spaces(workload: Workload, target: str | Mapping[str, Any]) -> list[ConfigSpace]:
+def config_spaces(workload: Workload, target: Target | str | Mapping[str, Any]) -> list[ConfigSpace]:
     """The spaces of all algorithms that the workload can be computed by, `direct` first: where a record may be from.
 
     They are no choice to take the fastest of: `tensor_core`, the last one on `cuda`, rounds its inputs to float16.
@@ -57,22 +41,76 @@ def config_spaces(workload: Workload, target: str | Mapping[str, Any]) -> list[C
     Raises:
         InputError: as of `config_space`.
     """
+    target = Target.of(target)
     spaces = [config_space(workload, target)]
-    for kind, algorithm in dict.fromkeys(key for variants in _VARIANTS.values() for key in variants):
-        with suppress(InputError):  # another kind of workload or target, or not of these shapes
-            if isinstance(workload, kind):
+    for algorithm in algorithms(target.kind, type(workload)):
+        if algorithm != "direct":
+            with suppress(InputError):  # not of these shapes, or of another GPU
                 spaces.append(config_space(workload, target, algorithm))
     return spaces
 
 
+def serves_layers(anchor: Workload, target: Target) -> bool:
+    """Whether a template computes this operator as a layer of a model on a target, by its direct algorithm."""
+    entry = entry_for(target.kind, type(anchor))
+    if entry is None or entry.layers is None:
+        return False
+    with suppress(InputError):
+        config_space(anchor, target)
+        return True
+    return False
+
+
 @lru_cache(maxsize=256)
-def _config_space(workload: Workload, target: str, algorithm: str, limits: cuda.Limits) -> ConfigSpace:
-    if target not in _BY_TARGET:
-        raise InputError(f"unknown target {target!r}; known are {', '.join(_BY_TARGET)}")
-    if algorithm == "direct":
-        build = _BY_TARGET[target].get(type(workload))
-    else:
-        build = _VARIANTS[target].get((type(workload), algorithm))
-    if build is None:
-        raise InputError(f"no schedule template for {workload.op} on {target} with algorithm {algorithm!r}")
-    return build(workload, limits) if target == "cuda" else build(workload)
+def _config_space(workload: Workload, target: Target, algorithm: str) -> ConfigSpace:
+    if isinstance(workload, Fused):
+        if algorithm != "direct":
+            raise InputError(f"{workload} says itself which algorithm computes it; leave out {algorithm!r}")
+        return _layer_space(workload, target)
+    entry = entry_for(target.kind, type(workload), algorithm)
+    if entry is None:
+        raise InputError(f"no schedule template for {workload.op} on {target.kind} with algorithm {algorithm!r}")
+    return _made(entry, workload, target)
+
+
+def _made(entry: Entry, workload: Workload, target: Target) -> ConfigSpace:
+    space = entry.space(workload, target)
+    if space.template not in entry.schedules or space.target != target.kind:
+        raise InputError(
+            f"the space of {workload.op} is of template {space.template!r} on {space.target}, which was not registered "
+            f"for it on {target.kind}; known are {', '.join(entry.schedules)}"
+        )
+    return space
+
+
+def _layer_space(workload: Fused, target: Target) -> ConfigSpace:
+    """The anchor's space with the channel blocks of the model's activations. The epilogue adds no knobs.
+
+    Raises:
+        InputError: the algorithm does not serve the anchor, or there are no such blocks.
+    """
+    entry = entry_for(target.kind, type(workload.anchor), workload.algorithm)
+    if entry is None or entry.layers is None:
+        raise InputError(f"no schedule template for {workload} on {target.kind}")
+    layers, space = entry.layers, _made(entry, workload.anchor, target)
+    if layers.blocks is None:
+        if (workload.block_in, workload.block_out) != (1, 1):
+            raise InputError(f"no schedule template for {workload} on {target.kind}: its arrays are blocked")
+        return space.taken_for(workload)
+    if workload.block_in == 1 and not layers.reads_plain:
+        raise InputError(f"no schedule template for {workload} on {target.kind}: its data is not blocked")
+    options = {}
+    if layers.written:
+        options[layers.written] = _with_block(workload, space, layers.written, workload.block_out)
+    if layers.read and workload.block_in > 1:
+        options[layers.read] = _with_block(workload, space, layers.read, workload.block_in)
+    return space.restricted(options).taken_for(workload)
+
+
+def _with_block(workload: Fused, space: ConfigSpace, name: str, block: int) -> list[Any]:
+    """The options of a split of channels whose last two factors make a block."""
+    knob = next(knob for knob in space.knobs if knob.name == name)
+    kept = [label for label in knob.labels if label[-2] * label[-1] == block]
+    if not kept:
+        raise InputError(f"no schedule template for {workload}: {name} has no blocks of {block}")
+    return kept

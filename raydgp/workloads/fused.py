@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
+
 from raydgp.errors import InputError
-from raydgp.workloads.ops import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, Workload
+from raydgp.workloads.base import Array, Workload
 
 WITH_ARRAY = ("bias", "add")  # steps that take an array of their own
 STEPS = (*WITH_ARRAY, "relu", "relu6")
@@ -29,7 +31,7 @@ class Fused(Workload):
     """
 
     op: ClassVar[str] = "fused"
-    anchor: Conv2d | DepthwiseConv2d | GroupConv2d | Dense
+    anchor: Any  # a Workload, of whose fields templates know more than this class
     epilogue: tuple[str, ...] = ()
     block_in: int = 1
     block_out: int = 1
@@ -37,7 +39,7 @@ class Fused(Workload):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.anchor, Conv2d | DepthwiseConv2d | GroupConv2d | Dense):
+        if not isinstance(self.anchor, Workload) or self.anchor.channel_axis is None:
             raise InputError(f"fused: the anchor must be a convolution or a dense layer, not {self.anchor!r}")
         object.__setattr__(self, "epilogue", tuple(self.epilogue))
         strange = [step for step in self.epilogue if step not in STEPS]
@@ -53,7 +55,7 @@ class Fused(Workload):
     @property
     def flops(self) -> int:
         """Of the anchor computed directly: the same measure with and without an epilogue, by any algorithm."""
-        return self.anchor.flops
+        return int(self.anchor.flops)
 
     @property
     def group(self) -> str:
@@ -71,9 +73,41 @@ class Fused(Workload):
         return " ".join([" + ".join([str(self.anchor), *self.epilogue]), *how])
 
     @property
+    def label(self) -> str:
+        how = f"_{self.algorithm}" if self.algorithm != "direct" else ""
+        return f"{self.anchor.label}{how}"
+
+    @property
     def channels(self) -> int:
         """Output channels, or outputs of a dense layer."""
-        anchor = self.anchor
-        if isinstance(anchor, Conv2d | GroupConv2d):
-            return anchor.co
-        return anchor.m if isinstance(anchor, Dense) else anchor.ci
+        return int(self.anchor.output_shape[self.anchor.channel_axis])
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        extra = {"bias": (self.channels,), "add": self.output_shape}
+        return (*self.anchor.input_shapes, *(extra[step] for step in self.epilogue if step in extra))
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        shape: tuple[int, ...] = self.anchor.output_shape
+        return shape
+
+    def reference(self, *inputs: Array) -> Array:
+        """The anchor's output, then the steps of the epilogue."""
+        own = len(self.anchor.input_shapes)
+        out: Array = self.anchor.reference(*inputs[:own])
+        rest = iter(inputs[own:])
+        along = [1] * out.ndim
+        along[self.anchor.channel_axis] = -1
+        for step in self.epilogue:
+            if step == "bias":
+                out = out + next(rest).reshape(along)
+            elif step == "add":
+                out = out + next(rest)
+            else:
+                out = np.clip(out, 0, 6 if step == "relu6" else None)
+        return out
+
+    def sizes(self) -> dict[str, float]:
+        sizes: dict[str, float] = self.anchor.sizes()
+        return sizes

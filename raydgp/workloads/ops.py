@@ -1,61 +1,27 @@
-"""Workloads: frozen, checked descriptions of one operator, fp32, with logical layout NCHW / OIHW."""
+"""The operators of the papers' networks, fp32, with logical layouts NCHW and OIHW."""
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from raydgp.errors import InputError
+from raydgp.workloads.base import Array, Workload
+
+_CONVOLUTION = "raydgp.templates.operators:convolution"
+_FROM_CONVOLUTION = {"nn.conv2d": "raydgp.models.anchors:convolution"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Workload:
-    """One operator with its shapes. Equal workloads have equal kernels, whatever network they came from."""
-
-    op: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if field.type == "tuple[int, int]":
-                value = _pair(self.op, field.name, value)
-                object.__setattr__(self, field.name, value)
-                low = 0 if field.name == "padding" else 1
-                bad = any(v < low for v in value)
-            elif field.type == "int":
-                low, bad = 1, isinstance(value, bool) or not isinstance(value, int) or value < 1
-            else:
-                continue  # a subclass's own business
-            if bad:
-                raise InputError(f"{self.op}: {field.name}={value!r} must be made of whole numbers of at least {low}")
-
-    @property
-    def flops(self) -> int:
-        """Floating-point operations of one call, a multiply-add counted as two."""
-        raise NotImplementedError
-
-    @property
-    def group(self) -> str:
-        """Key of the workloads that share one pre-trained surrogate."""
-        raise NotImplementedError
-
-    @property
-    def layer(self) -> Workload:
-        """What it computes, whichever algorithm does: of the tasks of one layer, a model takes the fastest."""
-        return self
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"op": self.op, **dataclasses.asdict(self)}
-
-    def __str__(self) -> str:
-        return f"{self.op}({', '.join(f'{k}={v}' for k, v in dataclasses.asdict(self).items())})"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Convolution(Workload):
+class Convolution(Workload):
     """What every two-dimensional convolution has; extents in elements."""
 
+    channel_axis: ClassVar[int | None] = 1
+    plain: ClassVar[str] = _CONVOLUTION
     n: int
     ci: int
     h: int
@@ -85,38 +51,98 @@ class _Convolution(Workload):
         return (self.w + 2 * self.padding[1] - self.dilation[1] * (self.kw - 1) - 1) // self.stride[1] + 1
 
     @property
+    def channels_out(self) -> int:
+        """Output channels."""
+        raise NotImplementedError
+
+    @property
+    def convolution_groups(self) -> int:
+        """Groups of channels, each of which reads its own input channels."""
+        return 1
+
+    @property
+    def flops(self) -> int:
+        terms = self.ci // self.convolution_groups * self.kh * self.kw
+        return 2 * self.n * self.channels_out * self.oh * self.ow * terms
+
+    @property
     def group(self) -> str:
         """Same operator, kernel size and stride, stride ignored for 1x1 (facts/papers.md 1.2)."""
         if self.kh == self.kw == 1:
             return f"{self.op}_1x1"
         return f"{self.op}_{self.kh}x{self.kw}_s{self.stride[0]}x{self.stride[1]}"
 
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        weight = (self.channels_out, self.ci // self.convolution_groups, self.kh, self.kw)
+        return (self.n, self.ci, self.h, self.w), weight
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return (self.n, self.channels_out, self.oh, self.ow)
+
+    def windows(self, data: Array) -> Array:
+        """Input under the kernel at every output position, a view: [n, ci, oh, ow, kh, kw]."""
+        (pad_h, pad_w), (dilation_h, dilation_w) = self.padding, self.dilation
+        padded = np.pad(data, ((0, 0), (0, 0), (pad_h, pad_h), (pad_w, pad_w)))
+        extent = (dilation_h * (self.kh - 1) + 1, dilation_w * (self.kw - 1) + 1)
+        windows = sliding_window_view(padded, extent, axis=(2, 3))
+        return windows[:, :, :: self.stride[0], :: self.stride[1], ::dilation_h, ::dilation_w]
+
+    def sizes(self) -> dict[str, float]:
+        shape = {"ci": self.ci, "co": self.channels_out, "oh": self.oh, "ow": self.ow, "batch": self.n}
+        return {**shape, "kernel": self.kh * self.kw, "stride": self.stride[0], "flops": self.flops}
+
 
 @dataclass(frozen=True, kw_only=True)
-class Conv2d(_Convolution):
+class Conv2d(Convolution):
     """Dense 2-D convolution: data [n, ci, h, w], weight [co, ci, kh, kw] -> [n, co, oh, ow]."""
 
     op: ClassVar[str] = "conv2d"
+    relax: ClassVar[Mapping[str, str]] = _FROM_CONVOLUTION
     co: int
 
     @property
-    def flops(self) -> int:
-        return 2 * self.n * self.co * self.oh * self.ow * self.ci * self.kh * self.kw
+    def channels_out(self) -> int:
+        return self.co
+
+    @property
+    def label(self) -> str:
+        return f"conv{self.kh}x{self.kw}_{self.ci}_{self.co}_{self.oh}"
+
+    def reference(self, *inputs: Array) -> Array:
+        data, weight = inputs
+        columns = self.windows(data).transpose(0, 1, 4, 5, 2, 3)
+        matrix = columns.reshape(self.n, -1, self.oh * self.ow)
+        return (weight.reshape(self.co, -1) @ matrix).reshape(self.output_shape)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DepthwiseConv2d(_Convolution):
+class DepthwiseConv2d(Convolution):
     """Depthwise convolution, multiplier 1: data [n, ci, h, w], weight [ci, 1, kh, kw] -> [n, ci, oh, ow]."""
 
     op: ClassVar[str] = "depthwise_conv2d"
 
     @property
-    def flops(self) -> int:
-        return 2 * self.n * self.ci * self.oh * self.ow * self.kh * self.kw
+    def channels_out(self) -> int:
+        return self.ci
+
+    @property
+    def convolution_groups(self) -> int:
+        return self.ci
+
+    @property
+    def label(self) -> str:
+        return f"depthwise{self.kh}x{self.kw}_{self.ci}_{self.oh}"
+
+    def reference(self, *inputs: Array) -> Array:
+        data, weight = inputs
+        out: Array = np.einsum("ncyxab,cab->ncyx", self.windows(data), weight[:, 0], optimize=True)
+        return out
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupConv2d(_Convolution):
+class GroupConv2d(Convolution):
     """Convolution in groups: data [n, ci, h, w], weight [co, ci / groups, kh, kw] -> [n, co, oh, ow]."""
 
     op: ClassVar[str] = "group_conv2d"
@@ -129,8 +155,28 @@ class GroupConv2d(_Convolution):
             raise InputError(f"{self.op}: groups={self.groups} must divide ci={self.ci} and co={self.co}")
 
     @property
-    def flops(self) -> int:
-        return 2 * self.n * self.co * self.oh * self.ow * self.ci // self.groups * self.kh * self.kw
+    def channels_out(self) -> int:
+        return self.co
+
+    @property
+    def convolution_groups(self) -> int:
+        return self.groups
+
+    @property
+    def label(self) -> str:
+        return f"group{self.groups}_conv{self.kh}x{self.kw}_{self.ci}_{self.co}_{self.oh}"
+
+    def sizes(self) -> dict[str, float]:
+        """None: the surrogates that have been trained on convolutions in groups know none."""
+        return {}
+
+    def reference(self, *inputs: Array) -> Array:
+        data, weight = inputs
+        windows = self.windows(data)
+        windows = windows.reshape(self.n, self.groups, -1, *windows.shape[2:])
+        weights = weight.reshape(self.groups, -1, *weight.shape[1:])
+        out: Array = np.einsum("ngcyxab,gfcab->ngfyx", windows, weights, optimize=True)
+        return out.reshape(self.output_shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +184,9 @@ class Dense(Workload):
     """Fully connected layer: data [n, k], weight [m, k] -> [n, m]."""
 
     op: ClassVar[str] = "dense"
+    plain: ClassVar[str] = "raydgp.templates.operators:dense"
+    relax: ClassVar[Mapping[str, str]] = {"matmul": "raydgp.models.anchors:dense"}
+    channel_axis: ClassVar[int | None] = -1
     n: int
     k: int
     m: int
@@ -147,11 +196,20 @@ class Dense(Workload):
         return 2 * self.n * self.m * self.k
 
     @property
-    def group(self) -> str:
-        return self.op
+    def label(self) -> str:
+        return f"dense_{self.k}_{self.m}"
 
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return (self.n, self.k), (self.m, self.k)
 
-def _pair(op: str, name: str, value: Any) -> tuple[int, int]:
-    if not isinstance(value, list | tuple) or len(value) != 2 or any(type(v) is not int for v in value):
-        raise InputError(f"{op}: {name}={value!r} must be a pair of whole numbers")
-    return (value[0], value[1])
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return (self.n, self.m)
+
+    def reference(self, *inputs: Array) -> Array:
+        data, weight = inputs
+        return data @ weight.T
+
+    def sizes(self) -> dict[str, float]:
+        return {"n": self.n, "k": self.k, "m": self.m}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from raydgp.workloads.ops import Workload
+from raydgp.workloads.base import Workload
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from raydgp.workloads.ops import Workload
+import numpy as np
+from numpy.typing import NDArray
+
+from raydgp.registry import resolve
+from raydgp.workloads.base import Workload
+
+_CODE = "raydgp.templates.traced.code"  # runs the function by TVM
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +39,16 @@ class TracedKernel(Workload):
     def group(self) -> str:
         """One kernel's experience is no other's."""
         return f"kernel_{self.name}"
+
+    def random_inputs(self, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
+        """Inputs of the function's shapes and types."""
+        arrays: tuple[NDArray[Any], ...] = resolve(f"{_CODE}:random_arrays", str(self))(self, rng)
+        return arrays
+
+    def reference(self, *inputs: NDArray[Any]) -> NDArray[Any]:
+        """The output of the function as it is, without a schedule."""
+        out: NDArray[Any] = resolve(f"{_CODE}:run_plain", str(self))(self, inputs)
+        return out
 
     def __str__(self) -> str:
         return f"kernel({self.name})"

@@ -18,6 +18,7 @@ from raydgp.records import Measurement, Phases, Status
 from raydgp.records.recorded import RecordedSpace
 from raydgp.space import ConfigSpace, Indices
 from raydgp.space.thinning import thinned
+from raydgp.targets import Target
 
 
 def space_of(channels: int, valid: int = 150) -> ConfigSpace:
@@ -60,7 +61,7 @@ def recorded_files(folder: Path, channels: Sequence[int]) -> list[Path]:
     paths = []
     for count in channels:
         paths.append(folder / f"net-conv{count}.parquet")
-        record(f"net/conv{count}", space_of(count), {"kind": "llvm"}, Formula(), paths[-1], lambda *_: None)
+        record(f"net/conv{count}", space_of(count), Target.named("llvm"), Formula(), paths[-1], lambda *_: None)
     return paths
 
 

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ from raydgp.records import RunManifest
 from raydgp.rivals.latency import Latency
 from raydgp.rivals.metaschedule.model import TunedModel
 from raydgp.settings import MeasureSettings, TuneSettings
-from raydgp.targets.host import describe_device, host_target
+from raydgp.targets import Target
 from tests.support.deployable import write_run
 from tests.support.networks import MODEL
 
@@ -36,8 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = Path.cwd()
     os.chdir(here)
     try:
-        target = host_target("llvm")
-        write_run(here, target, {**describe_device(target), "threads": 2})
+        target = Target.here("llvm")
+        write_run(here, target, {**target.behaviour.device(target), "threads": 2})
     finally:
         os.chdir(before)
     return here
@@ -54,7 +53,7 @@ def result(folder: Path) -> Deployment:
 def spend(
     folder: Path,
     source: str,
-    target: dict[str, Any],
+    target: Target,
     settings: MeasureSettings,
     budget_s: float,
     on_progress: Callable[[TunedModel, float], None],

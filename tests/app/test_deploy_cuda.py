@@ -29,18 +29,19 @@ from raydgp.models.lowering import lower
 from raydgp.records import Measurement, Status
 from raydgp.rivals.latency import Latency
 from raydgp.space import ConfigSpace, Indices
-from raydgp.targets.host import any_gpu, to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
 from tests.support.deployable import write_run
 from tests.support.networks import MODEL
 
-CUDA = {**any_gpu(), "arch": "sm_90"}
+CUDA = Target.named("cuda/sm_90")
 GPU = {"kind": "cuda", "name": "a GPU", "driver": "1", "arch": "sm_90"}
 
 
 class Measurer:
     """In place of the GPU: all configurations run, in the same time."""
 
-    def __init__(self, target: dict[str, Any], settings: Any) -> None:
+    def __init__(self, target: Target, settings: Any) -> None:
         assert (target, settings.threads) == (CUDA, None)
 
     def __enter__(self) -> Measurer:
@@ -70,7 +71,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("raydgp.app.deploy.host_target", lambda kind: CUDA)
+    monkeypatch.setattr("raydgp.targets.cuda.CUDA.here", lambda: CUDA)
     sys.modules.pop("nets", None)
     return folder
 
@@ -127,7 +128,7 @@ def test_a_model_for_a_gpu_is_shipped(inside: Path, monkeypatch: pytest.MonkeyPa
 def test_what_the_gpu_cannot_is_told_in_a_line(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="rival 'metaschedule' is compared with on CPUs only"):
         shipped(inside, "metaschedule")
-    monkeypatch.setattr("raydgp.app.deploy.host_target", lambda kind: {**CUDA, "arch": "sm_80"})
+    monkeypatch.setattr("raydgp.targets.cuda.CUDA.here", lambda: Target.named("cuda/sm_80"))
     with pytest.raises(InputError, match="tuned for a GPU of sm_90, and here is one of sm_80"):
         shipped(inside)
     monkeypatch.undo()

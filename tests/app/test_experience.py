@@ -10,13 +10,14 @@ from raydgp.app.tune.experience import Experience, space_sharing_key
 from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
 from raydgp.records.manifest import JOURNAL_NAME
 from raydgp.settings import TuneSettings
+from raydgp.targets import Target
 from raydgp.workloads import Conv2d, Fused
 from raydgp.workloads.zoo import Task
 
 CONV = Conv2d(n=1, ci=32, h=8, w=8, co=32, kh=3, kw=3, padding=(1, 1))
 PLAIN = Fused(anchor=CONV, epilogue=("bias",), block_in=32, block_out=32)
 RELU = replace(PLAIN, epilogue=("bias", "relu"))
-TARGET, DEVICE = {"kind": "llvm"}, {"name": "this"}
+TARGET, DEVICE = Target.named("llvm"), {"name": "this"}
 
 
 def settings(runs: Path) -> TuneSettings:

@@ -7,9 +7,10 @@ from raydgp.app.tune.finalists import FINALISTS, remeasure_finalists
 from raydgp.measure import Measurer
 from raydgp.records import Context, Measurement, Record, Status
 from raydgp.records.summary import RunSummary, TaskSummary
+from raydgp.targets import Target
 from raydgp.workloads import Fused
 
-TARGET = {"kind": "llvm"}
+TARGET = Target.named("llvm")
 DIRECT = Fused(anchor=Conv2d(n=1, ci=16, h=14, w=14, co=16, kh=3, kw=3, padding=(1, 1)), block_in=16, block_out=16)
 WINOGRAD = replace(DIRECT, algorithm="winograd")
 TWIN = replace(DIRECT, epilogue=("relu",))

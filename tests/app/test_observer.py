@@ -7,6 +7,7 @@ import pytest
 from raydgp.app.observer import PlainObserver, RunProgress, duration
 from raydgp.records import Context, Measurement, Record, Status
 from raydgp.records.summary import RunSummary, TaskSummary
+from raydgp.targets import Target
 from raydgp.workloads import Dense
 
 WORKLOAD = Dense(n=1, k=500, m=1000)  # 10^6 operations
@@ -21,7 +22,13 @@ class Clock:
 
 def measured(summary: RunSummary, count: int) -> None:
     context = Context(
-        task="fc", workload=WORKLOAD.to_dict(), target={}, space_hash="0", strategy="random", seed=0, run="r"
+        task="fc",
+        workload=WORKLOAD.to_dict(),
+        target=Target.named("llvm"),
+        space_hash="0",
+        strategy="random",
+        seed=0,
+        run="r",
     )
     begin = summary.tasks["fc"].measured
     for index in range(begin, begin + count):

@@ -9,9 +9,10 @@ from raydgp.measure.replay import ReplayMeasurer
 from raydgp.records import Measurement, Resources, Status
 from raydgp.records.recorded import RecordedSpace, is_recorded
 from raydgp.space.thinning import fix, thinned
+from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 
-TARGET = {"kind": "llvm"}
+TARGET = Target.named("llvm")
 
 
 def run(made, path, measurer, space=None):

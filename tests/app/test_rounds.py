@@ -10,6 +10,7 @@ from raydgp.app.tune.rounds import AMONG_SHARING, FLOOR, tune_by_gain
 from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
 from raydgp.records.manifest import JOURNAL_NAME
 from raydgp.settings import TuneSettings
+from raydgp.targets import Target
 from raydgp.workloads import Dense, Fused
 from raydgp.workloads.zoo import Task
 
@@ -19,7 +20,7 @@ TASKS = [Task("often", Dense(n=1, k=64, m=64), 4), Task("once", Dense(n=1, k=64,
 class Cluster:
     """Writes the records that a search by index would: each slightly faster than the one before."""
 
-    target, device = {"kind": "llvm"}, {"name": "this"}
+    target, device = Target.named("llvm"), {"name": "this"}
 
     def __init__(self, journal: Path, tasks: list[Task]) -> None:
         self.journal, self.measured, self.rounds = journal, {task.name: 0 for task in tasks}, []

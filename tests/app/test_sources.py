@@ -9,6 +9,7 @@ from raydgp.app.history.sources import gather
 from raydgp.errors import InputError
 from raydgp.records import Context, Journal, Record
 from raydgp.records.frames import write_parquet
+from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 
 
@@ -19,7 +20,7 @@ def records(made):
     context = Context(
         task="net/conv16",
         workload=space.workload.to_dict(),
-        target={"kind": "llvm"},
+        target=Target.named("llvm"),
         space_hash=space.hash,
         strategy="record",
         seed=0,
@@ -64,7 +65,7 @@ def test_records_of_another_algorithm_are_in_its_space(records, made):
     workload = made.space_of(16).workload
     space = config_space(workload, "cuda", "tensor_core")
     picks = space.sample_valid(5, np.random.default_rng(0))
-    context = replace(records[0].context, target={"kind": "cuda"}, space_hash=space.hash)
+    context = replace(records[0].context, target=Target.named("cuda"), space_hash=space.hash)
     (task,) = gather(
         [],
         [

@@ -14,6 +14,7 @@ from raydgp.errors import InputError
 from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
 from raydgp.records.manifest import JOURNAL_NAME
 from raydgp.settings import TrackingSettings, TuneSettings
+from raydgp.targets import Target
 
 TASK = zoo.tasks("squeezenet_v1_1")[1]
 SPACE = config_space(TASK.workload, "llvm")
@@ -35,7 +36,7 @@ def record(space_hash: str) -> Record:
     context = Context(
         task=TASK.name,
         workload=TASK.workload.to_dict(),
-        target={"kind": "llvm"},
+        target=Target.named("llvm"),
         space_hash=space_hash,
         strategy="random",
         seed=0,
@@ -48,7 +49,12 @@ def record(space_hash: str) -> Record:
 def write_run(chosen: TuneSettings, *records: Record) -> None:
     entry = TaskEntry.of(TASK.name, TASK.count, SPACE)
     RunManifest(
-        settings=chosen.model_dump(mode="json"), tasks=[entry], target={}, device={}, versions={}, created_unix_s=0.0
+        settings=chosen.model_dump(mode="json"),
+        tasks=[entry],
+        target=Target.named("llvm"),
+        device={},
+        versions={},
+        created_unix_s=0.0,
     ).save(chosen.run_dir)
     with Journal(chosen.run_dir / JOURNAL_NAME) as journal:
         journal.append(records)

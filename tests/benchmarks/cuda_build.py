@@ -14,11 +14,12 @@ sys.modules["torch"] = None  # tvm_ffi would import it
 from raydgp import Dense, GroupConv2d, config_space, zoo
 from raydgp.build.cuda import library as cuda_build
 from raydgp.build.cuda.compiler import compile_source, compiler_for
+from raydgp.targets import Target
 from raydgp.templates.registry import template_for
 
 CANDIDATES = int(sys.argv[1]) if len(sys.argv) > 1 else 10
 ARCH = sys.argv[2] if len(sys.argv) > 2 else "sm_90"
-TARGET = {"kind": "cuda", "arch": ARCH, "max_threads_per_block": 1024, "max_shared_memory_per_block": 49152}
+TARGET = Target.named(f"cuda/{ARCH}")
 RESNET = {task.name: task.workload for task in zoo.tasks("resnet18")}
 LAYERS = [
     *((name, RESNET[name], "direct") for name in list(RESNET)[:3]),

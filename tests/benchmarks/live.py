@@ -21,7 +21,7 @@ from raydgp import config_space, search, zoo
 from raydgp.measure.driving import drive
 from raydgp.measure.local import LocalMeasurer
 from raydgp.settings import MeasureSettings
-from raydgp.targets.host import host_target
+from raydgp.targets import Target
 
 TASKS = ["resnet18/rb2-conv2", "vgg16/conv4-1", "mobilenet_v1/sp-6-conv2", "mobilenet_v1/sp-7-dp1"]
 STRATEGIES = ["random", "autotvm", "bao", "dgp", "dgp+"]
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", default=TASKS)
     parser.add_argument("--strategies", nargs="+", default=STRATEGIES)
     given = parser.parse_args()
-    target = host_target("llvm")
+    target = Target.here("llvm")
     rows = []
     with LocalMeasurer(target, MeasureSettings()) as measurer:
         for task in given.tasks:

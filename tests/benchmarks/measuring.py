@@ -14,14 +14,14 @@ from raydgp.run.builder import Builder
 from raydgp.run.peak import measured_peak_gflops
 from raydgp.run.supervisor import Supervisor
 from raydgp.settings import MeasureSettings
-from raydgp.targets.host import host_target
+from raydgp.targets import Target
 
 LAYERS = ("rb1-conv1", "rb4-conv2")
 BARE = MeasureSettings(number=1, repeat=1, min_repeat_ms=0)
 
 
 def main(configurations: int, rounds: int) -> None:
-    target, settings = host_target("llvm"), MeasureSettings()
+    target, settings = Target.here("llvm"), MeasureSettings()
     peak = measured_peak_gflops()
     print(f"peak {peak:.0f} GFLOPS, {settings!r}")
     tasks = zoo.tasks("resnet18")

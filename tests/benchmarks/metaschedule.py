@@ -20,7 +20,7 @@ from raydgp.measure.local import LocalMeasurer
 from raydgp.rivals.metaschedule import task as metaschedule
 from raydgp.settings import MeasureSettings
 from raydgp.space import ConfigSpace
-from raydgp.targets.host import host_target
+from raydgp.targets import Target
 from raydgp.templates.plain import given, untuned
 from raydgp.workloads import Workload
 
@@ -40,7 +40,7 @@ def ours(name: str, workload: Workload, trials: int, seed: int, measurer: LocalM
 
 
 def theirs(workload: Workload, trials: int, seed: int, measurer: LocalMeasurer) -> TunerResult:
-    tuned = metaschedule.tune(workload, host_target("llvm"), trials, seed, measurer.measure)
+    tuned = metaschedule.tune(workload, Target.here("llvm"), trials, seed, measurer.measure)
     assert tuned.best is not None, "MetaSchedule: no candidate ran"
     failed = sum(not m.ok for m in tuned.measurements)
     print(f"  MetaSchedule measured {len(tuned.measurements)} candidates, {failed} failed", flush=True)
@@ -50,15 +50,15 @@ def theirs(workload: Workload, trials: int, seed: int, measurer: LocalMeasurer) 
 
 def untuned_gflops(workload: Workload) -> float:
     """Of a layer without a schedule, whose calls may take a second each."""
-    with LocalMeasurer(host_target("llvm"), MeasureSettings(repeat=1, run_timeout_s=100), workers=1) as measurer:
-        return measurer.measure(untuned(workload), np.array([0]))[0].gflops(workload.flops)
+    with LocalMeasurer(Target.here("llvm"), MeasureSettings(repeat=1, run_timeout_s=100), workers=1) as measurer:
+        return measurer.measure(untuned(workload, "llvm"), np.array([0]))[0].gflops(workload.flops)
 
 
 def compare(workload: Workload, trials: int, rounds: int, seed: int) -> None:
     space = config_space(workload, "llvm")
     bests: dict[str, TunerResult] = {"default": (space, space.default, np.nan)}
     seconds = {"default": np.nan}
-    with LocalMeasurer(host_target("llvm"), MeasureSettings()) as measurer:
+    with LocalMeasurer(Target.here("llvm"), MeasureSettings()) as measurer:
         measurer.measure(space, np.array([space.default]))  # children start and compute the reference
         for name in (*STRATEGIES, "metaschedule"):
             begin = time.monotonic()

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from raydgp import config_space, zoo
+from raydgp.targets import Target
 from raydgp.workloads import Conv2d, from_dict
 
 WINDOW_MS = 20  # one timing repeats the call for as long
@@ -35,11 +36,11 @@ ONEDNN = ("blocked", "channels_last", "prepacked")
 def serve_tvm() -> dict[str, Callable[..., Any]]:
     import tvm
 
-    from raydgp.targets.host import host_target, to_tvm
+    from raydgp.targets.compiler import to_tvm
     from raydgp.templates.reference import random_inputs, reference
     from raydgp.templates.registry import template_for
 
-    target = host_target("llvm")
+    target = Target.here("llvm")
     loaded: dict[str, Callable[[], float]] = {}
 
     def load(name: str, workload: dict[str, Any], index: int) -> None:

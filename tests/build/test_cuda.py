@@ -18,6 +18,7 @@ from raydgp.build.cuda.library import cuda_source, with_cubin
 from raydgp.errors import InputError, RaydgpError
 from raydgp.records import Resources, Status
 from raydgp.run.builder import Builder
+from raydgp.targets import Target
 from raydgp.templates.registry import template_for
 
 CONV = Conv2d(n=1, ci=16, h=8, w=8, co=32, kh=3, kw=3, padding=(1, 1))
@@ -51,7 +52,7 @@ print(module["main"] is not None)
 
 
 def target(arch="sm_90"):
-    return {"kind": "cuda", "arch": arch, "max_threads_per_block": 1024, "max_shared_memory_per_block": 49152}
+    return Target.named(f"cuda/{arch}")
 
 
 def compiler_or_skip(arch):

@@ -8,9 +8,10 @@ from raydgp.build.cuda.compiler import compile_source, compiler_for
 from raydgp.build.cuda.library import cuda_source
 from raydgp.build.cuda.source import quick
 from raydgp.errors import InputError
+from raydgp.targets import Target
 from raydgp.templates.registry import template_for
 
-CUDA = {"kind": "cuda", "arch": "sm_90", "max_threads_per_block": 1024, "max_shared_memory_per_block": 49152}
+CUDA = Target.named("cuda/sm_90")
 BEFORE = "#include <cuda_runtime.h>\n#define ushort unsigned short\n#endif\n"
 HEAD = 'extern "C" __global__ void __launch_bounds__(4) main_kernel(float* __restrict__ out_ptr) {\n'
 

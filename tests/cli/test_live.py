@@ -12,6 +12,7 @@ from raydgp.cli.display import layer_table
 from raydgp.cli.live import LiveObserver, observer_of
 from raydgp.records import Context, Measurement, Record, Status
 from raydgp.records.summary import RunSummary, TaskSummary
+from raydgp.targets import Target
 from raydgp.workloads import Dense
 
 NAMES = [f"conv3x3_64_64_{k}_winograd" for k in range(33)]
@@ -22,7 +23,13 @@ def summary_of(names: list[str], untuned_s: float | None = None) -> RunSummary:
     summary = RunSummary([TaskSummary(n, w, 1, untuned_s) for n, w in zip(names, workloads, strict=True)])
     for place, (name, workload) in enumerate(zip(names, workloads, strict=True)):
         context = Context(
-            task=name, workload=workload.to_dict(), target={}, space_hash="0", strategy="random", seed=0, run="r"
+            task=name,
+            workload=workload.to_dict(),
+            target=Target.named("llvm"),
+            space_hash="0",
+            strategy="random",
+            seed=0,
+            run="r",
         )
         measurement = Measurement(index=0, status=Status.OK, times_s=(1e-3 * (1 + place),))
         summary.add([Record(context=context, trial=0, knobs={}, measurement=measurement)])

@@ -212,4 +212,4 @@ def test_a_real_convolution_is_built_checked_timed_and_journalled(session: None,
         assert len(found.times_s) == settings.measure.repeat
         assert min(found.phases.build_s, found.phases.queue_s, found.phases.run_s, found.phases.propose_s) > 0
         assert (found.device, record.context.target) == (device, target)
-        assert target["kind"] == "llvm"
+        assert target.kind == "llvm"

@@ -13,14 +13,14 @@ from raydgp.measure.local import LocalMeasurer
 from raydgp.records import Measurement, Status
 from raydgp.settings import MeasureSettings
 from raydgp.space import ConfigSpace
-from raydgp.targets.host import host_target
+from raydgp.targets import Target
 
 WORKLOAD = Conv2d(n=1, ci=16, h=6, w=6, co=16, kh=3, kw=3, padding=(1, 1))
 SETTINGS = MeasureSettings(repeat=2, min_repeat_ms=1)
 
 
 def local():
-    return LocalMeasurer(host_target("llvm"), SETTINGS, workers=1)
+    return LocalMeasurer(Target.here("llvm"), SETTINGS, workers=1)
 
 
 def faultless():

@@ -11,7 +11,7 @@ from raydgp import Conv2d, config_space
 from raydgp.measure.local import LocalMeasurer
 from raydgp.records import Status
 from raydgp.settings import MeasureSettings
-from raydgp.targets.host import host_target
+from raydgp.targets import Target
 
 SPACE = config_space(Conv2d(n=1, ci=16, h=6, w=6, co=16, kh=3, kw=3, padding=(1, 1)), "llvm")
 SETTINGS = MeasureSettings(repeat=2, min_repeat_ms=1, build_timeout_s=3)
@@ -19,7 +19,7 @@ SETTINGS = MeasureSettings(repeat=2, min_repeat_ms=1, build_timeout_s=3)
 
 @pytest.fixture(scope="module")
 def shared():
-    with LocalMeasurer(host_target("llvm"), SETTINGS, workers=2) as made:
+    with LocalMeasurer(Target.here("llvm"), SETTINGS, workers=2) as made:
         made.measure(SPACE, np.array([SPACE.default]))
         yield made
 
@@ -87,7 +87,7 @@ def test_time_by_phase_is_no_more_than_the_time_it_took(measurer):
 
 
 def test_closing_leaves_no_process():
-    measurer = LocalMeasurer(host_target("llvm"), SETTINGS, workers=1)
+    measurer = LocalMeasurer(Target.here("llvm"), SETTINGS, workers=1)
     before = {p.pid for p in psutil.Process().children()}
     measurer.close()
     assert len({p.pid for p in psutil.Process().children()} & before) == len(before) - 2

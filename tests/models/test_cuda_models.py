@@ -21,13 +21,14 @@ from raydgp.models.lowering import compile_model, lower
 from raydgp.models.packing import pack
 from raydgp.rivals.frameworks import onnxruntime_way, torch_way
 from raydgp.settings import MeasureSettings
-from raydgp.targets.host import any_gpu, host_target, to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
 from raydgp.templates.registry import template_for
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused, GroupConv2d, TracedKernel
 from tests.support.networks import Everything, imported
 
-CUDA = {**any_gpu(), "arch": "sm_90"}
+CUDA = Target.named("cuda/sm_90")
 # stands in for TVM's CUDA runtime, which cannot be loaded without a driver, and prints what it is given
 LOADER = """
 import re, sys
@@ -91,7 +92,7 @@ def on_the_cpu(lowered, knobs, monkeypatch):
             template = template_for(config_space(task.workload, CUDA))
             scheduled = template.schedule(task.workload, knobs(task.workload), CUDA)["main"]
             module.update_func(module.get_global_var(task.name), scheduled.without_attr("global_symbol"))
-    executable = tvm.compile(module, target=to_tvm(host_target("llvm")))
+    executable = tvm.compile(module, target=to_tvm(Target.here("llvm")))
     return relax.VirtualMachine(executable, tvm.cpu())["main"]
 
 
@@ -117,7 +118,7 @@ def test_a_networks_numbers_are_torchs(monkeypatch):
 
 
 def test_layers_read_and_write_plain_arrays(model):
-    layers = list(pack(model[0], "cuda").layers.values())
+    layers = list(pack(model[0], Target.named("cuda")).layers.values())
     assert {(layer.block_in, layer.block_out) for layer in layers} == {(1, 1)}
     kinds = [type(layer.anchor) for layer in layers]
     assert [kinds.count(kind) for kind in (Conv2d, DepthwiseConv2d, GroupConv2d, Dense)] == [7, 1, 1, 2]
@@ -128,7 +129,7 @@ def test_layers_read_and_write_plain_arrays(model):
 
 def test_tasks_are_the_same_for_every_gpu(model):
     for source in (model[0], load("transformer_block").module):
-        here, there = (lower(source, target).tasks for target in (any_gpu(), CUDA))
+        here, there = (lower(source, target).tasks for target in (Target.named("cuda/sm_75"), CUDA))
         assert here == there
 
 
@@ -182,7 +183,7 @@ def test_what_lacks_a_gpu_is_told_in_a_line(tmp_path):
 @pytest.mark.parametrize("choose", [direct, by_winograd])
 def test_on_a_gpu_the_numbers_are_torchs(model, choose, tmp_path):
     module, inputs, expected = model
-    target = host_target("cuda")
+    target = Target.here("cuda")
     lowered = lower(module, target, choose)
 
     def scheduled(workload):
@@ -200,7 +201,7 @@ def test_on_a_gpu_the_numbers_are_torchs(model, choose, tmp_path):
 @pytest.mark.skipif(not tvm.device("cuda").exist, reason="no GPU here")
 @pytest.mark.parametrize("source", ["resnet18", "mobilenet_v1", "transformer_block"])
 def test_on_a_gpu_every_kernels_default_is_right(source):
-    target = host_target("cuda")
+    target = Target.here("cuda")
     with LocalMeasurer(target, MeasureSettings(min_repeat_ms=5)) as measurer:
         for task in lower(load(source).module, target).tasks:
             space = config_space(task.workload, target)

@@ -25,12 +25,13 @@ from raydgp.models.folding import fold_batch_norms
 from raydgp.models.interchange import EXAMPLE, MODULE, RECORDS, WORKLOADS, export
 from raydgp.models.lowering import lower
 from raydgp.records import Status
-from raydgp.targets.host import host_target, to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
 from raydgp.templates.spaces import config_space
 from raydgp.templates.traced.extract import kernel
-from raydgp.templates.traced.schedule import schedule
+from raydgp.templates.traced.schedule import TracedTemplate
 
-TARGET = host_target("llvm")
+TARGET = Target.here("llvm")
 WITHOUT_US = """
 import runpy, sys, tvm
 sys.modules["raydgp"] = None
@@ -147,7 +148,10 @@ def test_records_of_others_are_ours_where_the_schedule_is(tmp_path):
 
     indices = space.sample_valid(5, np.random.default_rng(0)).tolist()
     for index in indices:
-        commit(schedule(workload, space.decode(index)).trace, 1e10 if index == indices[0] else 1e-5)
+        commit(
+            TracedTemplate().scheduled(workload, space.decode(index), TARGET).trace,
+            1e10 if index == indices[0] else 1e-5,
+        )
     own = Schedule(module)
     own.parallel(own.get_loops("T_matmul")[0])
     commit(own.trace, 1e-5)

@@ -11,7 +11,8 @@ from tvm import relax
 
 from raydgp.errors import InputError
 from raydgp.models.packing import pack
-from raydgp.targets.host import host_target, to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, Fused
 from tests.support.networks import Everything, imported
@@ -25,7 +26,7 @@ def model():
 
 
 def outputs(packed, inputs):
-    target = to_tvm(host_target("llvm"))
+    target = to_tvm(Target.here("llvm"))
     with target:
         module = relax.get_pipeline("zero")(packed.module)
     main = relax.VirtualMachine(tvm.compile(module, target=target), tvm.cpu())["main"]
@@ -48,7 +49,7 @@ def by_winograd(workload):
 @pytest.mark.parametrize("choose", [None, drawn, by_winograd], ids=["default", "drawn", "winograd"])
 def test_the_numbers_are_torchs(model, choose):
     module, inputs = model
-    packed = pack(imported(*model), "llvm", choose)
+    packed = pack(imported(*model), Target.named("llvm"), choose)
     assert any(layer.algorithm == "winograd" for layer in packed.layers.values()) == (choose is by_winograd)
     with torch.no_grad():
         expected = [array.numpy() for array in module(*inputs)]
@@ -57,7 +58,7 @@ def test_the_numbers_are_torchs(model, choose):
 
 
 def test_layers_take_what_follows_them(model):
-    layers = list(pack(imported(*model), "llvm").layers.values())
+    layers = list(pack(imported(*model), Target.named("llvm")).layers.values())
     by_steps = {(layer.anchor.op, layer.epilogue) for layer in layers}
     assert ("conv2d", ("bias", "relu")) in by_steps
     assert ("conv2d", ("add", "relu")) in by_steps or ("conv2d", ("bias", "add", "relu")) in by_steps
@@ -73,7 +74,7 @@ def test_activations_stay_blocked_between_layers():
     chain = nn.Sequential(
         nn.Conv2d(3, 32, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.Conv2d(64, 32, 1)
     )
-    packed = pack(imported(chain.eval(), (torch.zeros(1, 3, 16, 16),)), "llvm")
+    packed = pack(imported(chain.eval(), (torch.zeros(1, 3, 16, 16),)), Target.named("llvm"))
     first, *rest = packed.layers.values()
     assert first.block_in == 1  # the first layer reads the image as it is
     assert all(layer.block_in == 32 == layer.block_out for layer in rest)
@@ -82,7 +83,7 @@ def test_activations_stay_blocked_between_layers():
 
 def test_equal_layers_are_one_function():
     twice = nn.Sequential(nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU())
-    packed = pack(imported(twice.eval(), (torch.zeros(1, 32, 8, 8),)), "llvm")
+    packed = pack(imported(twice.eval(), (torch.zeros(1, 32, 8, 8),)), Target.named("llvm"))
     assert packed.module["main"].script().count("call_tir(conv3x3_32_32_8,") == 2
     assert packed.layers == {
         "conv3x3_32_32_8": Fused(
@@ -106,4 +107,4 @@ def test_control_flow_is_refused():
         builder.emit_func_output(out)
     assert second is not None
     with pytest.raises(InputError, match="control flow"):
-        pack(builder.finalize(), "llvm")
+        pack(builder.finalize(), Target.named("llvm"))

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from raydgp.records import Context, Measurement, Phases, Record, Status
+from raydgp.targets import Target
 
 
 @pytest.fixture
@@ -14,7 +15,7 @@ def make_record() -> Callable[..., Record]:
         context = Context(
             task=fields.pop("task", "conv0"),
             workload={"op": "dense", "n": 1, "k": 64, "m": 32},
-            target={"kind": "llvm"},
+            target=Target.named("llvm"),
             space_hash=fields.pop("space_hash", "a" * 16),
             strategy="random",
             seed=0,

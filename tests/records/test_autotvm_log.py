@@ -10,6 +10,7 @@ from raydgp.errors import InputError
 from raydgp.records import Status
 from raydgp.records.frames import write_parquet
 from raydgp.records.importers.autotvm_log import scan
+from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, GroupConv2d
 
@@ -72,7 +73,7 @@ def test_a_record_of_each_template_is_the_configuration_that_its_knobs_say(templ
     assert (record.context.space_hash, record.measurement.index) == (space.hash, index)
     assert record.context.workload == workload.to_dict()
     assert space.encode(record.knobs) == index
-    assert record.context.target == {"kind": "cuda", "arch": "sm_70"}
+    assert record.context.target == Target.from_dict({"kind": "cuda", "arch": "sm_70"})
     assert (record.measurement.device["name"], record.measurement.versions) == ("V100", {"tvm": "0.8.0"})
     assert (record.measurement.times_s, record.measurement.time_unix_s) == ((1e-3,), 1598686547.25)
 

@@ -5,6 +5,7 @@ import pytest
 
 from raydgp.records import Context, Measurement, Phases, Record, RunManifest, Status, TaskEntry
 from raydgp.records.convergence import RunConvergence
+from raydgp.targets import Target
 
 WORKLOAD = {"op": "dense", "n": 1, "k": 500, "m": 1000}  # 10^6 floating-point operations
 Make = Callable[..., Record]
@@ -24,11 +25,21 @@ def manifest() -> RunManifest:
         )
         for name, count, workload in (("a", 3, WORKLOAD), ("b", 1, {**WORKLOAD, "m": 2000}))
     ]
-    return RunManifest(settings={}, tasks=tasks, target={}, device={}, versions={}, created_unix_s=0.0)
+    return RunManifest(
+        settings={}, tasks=tasks, target=Target.named("llvm"), device={}, versions={}, created_unix_s=0.0
+    )
 
 
 def record(index: int, *times_s: float, task: str = "a", status: Status = Status.OK, space_hash: str = "h") -> Record:
-    context = Context(task=task, workload=WORKLOAD, target={}, space_hash=space_hash, strategy="grid", seed=0, run="r")
+    context = Context(
+        task=task,
+        workload=WORKLOAD,
+        target=Target.named("llvm"),
+        space_hash=space_hash,
+        strategy="grid",
+        seed=0,
+        run="r",
+    )
     phases = Phases(build_s=1.0, run_s=0.5)
     measured = Measurement(index=index, status=status, times_s=times_s, phases=phases, time_unix_s=100.0 + index)
     return Record(context=context, trial=0, knobs={"k": index}, measurement=measured)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from raydgp.errors import InputError
 from raydgp.records import Context, Follower, Journal, Measurement, Phases, Quarantined, Record, Status, read, scan
 from raydgp.records.journal import decode, encode
+from raydgp.targets import Target
 
 Make = Callable[..., Record]
 any_float = st.floats(allow_nan=False, allow_infinity=True)
@@ -37,7 +38,7 @@ def test_a_line_reads_back_exactly(
         error=error,
         time_unix_s=unix,
     )
-    context = Context(task="t", workload={}, target={}, space_hash="h", strategy="s", seed=0, run="r")
+    context = Context(task="t", workload={}, target=Target.named("llvm"), space_hash="h", strategy="s", seed=0, run="r")
     record = Record(context=context, trial=1, knobs={"tile": [1, 2]}, measurement=measured)
     line = encode(record)
     assert line.endswith(b"\n")

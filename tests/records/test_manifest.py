@@ -4,6 +4,7 @@ import pytest
 
 from raydgp.errors import InputError
 from raydgp.records import RunManifest, TaskEntry
+from raydgp.targets import Target
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def manifest() -> RunManifest:
     return RunManifest(
         settings={"model": "resnet18"},
         tasks=[task],
-        target={"kind": "llvm"},
+        target=Target.named("llvm"),
         device={"name": "cpu"},
         versions={"tvm": "0.27"},
         created_unix_s=1.6e9 + 0.1,

@@ -10,6 +10,7 @@ import pytest
 
 from raydgp.records import Context, Measurement, Phases, Record, Status
 from raydgp.records.summary import RunSummary, TaskSummary
+from raydgp.targets import Target
 from raydgp.workloads import Conv2d, Dense, Fused
 
 WORKLOAD = Dense(n=1, k=500, m=1000)  # 10^6 operations
@@ -19,7 +20,7 @@ def record(trial: int, times_s: tuple[float, ...], status: Status = Status.OK, t
     context = Context(
         task=task,
         workload=WORKLOAD.to_dict(),
-        target={"kind": "llvm"},
+        target=Target.named("llvm"),
         space_hash="0",
         strategy="random",
         seed=0,

@@ -15,7 +15,7 @@ from raydgp.rivals.metaschedule.budget import spend
 from raydgp.rivals.metaschedule.model import TunedModel
 from raydgp.rivals.metaschedule.rounds import POPULATION, Job, Turn, Turns, effort
 from raydgp.settings import MeasureSettings
-from raydgp.targets.host import host_target
+from raydgp.targets import Target
 
 MODEL = """
 import torch
@@ -30,7 +30,7 @@ SETTINGS = MeasureSettings(threads=1, repeat=1, min_repeat_ms=1)
 
 
 def bring(folder, budget_s, *on_progress):
-    return spend(folder, "tiny_nets:tiny", host_target("llvm"), SETTINGS, budget_s, *on_progress)
+    return spend(folder, "tiny_nets:tiny", Target.here("llvm"), SETTINGS, budget_s, *on_progress)
 
 
 def test_what_was_stopped_goes_on_and_what_is_over_is_not_done_again(tmp_path, monkeypatch):

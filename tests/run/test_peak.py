@@ -4,7 +4,8 @@ import tvm
 
 from raydgp.errors import RaydgpError
 from raydgp.run import peak
-from raydgp.targets.host import host_target, to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
 
 
 def test_the_peak_is_that_of_a_processor():
@@ -14,7 +15,7 @@ def test_the_peak_is_that_of_a_processor():
 
 def test_every_step_is_done():
     """acc = acc * 1/2 + 1 comes to 2 - 2^(1 - steps) exactly."""
-    kernel = tvm.compile(peak.multiply_adds(threads=2, lanes=4, steps=10), target=to_tvm(host_target("llvm")))
+    kernel = tvm.compile(peak.multiply_adds(threads=2, lanes=4, steps=10), target=to_tvm(Target.here("llvm")))
     operands = tvm.runtime.tensor(np.array([0.5] * 4 + [1.0] * 4, np.float32))
     out = tvm.runtime.empty((2 * 4 * peak.ACCUMULATORS,), "float32")
     kernel["main"](operands, out)
@@ -23,9 +24,8 @@ def test_every_step_is_done():
 
 def test_the_accumulators_stay_in_registers():
     """Between the multiply-adds nothing is loaded or stored, else memory's speed is measured."""
-    target = to_tvm(host_target("llvm"))
-    lanes = peak.codegen.llvm_get_vector_width(target) // 32
-    compiled = tvm.compile(peak.multiply_adds(threads=1, lanes=lanes), target=target)
+    target = Target.here("llvm")
+    compiled = tvm.compile(peak.multiply_adds(threads=1, lanes=target.vector_bits // 32), target=to_tvm(target))
     lines = compiled.mod.inspect_source("asm").splitlines()
     arithmetic = [n for n, line in enumerate(lines) if "fmadd" in line or "fmla" in line]
     assert len(arithmetic) >= peak.ACCUMULATORS

@@ -8,7 +8,7 @@ from raydgp.records import Status
 from raydgp.run import timing
 from raydgp.run.timing import case, compare, within_a_model
 from raydgp.settings import MeasureSettings
-from raydgp.targets.host import host_target
+from raydgp.targets import Target, kind_named
 from raydgp.templates.reference import reference
 from raydgp.workloads import Fused
 
@@ -63,11 +63,12 @@ def test_within_a_model_every_call_finds_another_copy_of_the_weight(model_mb, co
 def test_copies_of_the_weight_are_for_cpus(monkeypatch):
     """The CPU stands in for another device; a layer of a model is timed there by the device's clock."""
     monkeypatch.setattr(timing, "within_a_model", None)
+    monkeypatch.setattr(type(kind_named("llvm")), "on_processors", False)
     workload = Fused(anchor=Dense(n=1, k=8, m=16), epilogue=("bias",), block_out=16)
-    space, target = config_space(workload, "llvm"), host_target("llvm")
+    space, target = config_space(workload, "llvm"), Target.here("llvm")
     knobs, settings = space.decode(space.default), MeasureSettings(model_mb=1, min_repeat_ms=0)
     library = build(space, space.default, target)
-    status, times_s, error = timing.measure(library, space.template, workload, knobs, "cpu", settings)
+    status, times_s, error = timing.measure(library, space.template, workload, knobs, "llvm", settings)
     assert (status, len(times_s)) == (Status.OK, settings.repeat), error
 
 

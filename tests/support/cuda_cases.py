@@ -5,10 +5,11 @@ import numpy as np
 from raydgp import Conv2d, Dense, DepthwiseConv2d, GroupConv2d
 from raydgp.build.cuda.library import cuda_source
 from raydgp.build.cuda.source import quick
+from raydgp.targets import Target
 from raydgp.workloads import Fused
 from tests.support.cuda_emulator import compile_emulated, launches
 
-CUDA = {"kind": "cuda", "arch": "sm_80", "max_threads_per_block": 1024, "max_shared_memory_per_block": 49152}
+CUDA = Target.named("cuda/sm_80")
 SAME = {"kh": 3, "kw": 3, "padding": (1, 1)}
 SHAPES = {
     "stride and batch": Conv2d(n=2, ci=8, h=11, w=9, co=16, stride=(2, 2), **SAME),

@@ -11,13 +11,14 @@ from raydgp.models.lowering import lower
 from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
 from raydgp.records.manifest import JOURNAL_NAME
 from raydgp.settings import TrackingSettings, TuneSettings
-from raydgp.targets.host import versions
+from raydgp.targets import Target
+from raydgp.targets.compiler import versions
 
 
-def write_run(here: Path, target: dict[str, Any], device: dict[str, Any]) -> None:
+def write_run(here: Path, target: Target, device: dict[str, Any]) -> None:
     settings = TuneSettings(
         model="nets:small",
-        target=target["kind"],
+        target=target.kind,
         run="r",
         runs_dir=here / "runs",
         mlflow=TrackingSettings(uri=f"sqlite:///{here / 'm.db'}"),

@@ -23,6 +23,7 @@ from raydgp.run.builder import Built
 from raydgp.run.supervisor import NoReference, Result
 from raydgp.settings import MeasureSettings
 from raydgp.space import ConfigSpace
+from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Workload
 
@@ -40,7 +41,7 @@ class FakeBench:
 
     def __init__(self, kind: str, act: Callable[[int], None], name: str) -> None:
         self._act = act
-        self.target: dict[str, Any] = {"kind": kind, "name": "fake"}
+        self.target = Target.from_dict({"kind": kind, "name": "fake"})
         self.device: dict[str, Any] = {"kind": kind, "name": name}
         self.versions = {"raydgp": "test"}
 
@@ -63,10 +64,10 @@ def backend(
         name: of the device, called in the runner's process.
     """
 
-    def built(space: ConfigSpace, index: int, target: dict[str, Any], timeout_s: float) -> Built:
+    def built(space: ConfigSpace, index: int, target: Target, timeout_s: float) -> Built:
         began = time.monotonic()
         build(index)
-        resources = (USED,) if target["kind"] == "cuda" else ()
+        resources = (USED,) if target.kind == "cuda" else ()
         build_s = time.monotonic() - began
         return Built(status=Status.OK, library=str(index).encode(), build_s=build_s, resources=resources)
 

@@ -1,9 +1,12 @@
 """Records for a journal."""
 
 from raydgp.records import Context, Measurement, Record, Status
+from raydgp.targets import Target
 
 
 def record(index: int, time_unix_s: float = 0.0) -> Record:
-    context = Context(task="t", workload={}, target={}, space_hash="h", strategy="random", seed=0, run="r")
+    context = Context(
+        task="t", workload={}, target=Target.named("llvm"), space_hash="h", strategy="random", seed=0, run="r"
+    )
     measured = Measurement(index=index, status=Status.OK, times_s=(1e-3 / (index + 1),), time_unix_s=time_unix_s)
     return Record(context=context, trial=index, knobs={"k": [1, index]}, measurement=measured)

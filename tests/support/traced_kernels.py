@@ -3,7 +3,10 @@
 import numpy as np
 from tvm import te, topi
 
-TARGET = {"kind": "llvm", "mcpu": "x86-64-v3", "num-cores": 2}  # spaces of this one do not depend on the machine
+from raydgp.targets import Target
+
+# spaces of this one do not depend on the machine
+TARGET = Target.from_dict({"kind": "llvm", "mcpu": "x86-64-v3", "num-cores": 2})
 
 
 def array(*shape, name="x"):

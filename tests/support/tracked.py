@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 
 from raydgp.records import Context, Journal, Measurement, Phases, Record, RunManifest, Status, TaskEntry
 from raydgp.records.frames import read_parquet
+from raydgp.targets import Target
 
 CREATED_UNIX_S = 1.75e9
 NETWORK = {"a": 2, "b": 1}  # tasks by count
@@ -20,7 +21,7 @@ def bare_manifest(**settings: object) -> RunManifest:
     return RunManifest(
         settings={"model": "resnet18", **settings},
         tasks=[],
-        target={"kind": "llvm"},
+        target=Target.named("llvm"),
         device={},
         versions={},
         created_unix_s=CREATED_UNIX_S,
@@ -44,7 +45,7 @@ def manifest(uri: str, finished: bool = True) -> RunManifest:
     return RunManifest(
         settings={"model": "resnet18", "trials": 40, "mlflow": {"uri": uri}},
         tasks=tasks,
-        target={"kind": "llvm"},
+        target=Target.named("llvm"),
         device={"name": "cpu", "threads": 2},
         versions={"tvm": "0.27"},
         git_commit="abc",
@@ -58,7 +59,7 @@ def record(task: str, index: int) -> Record:
     context = Context(
         task=task,
         workload=WORKLOADS[task],
-        target={"kind": "llvm"},
+        target=Target.named("llvm"),
         space_hash=task * 16,
         strategy="random",
         seed=0,

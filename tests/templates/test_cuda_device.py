@@ -16,14 +16,14 @@ from raydgp.measure.local import LocalMeasurer
 from raydgp.records import Status
 from raydgp.run.supervisor import Supervisor
 from raydgp.settings import MeasureSettings
-from raydgp.targets.host import host_target
+from raydgp.targets import Target
 from raydgp.workloads import Task
 from tests.support.cuda_cases import SHAPES, TENSOR_CORES
 
 try:
-    TARGET = host_target("cuda")
+    TARGET = Target.here("cuda")
 except InputError:
-    TARGET = {"kind": "cuda", "arch": "sm_90"}
+    TARGET = Target.from_dict({"kind": "cuda", "arch": "sm_90"})
     HERE = False
 else:
     HERE = True

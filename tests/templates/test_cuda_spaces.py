@@ -8,6 +8,7 @@ import pytest
 from raydgp import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, config_space
 from raydgp.errors import InputError
 from raydgp.space import ConfigSpace
+from raydgp.targets import Target
 from raydgp.workloads import Fused, Workload, from_dict, zoo
 
 # AutoTVM's record of ResNet-18's rb4-conv2; it writes -1 for the first factor of a split.
@@ -162,7 +163,7 @@ LIMITED = [
 @pytest.mark.parametrize(("workload", "algorithm"), LIMITED, ids=str)
 def test_a_targets_own_limits_are_kept_in_the_same_space(workload: Workload, algorithm: str) -> None:
     common = config_space(workload, "cuda", algorithm)
-    small = {"kind": "cuda", "max_threads_per_block": 256, "max_shared_memory_per_block": 16 * 1024}
+    small = Target.from_dict({"kind": "cuda", "max_threads_per_block": 256, "max_shared_memory_per_block": 16 * 1024})
     limited = config_space(workload, small, algorithm)
     assert limited.hash == common.hash
     indices = common.sample(3000, np.random.default_rng(0))
@@ -173,9 +174,12 @@ def test_a_targets_own_limits_are_kept_in_the_same_space(workload: Workload, alg
 
 
 def test_a_target_that_names_no_limit_or_more_shared_memory_than_a_static_array_may_have_has_the_common_ones() -> None:
-    common, rich = config_space(CONV, "cuda"), {"kind": "cuda", "max_shared_memory_per_block": 227 * 1024}
-    assert config_space(CONV, {"kind": "cuda", "arch": "sm_90"}) is common
-    assert config_space(CONV, rich) is common
+    common = config_space(CONV, "cuda")
+    indices = common.sample(3000, np.random.default_rng(0))
+    for attributes in ({"arch": "sm_90"}, {"max_shared_memory_per_block": 227 * 1024}):
+        space = config_space(CONV, Target.from_dict({"kind": "cuda", **attributes}))
+        assert (space.hash, space.default) == (common.hash, common.default)
+        np.testing.assert_array_equal(space.valid(indices), common.valid(indices))
 
 
 @pytest.mark.parametrize("algorithm", ["direct", "winograd"])

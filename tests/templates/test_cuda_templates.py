@@ -10,7 +10,8 @@ from tvm import s_tir
 
 from raydgp import config_space
 from raydgp.build.cuda.library import cuda_source
-from raydgp.targets.host import host_target, to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
 from raydgp.templates.base import RoundingTemplate
 from raydgp.templates.reference import random_inputs, reference
 from raydgp.templates.registry import template_for
@@ -39,7 +40,7 @@ def test_unbound_every_configuration_computes_the_operator(workload, algorithm, 
     template, configurations, inputs, expected = case(workload, algorithm, UNBOUND_DRAWS, 1)
     monkeypatch.setattr(s_tir.Schedule, "bind", lambda *_: None)
     for knobs in configurations:
-        kernel = tvm.compile(template.schedule(workload, knobs, CUDA), target=to_tvm(host_target("llvm")))
+        kernel = tvm.compile(template.schedule(workload, knobs, CUDA), target=to_tvm(Target.here("llvm")))
         out = tvm.runtime.tensor(np.full(template.out_shape(workload, knobs), np.nan, np.float32))
         kernel["main"](*(tvm.runtime.tensor(a) for a in template.pack(workload, knobs, inputs)), out)
         check(template.unpack(workload, knobs, out.numpy()), expected, knobs)

@@ -7,6 +7,7 @@ import pytest
 
 from raydgp import Conv2d, Dense, DepthwiseConv2d, config_space, zoo
 from raydgp.errors import InputError
+from raydgp.targets import Target
 from raydgp.templates.columns import machine_features
 from raydgp.templates.spaces import config_spaces
 from raydgp.workloads import Workload
@@ -83,7 +84,7 @@ def test_it_is_taken_only_when_it_is_asked_for() -> None:
 
 
 def test_it_is_offered_only_where_it_can_be() -> None:
-    old = {"kind": "cuda", "arch": "sm_61"}
+    old = Target.from_dict({"kind": "cuda", "arch": "sm_61"})
     with pytest.raises(InputError, match="needs a GPU of sm_70 or newer, not sm_61"):
         config_space(DENSE, old, "tensor_core")
     assert [space.template for space in config_spaces(DENSE, old)] == ["cuda.dense_large_batch.v1"]

@@ -10,10 +10,11 @@ from tvm.s_tir.analysis import verify_gpu_code
 
 from raydgp import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, config_space
 from raydgp.build.cuda.library import cuda_source
+from raydgp.targets import Target
 from raydgp.templates.registry import template_for
 from raydgp.workloads import Fused
 
-CUDA = {"kind": "cuda", "arch": "sm_80", "max_threads_per_block": 1024, "max_shared_memory_per_block": 49152}
+CUDA = Target.named("cuda/sm_80")
 LIMITS = {
     "max_threads_per_block": 1024,
     "max_thread_x": 1024,

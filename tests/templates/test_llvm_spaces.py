@@ -8,8 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raydgp import Conv2d, Dense, DepthwiseConv2d, config_space, zoo
-from raydgp.templates.llvm.registers import LANES, MAX_ACCUMULATORS, MAX_UNROLLED_FMAS, MIN_ACCUMULATORS, whole_vectors
-from raydgp.templates.llvm.spaces import MAX_WASTE
+from raydgp.templates.llvm.registers import (
+    LANES,
+    MAX_ACCUMULATORS,
+    MAX_UNROLLED_FMAS,
+    MAX_WASTE,
+    MIN_ACCUMULATORS,
+    whole_vectors,
+)
 
 TASKS = [pytest.param(t.workload, id=f"{net}-{t.name}") for net in zoo.NETWORKS for t in zoo.tasks(net)]
 extents = st.integers(1, 40)

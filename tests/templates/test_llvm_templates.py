@@ -6,7 +6,8 @@ import tvm
 
 from raydgp import Conv2d, Dense, DepthwiseConv2d, config_space
 from raydgp.errors import InputError
-from raydgp.targets.host import host_target, to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
 from raydgp.templates.reference import random_inputs, reference
 from raydgp.templates.registry import template_for, template_named
 from raydgp.workloads import Fused
@@ -65,7 +66,7 @@ DRAWS = 10
 
 def run(space, index):
     """The kernel's answer in its logical layout, its output full of NaN beforehand."""
-    template, knobs, target = template_for(space), space.decode(int(index)), host_target("llvm")
+    template, knobs, target = template_for(space), space.decode(int(index)), Target.here("llvm")
     kernel = tvm.compile(template.schedule(space.workload, knobs, target), target=to_tvm(target))
     inputs = template.pack(space.workload, knobs, random_inputs(space.workload, 0))
     out = tvm.runtime.tensor(np.full(template.out_shape(space.workload, knobs), np.nan, np.float32))
@@ -85,5 +86,5 @@ def test_every_configuration_computes_the_operator(space):
 
 
 def test_unknown_template_names_the_known_ones():
-    with pytest.raises(InputError, match=r"known are.*conv2d_nchwc"):
+    with pytest.raises(InputError, match=r"did you mean .llvm\.conv2d_nchwc\.v1"):
         template_named("llvm.conv3d.v1")

@@ -25,7 +25,7 @@ def checked(space, index, library):
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.op)
 def test_an_untuned_layer_computes_the_reference(workload, target):
-    space = untuned(workload)
+    space = untuned(workload, "llvm")
     assert (space.size, space.decode(0)) == (1, {})
     status, times_s, error = checked(space, 0, build(space, 0, target))
     assert (status, len(times_s), error) == (Status.OK, 2, "")

@@ -15,12 +15,13 @@ from raydgp.run.timing import case, measure
 from raydgp.settings import MeasureSettings
 from raydgp.templates.traced.code import arrays, decode
 from raydgp.templates.traced.extract import kernel, plain
-from raydgp.templates.traced.schedule import schedule
+from raydgp.templates.traced.schedule import TracedTemplate
 from raydgp.templates.traced.space import decided
 from raydgp.workloads import TracedKernel, from_dict
 from tests.support.processes import python
 from tests.support.traced_kernels import KERNELS, TARGET, array, primitive
 
+schedule = TracedTemplate().scheduled
 SETTINGS = MeasureSettings(repeat=1, min_repeat_ms=0, tolerance=1e-5)
 
 
@@ -77,7 +78,7 @@ def test_configurations_compute_what_numpy_does(workloads, target, name):
 @pytest.mark.parametrize("name", ["pool", "softmax", "norm", "chain", "mean", "unpack"])
 def test_the_default_is_parallel_and_vectorised(workloads, name):
     space = config_space(workloads[name], "llvm")
-    script = schedule(workloads[name], space.decode(space.default)).mod.script()
+    script = schedule(workloads[name], space.decode(space.default), TARGET).mod.script()
     assert "T.parallel" in script
     assert "T.vectorized" in script
 
@@ -85,13 +86,13 @@ def test_the_default_is_parallel_and_vectorised(workloads, name):
 def test_one_thread_is_an_option(workloads):
     space = config_space(workloads["chain"], "llvm")
     knobs = {**space.decode(space.default), "parallel": 1}
-    assert "T.parallel" not in schedule(workloads["chain"], knobs).mod.script()
+    assert "T.parallel" not in schedule(workloads["chain"], knobs, TARGET).mod.script()
 
 
 def test_a_scheduled_functions_trace_repeats_it(workloads):
     for workload in workloads.values():
         space = config_space(workload, "llvm")
-        scheduled = schedule(workload, space.decode(space.default))
+        scheduled = schedule(workload, space.decode(space.default), TARGET)
         again = Schedule(decode(workload), debug_mask=0)
         scheduled.trace.apply_to_schedule(again, remove_postproc=False)
         tvm.ir.assert_structural_equal(again.mod, scheduled.mod)

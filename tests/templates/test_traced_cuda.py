@@ -10,10 +10,10 @@ from tvm import te, topi
 from raydgp import config_space
 from raydgp.build.compile import BuildError, compile_kernel
 from raydgp.errors import InputError
+from raydgp.targets import Target
 from raydgp.templates.reference import random_inputs, reference
 from raydgp.templates.registry import template_for
-from raydgp.templates.traced import cuda as cuda_sketching
-from raydgp.templates.traced import extract as sketching
+from raydgp.templates.traced.cuda import CudaRules
 from raydgp.templates.traced.extract import kernel
 from tests.support.cuda_cases import CUDA, emulated
 from tests.support.processes import python
@@ -54,7 +54,7 @@ def test_generated_source_computes_the_kernel_on_fibres(workloads, name, tmp_pat
 
 def test_a_task_does_not_depend_on_the_kind_of_gpu(workloads):
     for name in KERNELS:
-        assert kernel(name, primitive(name), {**CUDA, "arch": "sm_90"}) == workloads[name]
+        assert kernel(name, primitive(name), Target.named("cuda/sm_90")) == workloads[name]
 
 
 def test_knobs_have_names_of_their_own(workloads):
@@ -86,10 +86,10 @@ def test_what_a_gpu_cannot_run_is_a_build_error(workloads):
 
 
 def test_a_kernel_whose_defaults_do_not_run_has_no_space(monkeypatch):
-    monkeypatch.setattr(cuda_sketching, "runs", lambda module, trace: False)
+    monkeypatch.setattr(CudaRules, "runs", lambda self, module, trace: False)
     x = te.placeholder((4, 6), name="x")
-    with pytest.raises(InputError, match="runs on a GPU"):
-        sketching.kernel("exp", te.create_prim_func([x, topi.exp(x)]), CUDA)
+    with pytest.raises(InputError, match="runs on an NVIDIA GPU"):
+        kernel("exp", te.create_prim_func([x, topi.exp(x)]), CUDA)
 
 
 def test_tvms_tensor_intrinsics_are_not_imported(workloads):

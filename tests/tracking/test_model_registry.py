@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 
 from raydgp.errors import InputError
 from raydgp.records import Context, Journal, Measurement, Phases, Record, Status
+from raydgp.targets import Target
 from raydgp.tracking import sync
 from raydgp.tracking.model_registry import EXPERIMENT, experiment_records, register
 from tests.support.tracked import bare_manifest
@@ -59,7 +60,13 @@ def test_records_of_a_tracked_run_come_back(tmp_path: Path, uri: str) -> None:
     bare_manifest(mlflow={"uri": uri}).save(tmp_path / "run")
     workload = {"op": "dense", "n": 1, "k": 64, "m": 32}
     context = Context(
-        task="fc", workload=workload, target={"kind": "llvm"}, space_hash="a" * 16, strategy="random", seed=0, run="run"
+        task="fc",
+        workload=workload,
+        target=Target.named("llvm"),
+        space_hash="a" * 16,
+        strategy="random",
+        seed=0,
+        run="run",
     )
     measured = Measurement(index=3, status=Status.OK, times_s=(1e-3,), phases=Phases(), device={"name": "cpu"})
     records = [Record(context=context, trial=0, knobs={"tile": [4, 2]}, measurement=measured)]

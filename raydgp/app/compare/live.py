@@ -18,6 +18,7 @@ from raydgp.measure import Measurer
 from raydgp.measure.driving import drive
 from raydgp.rivals.metaschedule import task as metaschedule
 from raydgp.space import ConfigSpace
+from raydgp.targets import Target
 from raydgp.templates.plain import given
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Workload
@@ -66,9 +67,7 @@ def searched(
     return TunerResult(space, loop.best[0], time.monotonic() - began)
 
 
-def metascheduled(
-    workload: Workload, target: dict[str, Any], measurer: Measurer, trials: int, seed: int
-) -> TunerResult:
+def metascheduled(workload: Workload, target: Target, measurer: Measurer, trials: int, seed: int) -> TunerResult:
     """The best of TVM's own tuner, with the same measurer.
 
     Raises:
@@ -78,12 +77,10 @@ def metascheduled(
     tuned = metaschedule.tune(workload, target, trials, seed, measurer.measure)
     if tuned.best is None:
         raise RaydgpError(f"MetaSchedule: none of {len(tuned.measurements)} candidates ran; see `raydgp doctor`")
-    return TunerResult(given(workload, target["kind"], [tuned.modules[tuned.best.index]]), 0, time.monotonic() - began)
+    return TunerResult(given(workload, target.kind, [tuned.modules[tuned.best.index]]), 0, time.monotonic() - began)
 
 
-def tuned(
-    workload: Workload, target: dict[str, Any], measurer: Measurer, models: Path, trials: int
-) -> dict[str, TunerResult]:
+def tuned(workload: Workload, target: Target, measurer: Measurer, models: Path, trials: int) -> dict[str, TunerResult]:
     """The bests of all tuners, and by AutoTVM's of the other algorithms that the workload can be computed by.
 
     Args:

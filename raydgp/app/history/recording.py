@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from raydgp.records.recorded import RecordedSpace
 from raydgp.settings import RecordSettings, TuneSettings
 from raydgp.space import ConfigSpace, Indices
 from raydgp.space.thinning import fix, thinned
-from raydgp.targets.host import host_target
+from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Workload
 
@@ -38,13 +37,13 @@ def record_task(settings: RecordSettings, progress: Callable[[int, int], None]) 
         RaydgpError: as `record`.
     """
     _, (task,) = plan(TuneSettings(model=settings.model, tasks=[settings.task]))
-    target, name = host_target(settings.target), f"{settings.model}/{settings.task}"
+    target, name = Target.here(settings.target), f"{settings.model}/{settings.task}"
     space = sub_space(task.workload, target, settings.valid, settings.fix)
     with LocalMeasurer(target, settings.measure) as measurer:
         return record(name, space, target, measurer, settings.out, progress)
 
 
-def sub_space(workload: Workload, target: Mapping[str, Any], valid: int, fixed: Sequence[str]) -> ConfigSpace:
+def sub_space(workload: Workload, target: Target, valid: int, fixed: Sequence[str]) -> ConfigSpace:
     """The sub-space of a layer that is recorded.
 
     Args:
@@ -61,7 +60,7 @@ def sub_space(workload: Workload, target: Mapping[str, Any], valid: int, fixed: 
 def record(
     name: str,
     space: ConfigSpace,
-    target: dict[str, Any],
+    target: Target,
     measurer: Measurer,
     path: Path,
     progress: Callable[[int, int], None],

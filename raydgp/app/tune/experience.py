@@ -12,6 +12,7 @@ from raydgp.records.history import first
 from raydgp.records.journal import scan
 from raydgp.records.manifest import FILE_NAME, JOURNAL_NAME, RunManifest
 from raydgp.settings import TuneSettings
+from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Fused, Task, Workload, from_dict
 
@@ -34,7 +35,7 @@ class Experience:
         target, device: as in a record; measurements on others are left out.
     """
 
-    def __init__(self, settings: TuneSettings, target: dict[str, Any], device: dict[str, Any]) -> None:
+    def __init__(self, settings: TuneSettings, target: Target, device: dict[str, Any]) -> None:
         self._settings, self._target, self._device = settings, target, device
         self._elsewhere = list(self._other_runs())
 

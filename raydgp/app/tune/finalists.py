@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from raydgp.app.tune.experience import space_sharing_key
 from raydgp.measure import Measurer
 from raydgp.records import Record
 from raydgp.records.summary import TaskSummary
+from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Workload, from_dict
 
@@ -28,7 +28,7 @@ FINALISTS = 3
 def remeasure_finalists(
     layers: Sequence[Sequence[TaskSummary]],
     records: Iterable[Record],
-    target: dict[str, Any],
+    target: Target,
     measurer: Measurer,
     on_layer: Callable[[], None] = lambda: None,
 ) -> dict[Workload, TaskSummary]:
@@ -81,7 +81,7 @@ def _finalists(
     return [(task, indices) for task, indices in found if indices]
 
 
-def _measured(task: TaskSummary, indices: list[int], target: dict[str, Any], measurer: Measurer) -> TaskSummary | None:
+def _measured(task: TaskSummary, indices: list[int], target: Target, measurer: Measurer) -> TaskSummary | None:
     """The task with the fastest of its finalists; None where none runs."""
     space = config_space(task.workload, target)
     measured = measurer.measure(space, np.array(indices))

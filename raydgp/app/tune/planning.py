@@ -9,6 +9,7 @@ from dataclasses import replace
 from raydgp import models, search
 from raydgp.errors import InputError, nearest
 from raydgp.settings import TuneSettings
+from raydgp.targets import kind_named
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Fused, Task, zoo
 from raydgp.workloads.fused import ALGORITHMS
@@ -48,12 +49,11 @@ def strategy_of(settings: TuneSettings, task: Task) -> search.Strategy:
 
 
 def _imported(settings: TuneSettings) -> tuple[TuneSettings, list[Task]]:
-    from raydgp.targets.host import any_gpu, host_target  # loads TVM
-
     # the GPU may be another machine's, of a cluster that is joined later; the tasks do not depend on it
-    target = any_gpu() if settings.target == "cuda" else host_target(settings.target)
+    kind = kind_named(settings.target)
+    target = kind.for_tasks()
     lowered = models.lowering.lower(models.importing.load(settings.model).module, target)
-    if settings.target == "llvm" and settings.measure.model_mb is None:
+    if kind.on_processors and settings.measure.model_mb is None:
         model_mb = sum(array.nbytes for array in lowered.parameters) / 1e6
         settings = settings.model_copy(update={"measure": settings.measure.model_copy(update={"model_mb": model_mb})})
     return settings, list(_with_variants(lowered.tasks, settings.target))

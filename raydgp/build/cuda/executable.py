@@ -14,6 +14,7 @@ import tvm_ffi
 from raydgp.build.cuda.compiler import compile_source
 from raydgp.build.cuda.library import generate, with_cubin
 from raydgp.errors import RaydgpError
+from raydgp.targets import Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +60,9 @@ class CudaExecutable:
         return str(Path(folder) / "imports.o")
 
 
-def compile_executable(module: tvm.IRModule, target: dict[str, Any]) -> CudaExecutable:
+def compile_executable(module: tvm.IRModule, target: Target) -> CudaExecutable:
     """Compiles a Relax module, down to CUDA C; functions that nobody has scheduled get TVM's own rules (DLight)."""
-    return CudaExecutable(generate(module, target), target["arch"])
+    return CudaExecutable(generate(module, target), target.architecture)
 
 
 def _imports(module: Any) -> Iterator[Any]:

@@ -18,19 +18,21 @@ from unittest import mock
 import tvm
 import tvm_ffi
 
+from raydgp.build.compile import CompiledKernel
 from raydgp.build.cuda.compiler import compile_source
 from raydgp.errors import RaydgpError
 from raydgp.records import Resources
-from raydgp.targets.host import to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
 
 
-def cuda_source(module: tvm.IRModule, target: dict[str, Any]) -> str:
+def cuda_source(module: tvm.IRModule, target: Target) -> str:
     """The CUDA C that TVM makes of a scheduled module."""
     return str(generate(module, target).imports[0].inspect_source())
 
 
-def cuda_library(module: tvm.IRModule, target: dict[str, Any]) -> tuple[bytes, tuple[Resources, ...]]:
-    """Compiles and links a scheduled module for `target["arch"]`.
+def cuda_library(module: tvm.IRModule, target: Target) -> tuple[bytes, tuple[Resources, ...]]:
+    """Compiles and links a scheduled module for the target's architecture.
 
     Returns:
         The bytes of an ELF shared library with `main` and the embedded cubin, and what each kernel uses of the device.
@@ -41,12 +43,17 @@ def cuda_library(module: tvm.IRModule, target: dict[str, Any]) -> tuple[bytes, t
     """
     host = generate(module, target)
     source = host.imports[0].inspect_source()
-    cubin = compile_source(source, target["arch"])
+    cubin = compile_source(source, target.architecture)
     imports = tvm_ffi.get_global_func("runtime.ModulePackImportsToTensor")(host).numpy().tobytes()
     with tempfile.TemporaryDirectory(prefix="raydgp-build-") as folder:
         host.write_to_file(f"{folder}/host.o")
         (Path(folder) / "imports").write_bytes(with_cubin(imports, source, cubin.code))
         return _link(folder), cubin.resources
+
+
+def compile_library(module: tvm.IRModule, target: Target) -> CompiledKernel:
+    """`cuda_library` as `raydgp.build.compile` asks for it."""
+    return CompiledKernel(*cuda_library(module, target))
 
 
 def with_cubin(imports: bytes, source: str, cubin: bytes) -> bytes:
@@ -70,7 +77,7 @@ def with_cubin(imports: bytes, source: str, cubin: bytes) -> bytes:
     return _length(packed) + packed
 
 
-def generate(module: tvm.IRModule, target: dict[str, Any]) -> Any:
+def generate(module: tvm.IRModule, target: Target) -> Any:
     """The host's module, which imports the source of the kernels, also where there is a driver."""
     # NVIDIA's compiler finds common subexpressions itself and gives the same code, from half the source and in half the
     # time; the other pass takes a tenth of TVM's time and finds nothing in these kernels

@@ -15,6 +15,7 @@ from raydgp.errors import InputError
 from raydgp.records.journal import Quarantined, Scan
 from raydgp.records.measurement import Context, Measurement, Phases, Record, Status
 from raydgp.space import ConfigSpace
+from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, GroupConv2d, Workload
 
@@ -25,6 +26,7 @@ _CONVOLUTIONS: dict[str, Any] = {
     "group_conv2d_nchw.cuda": GroupConv2d,
 }
 _DENSE = {"dense_small_batch.gpu": "cuda.dense_small_batch.v1", "dense_large_batch.gpu": "cuda.dense_large_batch.v1"}
+_KINDS = ("cuda",)  # of targets, whose AutoTVM spaces are ours
 _PRUNED = "dense_large_batch.gpu"  # of which we keep what AutoTVM meant to: fewer, so that its numbers are not ours
 _STATUS = (  # of AutoTVM's error numbers, in order; the last one is of an unknown error
     Status.OK,
@@ -68,7 +70,6 @@ def _record(line: dict[str, Any], run: str, device: str, trial: int) -> Record:
     if line["version"] != 0.2:
         raise InputError(f"version {line['version']} of the format; only 0.2 is known")
     target, template, arguments, _ = line["input"]
-    attributes = _target(target)
     space = _space(template, arguments)
     index = _index(space, template, line["config"])
     costs, error_number, spent_s, time_unix_s = line["result"]
@@ -86,7 +87,7 @@ def _record(line: dict[str, Any], run: str, device: str, trial: int) -> Record:
     context = Context(
         task=f"{template} {space.workload}",
         workload=space.workload.to_dict(),
-        target=attributes,
+        target=_target(target),
         space_hash=space.hash,
         strategy="autotvm",
         seed=0,
@@ -96,13 +97,13 @@ def _record(line: dict[str, Any], run: str, device: str, trial: int) -> Record:
     return Record(context=context, trial=trial, knobs=knobs, measurement=measurement)
 
 
-def _target(text: str) -> dict[str, Any]:
+def _target(text: str) -> Target:
     """Kind and architecture of `cuda -keys=cuda,gpu -arch=sm_70 ...`."""
     kind, *options = text.split()
-    if kind != "cuda":
-        raise InputError(f"target {kind}; only cuda has AutoTVM's spaces here")
+    if kind not in _KINDS:
+        raise InputError(f"target {kind}; only {', '.join(_KINDS)} has AutoTVM's spaces here")
     given = dict(option.lstrip("-").split("=", 1) for option in options if "=" in option)
-    return {"kind": kind, **({"arch": given["arch"]} if "arch" in given else {})}
+    return Target.from_dict({"kind": kind, **({"arch": given["arch"]} if "arch" in given else {})})
 
 
 def _space(template: str, arguments: list[Any]) -> ConfigSpace:

@@ -6,13 +6,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from raydgp.errors import InputError, RaydgpError
 from raydgp.records.lock import FileLock, Held
 from raydgp.rivals.metaschedule.model import TunedModel
 from raydgp.sandbox.process import Child
 from raydgp.settings import MeasureSettings
+from raydgp.targets import Target
 
 _LOOK_S = 0.5
 _STUCK_S = 900.0  # of one turn: 64 candidates that all run into their limits take as long
@@ -22,7 +22,7 @@ _ANSWER_S = 120.0
 def spend(
     folder: Path,
     source: str,
-    target: dict[str, Any],
+    target: Target,
     settings: MeasureSettings,
     budget_s: float,
     on_progress: Callable[[TunedModel, float], None] = lambda state, spent_s: None,
@@ -33,7 +33,7 @@ def spend(
 
     Args:
         source: the model, as of `raydgp.models.importing.load`.
-        target: as of `raydgp.targets.host.host_target`.
+        target: what it is for.
         settings: how candidates are built and timed, with its number of threads.
         on_progress: told twice a second how far it is and the seconds spent, those of the turn under way included.
 
@@ -47,7 +47,7 @@ def spend(
     except Held as held:
         raise InputError(str(held)) from None
     try:
-        new = TunedModel(model=source, target=target, threads=settings.threads or target["num-cores"])
+        new = TunedModel(model=source, target=target, threads=settings.threads or target.cores or 1)
         state = TunedModel.load(folder) or new
         if (state.tvm, state.target, state.threads) != (new.tvm, new.target, new.threads):
             raise InputError(f"{folder} was tuned by another TVM or for another machine: delete it to tune anew")

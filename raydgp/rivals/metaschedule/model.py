@@ -19,7 +19,8 @@ from raydgp.models.interchange import RECORDS, WORKLOADS
 from raydgp.records.manifest import write_atomically
 from raydgp.rivals.metaschedule.rounds import FAILED_S, Job, Turn, tune
 from raydgp.settings import MeasureSettings
-from raydgp.targets.host import to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
 
 _STATE = "meta.json"
 
@@ -41,7 +42,7 @@ class TunedModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     model: str
-    target: dict[str, Any]
+    target: Target
     threads: int
     tvm: str = tvm.__version__
     spent_s: float = 0.0
@@ -157,7 +158,7 @@ def compiled(module: tvm.IRModule, state: TunedModel, folder: Path) -> Any:
     return tvm.compile(module, target=target)
 
 
-def _lowered(module: tvm.IRModule, target: dict[str, Any]) -> tvm.IRModule:
+def _lowered(module: tvm.IRModule, target: Target) -> tvm.IRModule:
     """Kernels without schedules, whose constants a schedule may lay out as it likes."""
     passes = [
         relax.get_pipeline("zero"),

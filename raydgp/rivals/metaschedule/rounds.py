@@ -26,8 +26,9 @@ from raydgp.rivals.metaschedule.task import ROUND
 from raydgp.run.threads import pin_threads
 from raydgp.sandbox.cpus import own_cores, own_cpus
 from raydgp.settings import MeasureSettings
-from raydgp.targets.host import to_tvm
-from raydgp.templates.traced.intrinsics import x86_intrinsics
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
+from raydgp.templates.traced.intrinsics import intrinsics_of
 
 POPULATION = 512  # TVM's default
 _SEARCH_S, _BUILD_S = 44.0, 0.65  # of a processor: proposals for a convolution's turn by TVM's defaults, a candidate
@@ -71,7 +72,7 @@ class Turn:
 
 def tune(
     jobs: Sequence[Job],
-    target: dict[str, Any],
+    target: Target,
     settings: MeasureSettings,
     database: ms.database.Database,
     history: Mapping[str, list[float]],
@@ -97,7 +98,7 @@ def tune(
     threads, kind = settings.threads or len(own_cores()), to_tvm(target)
     candidates, population = effort(budget_s, len(jobs), len(own_cpus()))
     ordered = sorted(jobs, key=lambda job: job.calls * estimate_tir_flops(job.module), reverse=True)
-    with x86_intrinsics(target["kind"]):
+    with intrinsics_of(target):
         contexts = [
             ms.TuneContext(
                 mod=job.module,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import tvm
@@ -14,9 +13,10 @@ from tvm.s_tir import meta_schedule as ms
 from raydgp.records import Measurement, Status
 from raydgp.sandbox.cpus import own_cores
 from raydgp.space import ConfigSpace, Indices
-from raydgp.targets.host import to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
 from raydgp.templates.plain import compute, given
-from raydgp.templates.traced.intrinsics import x86_intrinsics
+from raydgp.templates.traced.intrinsics import intrinsics_of
 from raydgp.workloads import Workload
 
 Measure = Callable[[ConfigSpace, Indices], list[Measurement]]
@@ -48,7 +48,7 @@ class TunedTask:
 
 def tune(
     workload: Workload,
-    target: dict[str, Any],
+    target: Target,
     trials: int,
     seed: int,
     measure: Measure,
@@ -61,7 +61,7 @@ def tune(
     configuration of ours, and one with a wrong answer has failed.
 
     Args:
-        target: as of `raydgp.targets.host.host_target`.
+        target: what it is for.
         trials: candidates to measure at most, failures included.
         seed: of the search, which TVM does not make repeatable: the same seed gives other candidates each time.
         measure: as `raydgp.measure.Measurer.measure`.
@@ -76,7 +76,7 @@ def tune(
         count = max(1, len(modules))
         thought = {"propose_s": (time.monotonic() - begin) / count, "learn_s": learn_s / count}
         outcomes = []
-        for measured in _measured(workload, target["kind"], modules, measure):
+        for measured in _measured(workload, target.kind, modules, measure):
             index = len(tuned.measurements)
             measured = replace(measured, index=index, phases=replace(measured.phases, **thought))
             tuned.measurements.append(measured)
@@ -99,9 +99,9 @@ def _measured(workload: Workload, kind: str, modules: Sequence[str], measure: Me
 class _Tuner:
     """The parts of TVM's task scheduler that hold state."""
 
-    def __init__(self, workload: Workload, target: dict[str, Any], trials: int, seed: int) -> None:
+    def __init__(self, workload: Workload, target: Target, trials: int, seed: int) -> None:
         threads = len(own_cores())
-        with x86_intrinsics(target["kind"]):
+        with intrinsics_of(target):
             self.context = ms.TuneContext(
                 mod=compute(workload),
                 target=to_tvm(target),

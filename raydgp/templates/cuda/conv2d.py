@@ -1,4 +1,4 @@
-"""Direct convolution for CUDA: the meaning of `spaces.conv2d`'s knobs (AutoTVM's conv2d_nchw schedule)."""
+"""Direct convolution for CUDA: the meaning of `conv2d_space`'s knobs (AutoTVM's conv2d_nchw schedule)."""
 
 from __future__ import annotations
 

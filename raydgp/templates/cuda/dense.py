@@ -1,4 +1,4 @@
-"""Dense layers for CUDA: the meaning of the knobs of `templates.cuda.spaces.dense` (AutoTVM's two schedules)."""
+"""Dense layers for CUDA: the meaning of `dense_space`'s knobs (AutoTVM's two schedules)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Depthwise convolution for CUDA: the meaning of `spaces.depthwise_conv2d`'s knobs (AutoTVM's schedule)."""
+"""Depthwise convolution for CUDA: the meaning of `depthwise_space`'s knobs (AutoTVM's schedule)."""
 
 from __future__ import annotations
 

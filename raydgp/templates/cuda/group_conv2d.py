@@ -1,4 +1,4 @@
-"""Convolution in groups for CUDA: the meaning of `templates.cuda.spaces.group_conv2d`'s knobs (AutoTVM's schedule)."""
+"""Convolution in groups for CUDA: the meaning of `group_conv2d_space`'s knobs (AutoTVM's schedule)."""
 
 from __future__ import annotations
 

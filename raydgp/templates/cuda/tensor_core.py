@@ -1,4 +1,4 @@
-"""Matrix products on tensor cores for CUDA: the meaning of `space.cuda_tensor_core`'s knobs.
+"""Matrix products on tensor cores for CUDA: the meaning of `tensor_core_space`'s knobs.
 
 A convolution is an implicit matrix product: a block gathers its rows of the matrix of pixels while it copies them to
 shared memory, zeros where there is none.
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tvm import s_tir, te
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
+from raydgp.targets import Target
 from raydgp.templates.cuda import wmma
 from raydgp.templates.cuda.tensor_core_space import COPY, FRAGMENT, WARP, as_conv2d, channels, require_tensor_cores
 from raydgp.templates.cuda.tiles import annotate_unroll, bind, keep_rolled
@@ -33,7 +34,7 @@ class TensorCore:
     of 25 088 standard normal products, below the tolerance of a measurement.
     """
 
-    def schedule(self, workload: Conv2d | Dense, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
+    def schedule(self, workload: Conv2d | Dense, knobs: dict[str, Any], target: Target) -> tvm.IRModule:
         require_tensor_cores(target)
         wmma.register()
         sch = s_tir.Schedule(_compute(as_conv2d(workload), knobs), debug_mask=0, error_render_level="none")

@@ -9,16 +9,15 @@ Unlike the papers' spaces the tiles need not divide the matrices: what a block c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from raydgp.errors import InputError
 from raydgp.space.base import Columns, ConfigSpace
 from raydgp.space.knobs import Knob, choice
-from raydgp.templates.cuda.spaces import ANY, Limits, unroll
+from raydgp.targets import Target
+from raydgp.templates.cuda.launch import hold, limits_of, unroll
+from raydgp.templates.registry import register
 from raydgp.workloads import Conv2d, Dense
 
 ALGORITHM = "tensor_core"
@@ -41,7 +40,7 @@ def channels(conv: Conv2d) -> int:
     return -(-conv.ci // COPY) * COPY
 
 
-def tensor_core(workload: Conv2d | Dense, limits: Limits = ANY) -> ConfigSpace:
+def space(workload: Conv2d | Dense, target: Target) -> ConfigSpace:
     """The product's tiles, in fragments of 16 x 16; 12 features.
 
     Knobs:
@@ -50,8 +49,12 @@ def tensor_core(workload: Conv2d | Dense, limits: Limits = ANY) -> ConfigSpace:
         vector: float16 that a thread copies at once.
         offset: float16 between the rows of a slice in shared memory, which spread them over the memory's banks.
         auto_unroll_max_step, unroll_explicit: as of the other templates.
+
+    Raises:
+        InputError: the target is older than tensor cores.
     """
-    conv = as_conv2d(workload)
+    require_tensor_cores(target)
+    limits, conv = limits_of(target), as_conv2d(workload)
     rows, columns, depth = conv.n * conv.oh * conv.ow, conv.co, conv.kh * conv.kw * channels(conv)
     knobs = [
         _tiles("tile_m", rows, [(warps, fragments) for warps in (1, 2, 4, 8) for fragments in (1, 2, 4)]),
@@ -67,28 +70,40 @@ def tensor_core(workload: Conv2d | Dense, limits: Limits = ANY) -> ConfigSpace:
         shared = FRAGMENT * (m[:, 1] * m[:, 2] + n[:, 1] * n[:, 2]) * (FRAGMENT * c["tile_k"][:, 1] + c["offset"][:, 0])
         fits = shared * _HALF_BYTES <= limits.shared_bytes
         threads = WARP * m[:, 1] * n[:, 1]
-        fits &= limits.hold(FRAGMENT * FRAGMENT // WARP * m[:, 2] * n[:, 2], threads)
+        fits &= hold(limits, FRAGMENT * FRAGMENT // WARP * m[:, 2] * n[:, 2], threads)
         return fits & (threads <= limits.threads) & (m[:, 1] <= limits.threads_z)
 
     first = {knob.name: knob.labels[0] for knob in knobs}
-    space = ConfigSpace(workload, "cuda", f"cuda.{workload.op}_tensor_core.v1", knobs, first, check)
-    space.default = _usual(space)
-    return space
+    made = ConfigSpace(workload, target.kind, f"cuda.{workload.op}_tensor_core.v1", knobs, first, check)
+    made.default = _usual(made)
+    return made
 
 
-def require_tensor_cores(target: Mapping[str, Any]) -> None:
+def require_tensor_cores(target: Target) -> None:
     """Refuses a target that has none; one that names no architecture may have them.
 
     Raises:
         InputError: the target is older than tensor cores.
     """
-    arch = target.get("arch", "")
+    arch = target.architecture
     digits = "".join(filter(str.isdigit, arch))
     if digits and int(digits) < _FIRST_ARCH:
         raise InputError(f"{ALGORITHM} needs a GPU of sm_{_FIRST_ARCH} or newer, not {arch}; take algorithm 'direct'")
 
 
-VARIANTS: dict[tuple[type, str], Any] = {(Conv2d, ALGORITHM): tensor_core, (Dense, ALGORITHM): tensor_core}
+def features(workload: Conv2d | Dense, c: Columns) -> dict[str, NDArray[np.float64]]:
+    """What a launch, a block and a warp amount to; work in fragments, memory in float16: columns of n values."""
+    m, n, k = (c[name].astype(float) for name in ("tile_m", "tile_n", "tile_k"))
+    products = np.prod(np.concatenate([m, n, k], axis=1), axis=1)
+    return {
+        "blocks": m[:, 0] * n[:, 0],
+        "warps": m[:, 1] * n[:, 1],
+        "accumulators": m[:, 2] * n[:, 2],
+        "multiplies_per_load": m[:, 2] * n[:, 2] / (m[:, 2] + n[:, 2]),
+        "shared": FRAGMENT * (m[:, 1] * m[:, 2] + n[:, 1] * n[:, 2]) * (FRAGMENT * k[:, 1] + c["offset"][:, 0]),
+        "body": m[:, 2] * n[:, 2] * k[:, 1],
+        "waste": 2 * FRAGMENT**3 * products / workload.flops,
+    }
 
 
 def _tiles(name: str, extent: int, parts: list[tuple[int, ...]]) -> Knob:
@@ -123,3 +138,14 @@ def _usual(space: ConfigSpace) -> int:
 
 def _doublings(ratio: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.abs(np.log2(ratio))
+
+
+for _operator in (Conv2d, Dense):
+    register(
+        target="cuda",
+        workload=_operator,
+        algorithm=ALGORITHM,
+        space=space,
+        schedules={f"cuda.{_operator.op}_tensor_core.v1": "raydgp.templates.cuda.tensor_core:TensorCore"},
+        features=features,
+    )

@@ -9,23 +9,24 @@ import numpy as np
 import tvm
 from tvm import s_tir, te
 
+from raydgp.targets import Target
+from raydgp.templates.base import PlainArrays
 from raydgp.templates.epilogue import finished
 from raydgp.templates.layouts import Array
-from raydgp.templates.reference import output_shape
 from raydgp.workloads import Workload
 
 
-class Unpacked(ABC):
+class Unpacked(PlainArrays, ABC):
     """A `LayerTemplate` of one anchor operator, alone or fused, that takes and gives NCHW, OIHW and row-major arrays.
 
     The kernel takes the data, the weight and, of a fused layer, the arrays of its epilogue: a bias [co], and what is
     added in the output's shape. It writes its output once, by block `out`, which has the steps of the epilogue.
     """
 
-    def schedule(self, workload: Workload, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
-        return self.scheduled(workload, knobs).mod
+    def schedule(self, workload: Workload, knobs: dict[str, Any], target: Target) -> tvm.IRModule:
+        return self.scheduled(workload, knobs, target).mod
 
-    def scheduled(self, workload: Workload, knobs: dict[str, Any]) -> s_tir.Schedule:
+    def scheduled(self, workload: Workload, knobs: dict[str, Any], target: Target) -> s_tir.Schedule:
         """The schedule with its trace, which other users of TVM can apply to `compute`."""
         sch = s_tir.Schedule(self.compute(workload, knobs), debug_mask=0, error_render_level="none")
         self.apply(sch, workload, knobs)
@@ -43,12 +44,6 @@ class Unpacked(ABC):
         """A bias of the epilogue, from [co], which it keeps."""
         return bias
 
-    def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
-        return output_shape(workload)
-
-    def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
-        return out
-
     @abstractmethod
     def compute(self, workload: Workload, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
         """The kernel without a schedule."""
@@ -60,5 +55,5 @@ class Unpacked(ABC):
 
 def kernel(workload: Workload, data: te.Tensor, weight: te.Tensor, summed: te.Tensor) -> tvm.tirx.PrimFunc:
     """The function that computes `summed` out of data and weight, and the layer's output in block `out`."""
-    finish = finished(workload, summed, output_shape(workload), channels=(1,))
+    finish = finished(workload, summed, workload.output_shape, channels=(1,))
     return te.create_prim_func([data, weight, *finish])

@@ -1,4 +1,4 @@
-"""Winograd convolution for CUDA: the meaning of `templates.cuda.spaces.winograd`'s knobs (AutoTVM's schedule).
+"""Winograd convolution for CUDA: the meaning of `winograd_space`'s knobs (AutoTVM's schedule).
 
 Tiles of the input and the weight are transformed (Lavin and Gray, 2016), multiplied in alpha^2 independent matrix
 products over the input channels, and transformed back. The weight is transformed beforehand, in `pack`.
@@ -14,9 +14,9 @@ from tvm import s_tir, te
 from tvm.s_tir.schedule import LoopRV
 from tvm.topi.utils import const_matrix
 
-from raydgp.templates.cuda.spaces import winograd_tile
 from raydgp.templates.cuda.tiles import annotate_unroll, bind, fetch, padded_nchw, threads, tile
 from raydgp.templates.cuda.unpacked import Unpacked, kernel
+from raydgp.templates.cuda.winograd_space import winograd_tile
 from raydgp.templates.epilogue import anchor_of
 from raydgp.templates.layouts import Array
 from raydgp.templates.transforms import matrices, transformed

@@ -1,4 +1,4 @@
-"""Packed (NCHWc) direct convolution for CPUs: the meaning of `templates.llvm.spaces.conv2d`'s knobs."""
+"""Packed (NCHWc) direct convolution for CPUs: the meaning of `conv2d_space`'s knobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dense layer with blocked weights for CPUs: the meaning of `templates.llvm.spaces.dense`'s knobs."""
+"""Dense layer with blocked weights for CPUs: the meaning of `dense_space`'s knobs."""
 
 from __future__ import annotations
 

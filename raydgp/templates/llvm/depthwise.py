@@ -1,4 +1,4 @@
-"""Packed depthwise convolution for CPUs: the meaning of `templates.llvm.spaces.depthwise_conv2d`'s knobs."""
+"""Packed depthwise convolution for CPUs: the meaning of `depthwise_space`'s knobs."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import Any
 import tvm
 from tvm import s_tir
 
+from raydgp.targets import Target
 from raydgp.templates.base import Array
 from raydgp.templates.epilogue import pack_bias, pack_extra
 from raydgp.workloads import Workload
@@ -19,10 +20,10 @@ class PackedTemplate(ABC):
     The kernel takes the data, the weight and, of a fused layer, the arrays of its epilogue, blocked like the output.
     """
 
-    def schedule(self, workload: Workload, knobs: dict[str, Any], target: dict[str, Any]) -> tvm.IRModule:
-        return self.scheduled(workload, knobs).mod
+    def schedule(self, workload: Workload, knobs: dict[str, Any], target: Target) -> tvm.IRModule:
+        return self.scheduled(workload, knobs, target).mod
 
-    def scheduled(self, workload: Workload, knobs: dict[str, Any]) -> s_tir.Schedule:
+    def scheduled(self, workload: Workload, knobs: dict[str, Any], target: Target) -> s_tir.Schedule:
         """The schedule with its trace, which other users of TVM can apply to `compute`."""
         sch = s_tir.Schedule(self.compute(workload, knobs), debug_mask=0, error_render_level="none")
         self.apply(sch, knobs)

@@ -1,11 +1,18 @@
-"""What CPU spaces share: channel blocks in whole vectors, and tiles whose accumulators fit the register file."""
+"""What CPU spaces share: channel blocks in whole vectors, and tiles whose accumulators fit the register file.
+
+Static validity is arithmetic: a tile's accumulators fit the register file and keep the multiply-add units busy, tiles
+that hang over the output's edge waste little, and the unrolled body stays short enough to build in a fraction of a
+second. Nothing else is refused: what is slow is for the search to find out.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from raydgp.space import Columns
 from raydgp.space.knobs import Knob, divisors, split
+from raydgp.workloads.ops import Convolution
 
 LANES = 16  # float32 in a 512-bit register
 HALF = LANES // 2
@@ -13,6 +20,8 @@ MAX_ACCUMULATORS = 30  # of 32 vector registers: two stay free for the operands
 MIN_ACCUMULATORS = 8  # two units, each with a latency of four cycles; or what the default has, if that is fewer
 MAX_UNROLLED_FMAS = 1024  # of a loop body; about 10 KB of code
 MAX_BLOCK = 64  # elements of a channel block
+MAX_WASTE = 1.2  # points computed per point of the output
+BLOCKS = (32, 16, 8)  # of channels between layers, the widest that fits: two registers of output side by side
 
 
 def whole_vectors(channels: int) -> int:
@@ -67,3 +76,15 @@ def input_channels(name: str, channels: int) -> Knob:
 def tiles(extent: int, limit: int) -> list[int]:
     """The smallest tile for every number of tiles, ascending: 13 -> 1 2 3 4 5 7 13; a divisor among them is exact."""
     return sorted({-(-extent // count) for count in range(1, extent + 1) if -(-extent // count) <= limit})
+
+
+def tight(workload: Convolution, c: Columns) -> NDArray[np.bool_]:
+    """Whether whole tiles compute little more than the output: knob values of n configurations -> bool[n]."""
+    rows, columns = (-(-e // t[:, 0]) * t[:, 0] for e, t in ((workload.oh, c["tile_oh"]), (workload.ow, c["tile_ow"])))
+    return rows * columns <= MAX_WASTE * workload.oh * workload.ow
+
+
+def layer_block(channels: int) -> int:
+    """Channels of a block of what a layer writes: of `BLOCKS`, else the widest that divides them as they are stored."""
+    whole = whole_vectors(channels)
+    return next(block for block in (*BLOCKS, *range(whole, 0, -1)) if whole % block == 0)

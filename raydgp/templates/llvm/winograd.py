@@ -1,4 +1,4 @@
-"""Winograd's convolution on packed (NCHWc) arrays for CPUs: the meaning of `space.llvm_winograd`'s knobs.
+"""Winograd's convolution on packed (NCHWc) arrays for CPUs: the meaning of `winograd_space`'s knobs.
 
 A group of tiles goes through all steps while it is cached: B^T d B for every channel, alpha^2 products of matrices over
 the input channels, A^T M A, and the epilogue. Each transform is two, along the columns and along the rows of a tile,

@@ -1,7 +1,7 @@
 """CPU space of Winograd's convolution on channel-blocked arrays (Lavin and Gray, Fast Algorithms for Convolutional
 Neural Networks, CVPR 2016): fewer multiplications, in alpha^2 independent matrix products over the input channels.
 
-Static validity is arithmetic, as in `llvm.spaces`: the accumulators of a product's tile fit the register file, and what
+Static validity is arithmetic, as in `registers`: the accumulators of a product's tile fit the register file, and what
 hangs over the edge leaves fewer multiplications than the direct convolution has.
 """
 
@@ -13,9 +13,14 @@ from numpy.typing import NDArray
 from raydgp.errors import InputError
 from raydgp.space.base import Columns, ConfigSpace
 from raydgp.space.knobs import choice, split
+from raydgp.targets import Target
+from raydgp.templates.llvm.conv2d_space import blocks
+from raydgp.templates.llvm.features import register_features
 from raydgp.templates.llvm.registers import HALF, LANES, MAX_BLOCK, fits, whole_vectors, widest, widest_vector
+from raydgp.templates.registry import Layers, register
 from raydgp.workloads import Conv2d
 
+TEMPLATE = "llvm.conv2d_nchwc_winograd.v1"
 EDGES = (4, 6, 8)  # alpha, of an input tile; beyond, float32 loses more than it should (Lavin and Gray, 4.3)
 GROUPS = {"tile": 0, "row": 1, "two_rows": 2, "four_rows": 4, "all": 0}  # rows of register tiles, where they say so
 _MAX_MULTIPLIES = 0.65  # of the direct convolution's
@@ -23,7 +28,7 @@ _MAX_WASTE = 1.2  # tiles computed per tile of the output
 _HEIGHTS, _WIDTHS = (1, 2, 3, 4), (1, 2, 3, 4, 5, 6, 7, 8, 10, 14)  # of a register tile
 
 
-def winograd(workload: Conv2d) -> ConfigSpace:
+def space(workload: Conv2d, target: Target) -> ConfigSpace:
     """Winograd's convolution F(m x m, r x r), the weight transformed beforehand.
 
     Knobs:
@@ -96,4 +101,24 @@ def winograd(workload: Conv2d) -> ConfigSpace:
         "grid": "groups",
         "pad": "stage",
     }
-    return ConfigSpace(workload, "llvm", "llvm.conv2d_nchwc_winograd.v1", knobs, default, check)
+    return ConfigSpace(workload, target.kind, TEMPLATE, knobs, default, check)
+
+
+def features(workload: Conv2d, c: Columns) -> dict[str, NDArray[np.float64]]:
+    """Registers of a tile of the products, and how many of those there are."""
+    m, rows, columns = (c[name][:, 0].astype(float) for name in ("tile", "tile_h", "tile_w"))
+    tiles_h, tiles_w = np.ceil(np.ceil(workload.oh / m) / rows), np.ceil(np.ceil(workload.ow / m) / columns)
+    multiplies = (m + workload.kh - 1) ** 2 * tiles_h * rows * tiles_w * columns / (workload.oh * workload.ow)
+    out = register_features(c["tile_co"][:, [0, 2, 3]].astype(float), rows * columns, c["tile_ci"][:, 2])
+    return {**out, "multiplies": multiplies, "tiles_of_rows": tiles_h, "tiles_in_row": tiles_w}
+
+
+register(
+    target="llvm",
+    workload=Conv2d,
+    algorithm="winograd",
+    space=space,
+    schedules={TEMPLATE: "raydgp.templates.llvm.winograd:PackedWinograd"},
+    features=features,
+    layers=Layers(blocks=blocks, read="tile_ci", written="tile_co", reads_plain=False),
+)

@@ -12,7 +12,8 @@ import tvm
 from numpy.typing import NDArray
 
 from raydgp.errors import InputError
-from raydgp.targets.host import host_target, to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
 from raydgp.workloads.traced import TracedKernel
 
 
@@ -64,4 +65,4 @@ def _random(shape: tuple[int, ...], dtype: np.dtype[Any], rng: np.random.Generat
 
 @lru_cache(maxsize=4)
 def _compiled(workload: TracedKernel) -> Any:
-    return tvm.compile(decode(workload), target=to_tvm(host_target("llvm"))).mod["main"]
+    return tvm.compile(decode(workload), target=to_tvm(Target.here("llvm"))).mod["main"]

@@ -1,4 +1,4 @@
-"""Schedules with open decisions for kernels without a template on a GPU: MetaSchedule's rules, without tensor cores.
+"""Schedules with open decisions for traced kernels on a GPU: MetaSchedule's rules, without tensor cores.
 
 Every kernel gets threads by them: an output or a few for each, sums shared by the threads of a block, contractions in
 tiles with copies in shared memory. What must be so on a GPU and leaves nothing to decide is done by MetaSchedule's
@@ -13,7 +13,10 @@ import tvm
 from tvm.s_tir import Schedule, Trace
 from tvm.s_tir import meta_schedule as ms
 
-from raydgp.targets.host import any_gpu, to_tvm
+from raydgp.targets import Target
+from raydgp.targets.compiler import to_tvm
+from raydgp.targets.cuda import CUDA
+from raydgp.templates.traced.design import DefaultDecisions, post_order_apply
 from raydgp.templates.traced.intrinsics import only_intrinsics
 from raydgp.templates.traced.rules import longest
 
@@ -25,8 +28,8 @@ _DEPTH = 8  # terms of a sum whose factors are copied at a time
 _UNROLL = 64
 
 
-class CudaDefaultDecisions:
-    """Decisions of the schedule for a GPU that is measured first (see `extract.DefaultDecisions`)."""
+class _CudaDefaults:
+    """Decisions of the schedule for a GPU that is measured first (see `design.DefaultDecisions`)."""
 
     sum_parts = 3
 
@@ -54,15 +57,28 @@ class CudaDefaultDecisions:
         return places[0]
 
 
-def runs(module: tvm.IRModule, trace: list[Any]) -> bool:
-    """Whether a GPU can run what a trace, in TVM's JSON, makes of a module."""
-    sch = Schedule(module, debug_mask=0, error_render_level="none")
-    Trace.apply_json_to_schedule(trace, sch)
-    sch.enter_postproc()
-    return all(step.apply(sch) for step in steps(module))
+class CudaRules:
+    """The `TracedRules` of NVIDIA GPUs."""
+
+    def design(self, module: tvm.IRModule, target: Target) -> list[Schedule]:
+        """For no GPU in particular: the same tasks wherever they are found."""
+        with only_intrinsics():
+            return post_order_apply(module, target.behaviour.for_tasks(), RULES)
+
+    def defaults(self, target: Target) -> DefaultDecisions:
+        return _CudaDefaults()
+
+    def runs(self, module: tvm.IRModule, trace: list[Any]) -> bool:
+        sch = Schedule(module, debug_mask=0, error_render_level="none")
+        Trace.apply_json_to_schedule(trace, sch)
+        sch.enter_postproc()
+        return all(step.apply(sch) for step in _steps(module))
+
+    def complete(self, sch: Schedule) -> list[ms.postproc.Postproc]:
+        return _steps(sch.mod)
 
 
-def steps(module: tvm.IRModule) -> list[ms.postproc.Postproc]:
+def _steps(module: tvm.IRModule) -> list[ms.postproc.Postproc]:
     """What completes a schedule of the module, in this order; the last one says whether a GPU can run it."""
     made = [
         ms.postproc.DisallowDynamicLoop(),
@@ -73,7 +89,7 @@ def steps(module: tvm.IRModule) -> list[ms.postproc.Postproc]:
         ms.postproc.VerifyGPUCode(),
     ]
     with only_intrinsics():
-        context = ms.TuneContext(mod=module, target=to_tvm(any_gpu()), num_threads=1)
+        context = ms.TuneContext(mod=module, target=to_tvm(CUDA.for_tasks()), num_threads=1)
     for step in made:
         step._initialize_with_tune_context(context)
     return made

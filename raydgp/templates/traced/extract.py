@@ -7,66 +7,43 @@ Programs, NeurIPS 2022), traces with sampling instructions; for kernels that are
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from math import prod
-from typing import Any, Protocol
+from typing import Any
 
 import tvm
-from tvm.s_tir import Schedule, ScheduleError
-from tvm.s_tir import meta_schedule as ms
+from tvm.s_tir import Schedule
 from tvm.s_tir.analysis import estimate_tir_flops
 
 from raydgp.errors import InputError
-from raydgp.targets.host import any_gpu, to_tvm
-from raydgp.templates.traced import cuda as cuda_sketching
+from raydgp.targets import Target
 from raydgp.templates.traced.code import arrays, encode
-from raydgp.templates.traced.intrinsics import only_intrinsics, x86_intrinsics
-from raydgp.templates.traced.rules import is_contraction, longest, memory_bound
-from raydgp.workloads.traced import TracedKernel
+from raydgp.templates.traced.design import DefaultDecisions, rules_of
+from raydgp.workloads import TracedKernel
 
-_INLINING = (ms.schedule_rule.InlineConstantScalars, ms.schedule_rule.AutoInline)
-_SEED = 1  # of decisions that are then replaced
-_VECTOR = 32  # the default's innermost tile: two vectors of 16
-_ROWS = 4  # of the default's tile in registers
-_UNROLL = 64  # the default's
-_JOBS = 4  # for each core: from so many on, the default shares a loop
 _DEEPEST = 16  # loops around a block
 
 
-class DefaultDecisions(Protocol):
-    """Decisions of the schedule that is measured first, asked for one after the other, in the order of a trace."""
-
-    @property
-    def sum_parts(self) -> int:
-        """Parts that a sum is tiled in."""
-
-    def tile(self, extent: int, parts: int, last: bool) -> list[int]:
-        """The parts of a loop, outermost first; `last` of the axes of the output or not."""
-
-    def choice(self, values: list[int]) -> int:
-        """The number of one of the values."""
-
-    def place(self, sch: Schedule, block: Any, places: list[int]) -> int:
-        """One of the places that `_places` gives."""
-
-
-def kernel(name: str, func: tvm.tirx.PrimFunc, target: dict[str, Any]) -> TracedKernel:
+def kernel(name: str, func: tvm.tirx.PrimFunc, target: Target) -> TracedKernel:
     """The workload of a function without a schedule.
 
     Args:
         name: for people.
         func: of dense arrays of fixed shapes, the last one the output.
-        target: as of `raydgp.targets.host.host_target`.
+        target: what it is for.
 
     Raises:
         InputError: shapes that are not fixed, several outputs, one that is not of float32, or nothing that would run.
     """
+    rules = rules_of(target)
+    if rules is None:
+        raise InputError(f"kernel {name}: target {target.kind} has no rules for kernels without a template")
     module = _normalised(name, func)
-    sketches = [_sketch(schedule, module, _defaults(target)) for schedule in _design(module, target)]
-    if target["kind"] == "cuda":
-        sketches = [sketch for sketch in sketches if cuda_sketching.runs(module, sketch["trace"])]
+    sketches = [_sketch(schedule, module, rules.defaults(target)) for schedule in rules.design(module, target)]
+    sketches = [sketch for sketch in sketches if rules.runs(module, sketch["trace"])]
     if not sketches:
-        raise InputError(f"kernel {name}: no schedule with our default decisions runs on a GPU")
+        raise InputError(
+            f"kernel {name}: no schedule with our default decisions runs on {target.behaviour.description}"
+        )
     operations = int(estimate_tir_flops(module))
     return TracedKernel(
         name=name,
@@ -105,31 +82,6 @@ def _renamed(module: tvm.IRModule) -> tvm.IRModule:
         node["data"]["name"] = len(nodes)
         nodes.append({"type": "ffi.String", "data": f"v{number}"})
     return tvm.ir.load_json(json.dumps(graph))
-
-
-def _design(module: tvm.IRModule, target: dict[str, Any]) -> list[Schedule]:
-    if target["kind"] == "cuda":
-        with only_intrinsics():  # for no GPU in particular: the same tasks wherever they are found
-            return _post_order_apply(module, any_gpu(), cuda_sketching.RULES)
-    inlining = [rule for rule in ms.ScheduleRule.create("llvm") if isinstance(rule, _INLINING)]
-    (inlined,) = _post_order_apply(module, target, inlining)
-    if not is_contraction(inlined):
-        with suppress(ScheduleError, ValueError):  # loops of a shape that our rules do not know
-            return memory_bound(inlined, target["num-cores"])
-    return _post_order_apply(module, target, "llvm")
-
-
-def _post_order_apply(module: tvm.IRModule, target: dict[str, Any], rules: Any) -> list[Schedule]:
-    generator = ms.space_generator.PostOrderApply(sch_rules=rules, postprocs=[], mutator_probs={})
-    with x86_intrinsics(target["kind"]):
-        context = ms.TuneContext(
-            mod=module, target=to_tvm(target), space_generator=generator, rand_state=_SEED, num_threads=1
-        )
-    return list(context.generate_design_space())
-
-
-def _defaults(target: dict[str, Any]) -> DefaultDecisions:
-    return cuda_sketching.CudaDefaultDecisions() if target["kind"] == "cuda" else _CpuDefaults(target["num-cores"])
 
 
 def _sketch(schedule: Schedule, module: tvm.IRModule, defaults: DefaultDecisions) -> dict[str, Any]:
@@ -199,32 +151,3 @@ def _places(sch: Schedule, block: Any) -> list[int]:
         trial.sample_compute_location(block, decision=place)  # takes the nearest one that can be
         found.add(int(trial.trace.get_decision(trial.trace.insts[-1])))
     return sorted(found)
-
-
-class _CpuDefaults:
-    """Decisions of the schedule for a CPU that is measured first."""
-
-    sum_parts = 2
-
-    def __init__(self, cores: int) -> None:
-        self._cores = cores
-
-    def tile(self, extent: int, parts: int, last: bool) -> list[int]:
-        """One vector or two as the innermost part; of a tile in registers, a few rows of them."""
-        inner = longest(extent, _VECTOR if last else _ROWS)
-        return [extent // inner, *[1] * (parts - 2), inner]
-
-    def choice(self, values: list[int]) -> int:
-        return values.index(_UNROLL) if _UNROLL in values else len(values) - 1
-
-    def place(self, sch: Schedule, block: Any, places: list[int]) -> int:
-        """The outermost loop that leaves enough to share among the cores, unless that repeats much; else outside."""
-        name, flops = sch.get(block).name_hint, estimate_tir_flops(sch.mod)
-        for place in (place for place in places if place >= 0):
-            trial = sch.copy()
-            loop = trial.sample_compute_location(name, decision=place)
-            trial.compute_at(name, loop, preserve_unit_loops=True)
-            jobs = prod(int(trial.get(loop).extent) for loop in trial.get_loops(name)[: place + 1])
-            if jobs >= self._cores * _JOBS and estimate_tir_flops(trial.mod) <= 2 * flops:
-                return place
-        return -1 if -1 in places else places[0]

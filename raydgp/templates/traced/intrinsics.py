@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
-import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
+from raydgp.targets import Target
+
 
 @contextmanager
-def x86_intrinsics(kind: str) -> Iterator[None]:
-    """Spares a tuner for this CPU the tensor intrinsics of all other targets, which take half a minute to import."""
-    if kind != "llvm" or platform.machine() != "x86_64":
+def intrinsics_of(target: Target) -> Iterator[None]:
+    """Spares a tuner the tensor intrinsics of all other targets, which take half a minute to import."""
+    modules = target.behaviour.intrinsics()
+    if modules is None:
         yield
         return
-    with only_intrinsics("x86"):
+    with only_intrinsics(*modules):
         yield
 
 

@@ -1,4 +1,4 @@
-"""Spaces of kernels without a template: the open decisions of the schedules that come with them.
+"""Spaces of traced kernels: the open decisions of the schedules that come with them.
 
 A workload's `sketches` are a JSON list. Each has a `trace` as TVM writes it down, [instructions, decisions], where the
 latter are [[number of the instruction, decision], ...], those of the default; and `knobs`, one for each decision, in
@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from raydgp.errors import InputError
-from raydgp.space.base import Columns, ConfigSpace
-from raydgp.space.knobs import Knob, choice, split
-from raydgp.workloads.traced import TracedKernel
+from raydgp.space import Columns, ConfigSpace, Knob, choice, split
+from raydgp.targets import Target
+from raydgp.templates.registry import register
+from raydgp.workloads import TracedKernel
 
 Trace = list[Any]
 
@@ -28,25 +29,18 @@ _SPATIAL = 5  # parts of a tile on a GPU: blocks, virtual threads, threads, and 
 _MAX_VTHREADS, _MIN_THREADS, _MAX_THREADS = 8, 32, 1024  # of a block; what TVM's verifier lets pass
 
 
-def kernel_space(workload: TracedKernel, target: str = "llvm") -> ConfigSpace:
+def space(workload: TracedKernel, target: Target) -> ConfigSpace:
     """Knobs: `sketch`, where there are several or nothing is open, and one for each decision that is open in any.
 
     Decisions of one name with the same options are one knob of all sketches. A configuration is valid if the knobs
     that its sketch does not have are at their first option: so no schedule is there twice. On a GPU its tiles must also
     make a block of threads that can be; that memory is short is found when it is built.
 
-    Args:
-        target: the kind that the sketches are for.
-
     Raises:
         InputError: the sketches cannot be read, or have too many configurations to number.
     """
     sketches = _read(workload)
-    several = len(sketches) > 1
-    knobs = {"sketch": choice("sketch", range(len(sketches)))} if several or not sketches[0]["knobs"] else {}
-    for sketch in sketches:
-        knobs |= {name: _knob(name, decision) for name, decision in sketch["knobs"].items()}
-    first = sketches[0]
+    knobs, first, several = _knobs(sketches), sketches[0], len(sketches) > 1
     default = {name: knob.labels[0] for name, knob in knobs.items()}
     for (name, decision), (_, made) in zip(first["knobs"].items(), first["trace"][1], strict=True):
         default[name] = _label(decision, made)
@@ -67,8 +61,23 @@ def kernel_space(workload: TracedKernel, target: str = "llvm") -> ConfigSpace:
 
     needed = several or any(knob.width == _SPATIAL for knob in knobs.values())
     return ConfigSpace(
-        workload, target, f"{target}.sketched.v1", list(knobs.values()), default, check if needed else None
+        workload, target.kind, template_of(target.kind), list(knobs.values()), default, check if needed else None
     )
+
+
+def template_of(kind: str) -> str:
+    """The id of the template; its word is what traced kernels were called when the first records were written."""
+    return f"{kind}.sketched.v1"
+
+
+def _knobs(sketches: list[dict[str, Any]]) -> dict[str, Knob]:
+    """All knobs by name, in order."""
+    knobs: dict[str, Knob] = {}
+    if len(sketches) > 1 or not sketches[0]["knobs"]:
+        knobs["sketch"] = choice("sketch", range(len(sketches)))
+    for sketch in sketches:
+        knobs |= {name: _knob(name, decision) for name, decision in sketch["knobs"].items()}
+    return knobs
 
 
 def _launchable(tiles: list[NDArray[np.int64]]) -> NDArray[np.bool_]:
@@ -103,7 +112,7 @@ def configuration(workload: TracedKernel, trace: Trace) -> dict[str, Any]:
         if sketch["trace"][0] == instructions:
             made = zip(sketch["knobs"].items(), decisions, strict=True)
             own = {"sketch": number} | {name: _label(decision, value) for (name, decision), (_, value) in made}
-            return {knob.name: own.get(knob.name, knob.labels[0]) for knob in kernel_space(workload).knobs}
+            return {knob.name: own.get(knob.name, knob.labels[0]) for knob in _knobs(_read(workload)).values()}
     raise InputError("no schedule of ours has its instructions")
 
 
@@ -150,3 +159,12 @@ def _decision(decision: dict[str, Any], label: Any) -> Any:
     if "choice" in decision:
         return decision["choice"].index(label)
     return list(label) if isinstance(label, tuple) else label
+
+
+for _kind in ("llvm", "cuda"):
+    register(
+        target=_kind,
+        workload=TracedKernel,
+        space=space,
+        schedules={template_of(_kind): "raydgp.templates.traced.schedule:TracedTemplate"},
+    )

@@ -1,0 +1,82 @@
+"""The CPU space of dense layers with blocked weights."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raydgp.space import Columns, ConfigSpace, choice, split
+from raydgp.targets import Target
+from raydgp.templates.llvm.features import register_features, share_features
+from raydgp.templates.llvm.registers import (
+    MAX_BLOCK,
+    fits,
+    output_channels,
+    tiles,
+    whole_vectors,
+    widest,
+    widest_vector,
+)
+from raydgp.templates.registry import Layers, register
+from raydgp.workloads import Dense
+
+TEMPLATE = "llvm.dense_packed.v1"
+
+
+def space(workload: Dense, target: Target) -> ConfigSpace:
+    """Dense layer with blocked weights.
+
+    Knobs:
+        tile_m: outputs as (outer, vectors, lanes), of `whole_vectors`; a block is vectors * lanes.
+        tile_k: the sum as (outer, unrolled).
+        tile_n: rows of the register tile; the last tile may hang over the edge.
+        order, parallel, inner: as in `conv2d_space`, over blocks of outputs and tiles of rows.
+
+    The default has blocks of the vector width, up to eight rows that divide the batch, and no unrolling.
+    """
+    m, tile_n = whole_vectors(workload.m), widest(workload.n, 8)
+    knobs = [
+        output_channels("tile_m", m),
+        split("tile_k", workload.k, 2, keep=lambda factors: factors[:, 1] <= MAX_BLOCK),
+        choice("tile_n", tiles(workload.n, 28)),
+        choice("order", ["m_n", "n_m"]),
+        choice("parallel", [1, 2]),
+        choice("inner", ["vectors", "points"]),
+    ]
+
+    def check(c: Columns) -> NDArray[np.bool_]:
+        return fits(c["tile_m"], c["tile_n"][:, 0], c["tile_k"][:, 1], tile_n)
+
+    lanes = widest_vector(m)
+    default = {
+        "tile_m": (m // lanes, 1, lanes),
+        "tile_k": (workload.k, 1),
+        "tile_n": tile_n,
+        "order": "m_n",
+        "parallel": 2,
+        "inner": "vectors",
+    }
+    return ConfigSpace(workload, target.kind, TEMPLATE, knobs, default, check)
+
+
+def features(workload: Dense, c: Columns) -> dict[str, NDArray[np.float64]]:
+    """Registers of a tile and the share of each thread."""
+    block, points = c["tile_m"].astype(float), c["tile_n"][:, 0].astype(float)
+    rows = np.ceil(workload.n / points)
+    out = register_features(block, points, c["tile_k"][:, 1])
+    return out | share_features(c, block[:, 0], rows, c["order"][:, 0] == 0, workload.k)
+
+
+def _blocks(workload: Dense, given: int) -> tuple[int, int]:
+    """Plain rows are read; outputs are written in the default's blocks."""
+    return 1, widest_vector(whole_vectors(workload.m))
+
+
+register(
+    target="llvm",
+    workload=Dense,
+    space=space,
+    schedules={TEMPLATE: "raydgp.templates.llvm.dense:PackedDense"},
+    features=features,
+    layers=Layers(blocks=_blocks),
+)
