@@ -23,6 +23,7 @@ from raydgp.records.journal import encode
 from raydgp.records.manifest import RunManifest, TaskEntry
 from raydgp.records.measurement import Context, Measurement, Phases, Record, Resources, Status
 from raydgp.search.registry import named
+from raydgp.targets import Target
 
 PACKAGE = Path(raydgp.__file__).parent
 _TYPES = {
@@ -130,11 +131,12 @@ def field_table(cls: type[Any]) -> str:
 
 def example() -> Record:
     """A layer's default configuration as if it had been measured."""
-    space = config_space(Conv2d(n=1, ci=64, h=56, w=56, co=64, kh=3, kw=3, padding=(1, 1)), "llvm")
+    target = Target.of({"kind": "llvm", "mcpu": "znver4", "num-cores": 2})
+    space = config_space(Conv2d(n=1, ci=64, h=56, w=56, co=64, kh=3, kw=3, padding=(1, 1)), target)
     context = Context(
         task="rb1-conv1",
         workload=space.workload.to_dict(),
-        target={"kind": "llvm", "mcpu": "znver4", "num-cores": 2},
+        target=target,
         space_hash=space.hash,
         strategy="autotvm",
         seed=0,

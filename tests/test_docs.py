@@ -56,6 +56,15 @@ def test_python_in_the_documents_compiles(page: Path) -> None:
         compile(code, str(page), "exec")
 
 
+def test_facts_that_comments_cite_are_in_the_documents() -> None:
+    heads = set(re.findall(r"^## (.+)$", (ROOT / "docs" / "facts.md").read_text(), re.MULTILINE))
+    for path in sorted((ROOT / "raydgp").rglob("*.py")):
+        text = re.sub(r"\n[ #]*", " ", path.read_text())
+        assert "facts/" not in text, f"{path}: cites facts that are not in the repository"
+        for place in re.findall(r"docs/facts\.md(.{0,40})", text):
+            assert any(place.startswith(f", {head}") for head in heads), f"{path}: docs/facts.md{place}"
+
+
 def test_the_layer_example_of_the_guide_runs() -> None:
     (code,) = [code for code in blocks(ROOT / "docs" / "guides" / "researcher.md", "python") if "strategy.ask" in code]
     found: dict[str, object] = {}

@@ -12,7 +12,7 @@ from raydgp.records import RunManifest
 
 LOG_NAME = "mlflow.log"
 
-# MLflow's own defaults keep trying a dead server for minutes (facts/ecosystem.md 3). What the user sets goes first.
+# MLflow's own defaults keep trying a dead server for minutes (docs/facts.md, MLflow). What the user sets goes first.
 _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",

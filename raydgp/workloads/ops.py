@@ -67,7 +67,7 @@ class Convolution(Workload):
 
     @property
     def group(self) -> str:
-        """Same operator, kernel size and stride, stride ignored for 1x1 (facts/papers.md 1.2)."""
+        """Same operator, kernel size and stride, stride ignored for 1x1 (docs/facts.md, Deep Gaussian processes)."""
         if self.kh == self.kw == 1:
             return f"{self.op}_1x1"
         return f"{self.op}_{self.kh}x{self.kw}_s{self.stride[0]}x{self.stride[1]}"

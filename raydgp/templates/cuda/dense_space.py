@@ -28,8 +28,8 @@ def space(workload: Dense, target: Target) -> ConfigSpace:
     """Dense layer: below a batch of 32 a block an output, above it tiles with the pruning that AutoTVM intended.
 
     AutoTVM's own pruning never takes effect, because it also asks for a first factor of tile_k above 2, and first
-    factors are stored as -1 (facts/papers.md 0.8). The intended one: of (block, vthread, thread, inner),
-    2 <= vthread <= 64, 8 <= thread <= 64 and a tile of 64 or 128, where the extents allow it.
+    factors are stored as -1 (docs/facts.md, AutoTVM CUDA templates). The intended one: of (block, vthread, thread,
+    inner), 2 <= vthread <= 64, 8 <= thread <= 64 and a tile of 64 or 128, where the extents allow it.
     """
     limits = limits_of(target)
     if workload.n < 32:

@@ -1,8 +1,8 @@
 """What the CUDA spaces share: unrolling, limits of a launch, the default, and what a launch means for the machine.
 
-Sizes, feature vectors and index order of the papers' spaces equal AutoTVM's (facts/papers.md 3.7). Static validity is
-arithmetic on the limits of the device: for the 10^8 configurations of a space, TVM's own verifier (61 a second) is the
-oracle of the tests only.
+Sizes, feature vectors and index order of the papers' spaces equal AutoTVM's (docs/facts.md, AutoTVM CUDA templates).
+Static validity is arithmetic on the limits of the device: for the 10^8 configurations of a space, TVM's own verifier
+(61 a second) is the oracle of the tests only.
 """
 
 from __future__ import annotations
