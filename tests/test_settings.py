@@ -135,3 +135,11 @@ def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "tune.yaml"
     path.write_text("# nothing\n")
     assert load(path, {"model": "a"}, TuneSettings) == TuneSettings(model="a")
+
+
+def test_mlflow_is_where_the_environment_says_unless_the_settings_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert TuneSettings(model="a").mlflow.uri == "sqlite:///mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
+    assert TuneSettings(model="a").mlflow.uri == "http://tracking:5000"
+    assert load(None, {"model": "a", "mlflow": {"uri": "sqlite:///x.db"}}, TuneSettings).mlflow.uri == "sqlite:///x.db"

@@ -46,6 +46,7 @@ def test_an_answer_that_needs_no_heavy_library_loads_none(case: str, tmp_path: P
     *_, code, loaded = done.stdout.splitlines()
     assert code == ("code 2" if "misspelt" in case else "code 0")
     assert set(loaded.split()) & set(HEAVY) == set()
+    assert "numpy" not in loaded.split() or case not in ("nothing", "help")
 
 
 STUBS = sorted(ROOT.rglob("__init__.pyi"))

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from raydgp.errors import InputError, RaydgpError
 from raydgp.records import Measurement
 from raydgp.sandbox.cpus import own_cores
-from raydgp.settings import MeasureSettings
+from raydgp.settings import MeasureSettings, TrackingSettings
 from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d
@@ -51,15 +52,18 @@ def _cores() -> Finding:
 
 
 def _cpu_field(name: str) -> str:
-    with open("/proc/cpuinfo") as lines:
-        return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # only Linux has it
+        return ""
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")
 
 
 def _linker() -> Finding:
     path = shutil.which("gcc") or shutil.which("cc")
     if path:
         return Finding("linker", "ok", path)
-    return Finding("linker", "broken", "no gcc or cc on the PATH", "install gcc: kernels are linked into libraries")
+    return Finding("linker", "broken", "no gcc or cc on the PATH", "install gcc, which links kernels into libraries")
 
 
 def _tvm() -> Finding:
@@ -124,7 +128,7 @@ def _ray() -> Finding:
 def _mlflow() -> Finding:
     from raydgp.tracking import check
 
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    uri = TrackingSettings().uri
     try:
         check(uri)
     except RaydgpError as error:

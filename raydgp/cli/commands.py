@@ -34,7 +34,7 @@ def group() -> None:
     TuneSettings,
     *("model", "tasks", "target", "strategy", "options", "trials", "minutes", "batch", "seed", "run"),
     *("runs_dir", "models_dir", "ray.address", "mlflow.uri"),
-    known={"model": lambda: list(zoo.NETWORKS), "target": kinds, "strategy": search.names},
+    known={"model": lambda: list(zoo.NETWORKS), "target": kinds, "strategy": lambda: search.names()},
 )
 @click.option("--preset", help="Preset of the strategy's options, such as small; options of their own go over it.")
 @common_options

@@ -46,10 +46,11 @@ def record(config: Path | None, as_json: bool, **given: Any) -> None:
     """
 
     settings = settings_of(RecordSettings, config, given)
+    space, target = app.history.recording.planned(settings)
     with cli.console.bar() as bar:
         row = bar.add_task(f"{settings.model}/{settings.task}")
-        found = app.history.recording.record_task(
-            settings, lambda done, total: bar.update(row, completed=done, total=total)
+        found = app.history.recording.record_here(
+            settings, space, target, lambda done, total: bar.update(row, completed=done, total=total)
         )
     count, best = len(found.indices), float(found.gflops.max())
     if as_json:
@@ -80,7 +81,9 @@ def import_(files: tuple[Path, ...], config: Path | None, as_json: bool, **given
 
 @click.command()
 @click.argument("recorded", nargs=-1, required=True, type=_path)
-@settings_options(CompareSettings, "baseline", "seeds", "trials", "batch", "workers", known={"baseline": search.names})
+@settings_options(
+    CompareSettings, "baseline", "seeds", "trials", "batch", "workers", known={"baseline": lambda: search.names()}
+)
 @click.option("--strategies", metavar="NAME,...", help="Those of the file, or others with their default options.")
 @click.option("--out", "csv", type=_path, help="CSV file to write, with a row for every search.")
 @common_options

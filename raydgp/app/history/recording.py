@@ -26,21 +26,23 @@ _ROUNDS = 3  # measurements of what may be the best
 _NEAR = 1.1  # latency over the lowest up to which a configuration may be the best
 
 
-def record_task(settings: RecordSettings, progress: Callable[[int, int], None]) -> RecordedSpace:
-    """Records the sub-space of one layer task on this machine.
-
-    Args:
-        progress: called with (measurements made, of how many).
+def planned(settings: RecordSettings) -> tuple[ConfigSpace, Target]:
+    """The sub-space of a layer task that is to be recorded, and this machine's target.
 
     Raises:
         InputError: unknown network, task or knob, or no such target here.
-        RaydgpError: as `record`.
     """
     _, (task,) = plan(TuneSettings(model=settings.model, tasks=[settings.task]))
-    target, name = Target.here(settings.target), f"{settings.model}/{settings.task}"
-    space = sub_space(task.workload, target, settings.valid, settings.fix)
+    target = Target.here(settings.target)
+    return sub_space(task.workload, target, settings.valid, settings.fix), target
+
+
+def record_here(
+    settings: RecordSettings, space: ConfigSpace, target: Target, progress: Callable[[int, int], None]
+) -> RecordedSpace:
+    """Records on this machine what is `planned`; the rest is as in `record`."""
     with LocalMeasurer(target, settings.measure) as measurer:
-        return record(name, space, target, measurer, settings.out, progress)
+        return record(f"{settings.model}/{settings.task}", space, target, measurer, settings.out, progress)
 
 
 def sub_space(workload: Workload, target: Target, valid: int, fixed: Sequence[str]) -> ConfigSpace:
