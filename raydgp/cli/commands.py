@@ -18,7 +18,6 @@ from raydgp.cli.studies import compare, history, pretrain
 from raydgp.errors import InputError
 from raydgp.settings import TuneSettings, source_of
 from raydgp.targets import kinds
-from raydgp.workloads import zoo
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,7 +33,7 @@ def group() -> None:
     TuneSettings,
     *("model", "tasks", "target", "strategy", "options", "trials", "minutes", "batch", "seed", "run"),
     *("runs_dir", "models_dir", "ray.address", "mlflow.uri"),
-    known={"model": lambda: list(zoo.NETWORKS), "target": kinds, "strategy": lambda: search.names()},
+    known={"model": lambda: list(raydgp.zoo.NETWORKS), "target": kinds, "strategy": lambda: search.names()},
 )
 @click.option("--preset", help="Preset of the strategy's options, such as small; options of their own go over it.")
 @common_options

@@ -9,12 +9,12 @@ from typing import Any
 
 import click
 
+import raydgp
 from raydgp import app, cli, search, surrogates, tracking
 from raydgp.cli.options import common_options, settings_of, settings_options
 from raydgp.errors import InputError
 from raydgp.settings import CompareSettings, ImportSettings, PretrainingSettings, RecordSettings
 from raydgp.targets import kinds
-from raydgp.workloads import zoo
 
 _path = click.Path(path_type=Path)
 
@@ -36,7 +36,7 @@ def history() -> None:
     "valid",
     "fix",
     "out",
-    known={"model": lambda: list(zoo.NETWORKS), "target": kinds},
+    known={"model": lambda: list(raydgp.zoo.NETWORKS), "target": kinds},
 )
 @common_options
 def record(config: Path | None, as_json: bool, **given: Any) -> None:

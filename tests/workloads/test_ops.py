@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from itertools import product
 from typing import Any
 
@@ -140,3 +142,9 @@ def test_workloads_are_frozen_values() -> None:
         workload.n = 2  # type: ignore[misc]
     assert {workload, Dense(n=1, k=2, m=3)} == {workload}
     assert str(workload) == "dense(n=1, k=2, m=3)"
+
+
+def test_operators_are_known_to_a_process_that_only_reads_them():
+    """They register themselves while the room is imported, so that must not be put off."""
+    script = "from raydgp.workloads import from_dict; from_dict({'op': 'dense', 'n': 1, 'k': 4, 'm': 4})"
+    subprocess.run([sys.executable, "-c", script], check=True)
