@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -39,7 +40,7 @@ class RunProgress:
     @property
     def measured(self) -> int:
         """Measurements so far, those of earlier starts of the run among them; never more than the total."""
-        measured = sum(task.measured for task in self.summary.tasks.values())
+        measured = self.summary.measured
         return measured if self.total is None else min(measured, self.total)
 
     @property
@@ -160,12 +161,14 @@ def progress_line(progress: RunProgress, left: bool = True) -> str:
     if left:
         left_s = progress.left_s
         parts.append("time left not known yet" if left_s is None else f"about {duration(left_s)} left")
-    tasks, latency = list(progress.summary.tasks.values()), progress.summary.latency_s()
+    tasks, network = list(progress.summary.tasks.values()), progress.summary.network()
     if len(tasks) <= _FEW:
-        best = ", ".join(f"{task.name} {task.gflops(task.best):.0f}" for task in tasks if task.best)
+        best = ", ".join(f"{task.name} {task.gflops:.0f}" for task in tasks if task.best)
         parts += [f"best GFLOPS: {best}"] if best else []
-    elif latency:
-        parts.append(f"all calls {latency[0] * 1e3:.2f} ms by default, {latency[1] * 1e3:.2f} ms tuned")
+    elif network.best_s:
+        known = network.layers - len(network.unmeasured)
+        parts.append(f"{known} of {network.layers} layers have a result: {network.best_s * 1e3:.2f} ms tuned")
+        parts += [] if math.isnan(network.speedup) else [f"{network.speedup:.2f}x over the defaults"]
     return "; ".join(parts)
 
 

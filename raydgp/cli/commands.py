@@ -51,16 +51,16 @@ def tune(whole: str | None, config: Path | None, preset: str | None, as_json: bo
     if preset:
         given["options"] = {"preset": preset} | (given["options"] or {})
     settings = settings_of(TuneSettings, config, given)
-    outcome = app.tune.run(settings, cli.live.observer_of(cli.console.progress))
+    found = app.tune.tune(settings, cli.live.observer_of(cli.console.progress))
     if as_json:
-        click.echo(json.dumps(outcome.to_dict()))
+        click.echo(json.dumps(found.to_dict()))
         return
-    cli.display.print_report(cli.console.out, outcome.summary, outcome.manifest.peak_gflops)
-    cli.console.say(f"Results: {outcome.run_dir}  (again: raydgp report {outcome.run_dir})")
-    if settings.is_imported:
-        cli.console.say(f"The whole model, compiled and measured: raydgp deploy {outcome.run_dir}")
-    for note in outcome.notes:
+    cli.display.print_report(cli.console.out, found.summary, found.manifest.peak_gflops)
+    for note in found.notes:
         cli.console.say(note)
+    if settings.is_imported:
+        cli.console.say(f"The whole model, compiled and measured: raydgp deploy {found.folder}")
+    cli.console.say(f"Results: {found.folder}  (again: raydgp report {found.folder})")
 
 
 @group.command()
@@ -71,14 +71,14 @@ def report(run: Path, as_json: bool) -> None:
 
     RUN is a folder, or the name of one under `runs`.
     """
-    outcome = app.tune.read(run_dir_of(run))
+    found = app.run.Run.open(run_dir_of(run))
     if as_json:
-        click.echo(json.dumps(outcome.to_dict()))
+        click.echo(json.dumps(found.to_dict()))
         return
-    cli.display.print_report(cli.console.out, outcome.summary, outcome.manifest.peak_gflops)
-    for note in outcome.notes:
+    cli.display.print_report(cli.console.out, found.summary, found.manifest.peak_gflops)
+    for note in found.notes:
         cli.console.say(note)
-    cli.console.say(f"Results: {outcome.run_dir}")
+    cli.console.say(f"Results: {found.folder}")
 
 
 @group.command()
@@ -99,7 +99,7 @@ def sync(run: Path, as_json: bool) -> None:
 @group.command()
 @common_options
 def doctor(as_json: bool) -> None:
-    """Check what this machine has for app.tune.
+    """Check what this machine has for tuning.
 
     For what is missing, it says how to fix it.
     """

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from raydgp.app.pretraining import Artefact  # loads torch
     from raydgp.rivals.latency import Latency
 
+_NAMED = 4  # layers that a line names
 _HEADER = 3  # lines of a table's header, at most
 
 
@@ -39,19 +40,17 @@ def layer_table(summary: RunSummary, peak_gflops: float | None, room: int | None
     after = ["failed", "seconds"] if held else []
     for title in (*before, "default", "best GFLOPS", "speedup", "% of peak", "measured", *after):
         table.add_column(title, justify="right", min_width=max(map(len, title.split())))
-    total_s = sum(task.count * task.best.median_s for task in chosen if task.best)
+    total_s = summary.network().best_s
     shown = tasks if room is None else _foremost(tasks, room - _HEADER - 1)
     for task in shown:
-        best = task.gflops(task.best)
-        share = f"{task.count * task.best.median_s / total_s:.0%}" if task.best and task in chosen else "-"
-        untuned = f"{task.untuned_gflops:.1f}" if task.untuned_gflops else "-"
+        share = f"{task.calls * task.latency_s / total_s:.0%}" if task.best and task in chosen else "-"
         table.add_row(
             task.name,
-            *([untuned] if held else [str(task.count), share]),
-            f"{task.gflops(task.default):.1f}" if task.default else "-",
-            f"{best:.1f}" if task.best else "-",
+            *([_figure(task.untuned_gflops)] if held else [str(task.calls), share]),
+            "failed" if task.default and not task.default.ok else _figure(task.default_gflops),
+            _figure(task.gflops),
             "-" if math.isnan(task.speedup) else f"{task.speedup:.2f}x",
-            f"{best / peak_gflops:.0%}" if peak_gflops and task.best else "-",
+            f"{task.gflops / peak_gflops:.0%}" if peak_gflops and task.best else "-",
             str(task.measured),
             *([str(task.failed), f"{task.busy_s:.0f}"] if held else []),
         )
@@ -60,38 +59,64 @@ def layer_table(summary: RunSummary, peak_gflops: float | None, room: int | None
     return table
 
 
+def _figure(gflops: float) -> str:
+    return f"{gflops:.1f}" if gflops else "-"
+
+
 def _foremost(tasks: Sequence[TaskSummary], most: int) -> list[TaskSummary]:
     """As many tasks as there is room for: those on which the network spends most, in the order of the run."""
-    heaviest = sorted(tasks, key=lambda task: -task.count * task.best.median_s if task.best else 0.0)[: max(1, most)]
-    return [task for task in tasks if task in heaviest] if len(tasks) > most + 1 else list(tasks)
+    if len(tasks) <= most + 1:
+        return list(tasks)
+    heaviest = sorted(tasks, key=lambda task: task.calls * task.latency_s if task.best else 0.0, reverse=True)
+    return [task for task in tasks if task in heaviest[: max(1, most)]]
 
 
 def print_report(console: Console, summary: RunSummary, peak_gflops: float | None) -> None:
     """The final table and what it means for the whole network."""
     console.print(layer_table(summary, peak_gflops))
-    if latency := summary.latency_s():
-        default_s, best_s = latency
-        calls = sum(task.count for task in summary.chosen)
-        untuned_s = summary.untuned_latency_s()
-        untuned = f"{untuned_s * 1e3:.0f} ms by untuned TVM, " if untuned_s else ""
+    for line in network_lines(summary):
+        console.print(line, soft_wrap=True)
+    if peak_gflops:
         console.print(
-            f"All {calls} calls of these layers: {untuned}{default_s * 1e3:.2f} ms by the default configurations, "
-            f"{best_s * 1e3:.2f} ms tuned: {default_s / best_s:.2f}x faster than the defaults"
-            + (f", {untuned_s / best_s:.0f}x faster than untuned." if untuned_s else "."),
+            f"Measured peak of this machine: {peak_gflops:.0f} GFLOPS (fp32 multiply-adds, all threads).",
             soft_wrap=True,
         )
-    if peak_gflops:
-        console.print(f"Measured peak of this machine: {peak_gflops:.0f} GFLOPS (fp32 multiply-adds, all threads).")
     if len(summary.chosen) < len(summary.tasks):
         said = "Winograd's GFLOPS are of the direct convolution's operations, of which it needs fewer."
         console.print(said, soft_wrap=True)
 
 
+def network_lines(summary: RunSummary) -> list[str]:
+    """What all calls of the network's layers take: the sum of what is known, and what is missing from it."""
+    network, untuned_s = summary.network(), summary.untuned_s()
+    known = network.layers - len(network.unmeasured)
+    if not known:
+        return []
+    calls = sum(task.calls for task in summary.chosen if task.best)
+    whole = not network.unmeasured and not network.without_default
+    which = f"All {calls} calls of these layers" if known == network.layers else f"The {calls} calls of {known} layers"
+    parts = [f"{untuned_s * 1e3:.0f} ms by untuned TVM"] if untuned_s else []
+    parts += [f"{network.default_s * 1e3:.2f} ms by the default configurations"] if whole else []
+    parts.append(f"{network.best_s * 1e3:.2f} ms tuned")
+    gains = [] if math.isnan(network.speedup) else [f"{network.speedup:.2f}x faster than the defaults"]
+    gains += [f"{untuned_s / network.best_s:.0f}x faster than untuned"] if untuned_s and known == network.layers else []
+    lines = [f"{which}: {', '.join(parts)}{': ' if gains else ''}{', '.join(gains)}."]
+    if network.unmeasured:
+        lines.append(f"Without a result, and not in this sum: {_some(network.unmeasured)}.")
+    if missing := [name for name in network.without_default if name not in network.unmeasured]:
+        lines.append(f"No default to compare with, and not in the speedup: {_some(missing)}.")
+    return lines
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
 def latency_table(latencies: Mapping[str, Latency | str]) -> Table:
-    """Ways to run a model, the fastest first, with the ratio to ours."""
+    """Runtimes of a model, the fastest first, with the ratio to ours."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("way", no_wrap=True)
-    for title in ("median ms", "95 % interval", "p95 ms", "runs", "error", "of raydgp"):
+    table.add_column("runtime", no_wrap=True)
+    for title in ("median ms", "95 % interval", "p95 ms", "runs", "error", "vs raydgp"):
         table.add_column(title, justify="right")
     ours = latencies["raydgp"]
     fastest_first = sorted(latencies.items(), key=lambda way: math.inf if isinstance(way[1], str) else way[1].median_ms)

@@ -77,7 +77,7 @@ class LiveObserver:
             self._steps.start()
         described = f"{name}: {detail}" if detail else name
         if name not in self._rows:
-            self._rows[name] = self._steps.add_task(described, total=total, completed=done)
+            self._rows[name] = self._steps.add_task(described, total=total)
         self._steps.update(self._rows[name], completed=done, description=described)
         if done >= total:
             self._steps.remove_task(self._rows.pop(name))

@@ -3,6 +3,7 @@
 from raydgp.records.journal import Follower, Journal, Quarantined, Scan, read, scan
 from raydgp.records.manifest import RunManifest, TaskEntry
 from raydgp.records.measurement import Context, Measurement, Phases, Record, Resources, Status
+from raydgp.records.run import RunFolder
 
 __all__ = [
     "Context",
@@ -13,6 +14,7 @@ __all__ = [
     "Quarantined",
     "Record",
     "Resources",
+    "RunFolder",
     "RunManifest",
     "Scan",
     "Status",

@@ -9,6 +9,13 @@ from typing import Any
 from raydgp.records.measurement import Measurement, Record, Status
 from raydgp.targets import Target
 
+FINALISTS = "finalists"  # in place of the strategy: deploying measured it again, no search asked for it
+
+
+def searched(record: Record) -> bool:
+    """Whether a search asked for it; else a deployment has measured it again."""
+    return record.context.strategy != FINALISTS
+
 
 def identity(record: Record) -> tuple[str, int, Target, str]:
     """What makes two records measurements of the same thing: space, configuration, target and device."""
@@ -29,12 +36,14 @@ def first(records: Iterable[Record]) -> list[Record]:
 def known(records: Iterable[Record], space_hash: str) -> dict[int, Measurement]:
     """What is known of one space: configuration -> its first measurement.
 
-    A configuration whose runner was lost is not known: it is measured again when a run resumes.
+    A configuration whose runner was lost is not known: it is measured again when a run resumes. What deploying has
+    measured again is not either: a search's measurements are counted.
     """
     out: dict[int, Measurement] = {}
     for record in records:
         measured = record.measurement
-        if record.context.space_hash == space_hash and measured.status is not Status.RUNNER_LOST:
+        lost = measured.status is Status.RUNNER_LOST
+        if record.context.space_hash == space_hash and not lost and searched(record):
             out.setdefault(measured.index, measured)
     return out
 

@@ -8,6 +8,7 @@ with `cat`; of the records with one identity the first counts (`history.first`).
 from __future__ import annotations
 
 import json
+import logging
 import os
 import zlib
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from raydgp.errors import InputError, JournalError
 from raydgp.records.lock import FileLock, Held
 from raydgp.records.measurement import Record
 
+_LOGGER = logging.getLogger(__name__)
 _SUFFIX = b',"crc32":"%08x"}\n'
 _SUFFIX_BYTES = len(_SUFFIX % 0)
 
@@ -122,7 +124,10 @@ class Follower:
             for line in _complete_lines(file):
                 self._offset_bytes += len(line)
                 self._line += 1
-                yield _decoded(line, self._line)
+                entry = _decoded(line, self._line)
+                if isinstance(entry, Quarantined):
+                    _LOGGER.warning("%s: line %d is quarantined: %s", self.path, entry.line, entry.reason)
+                yield entry
 
 
 def scan(path: Path) -> Scan:

@@ -14,7 +14,6 @@ from raydgp.space import ConfigSpace
 from raydgp.targets import Target
 
 FILE_NAME = "run.json"
-JOURNAL_NAME = "journal.jsonl"
 
 
 class TaskEntry(BaseModel):

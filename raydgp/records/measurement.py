@@ -133,7 +133,7 @@ class Context:
         workload: `Workload.to_dict()`.
         target: what the kernel was made for; TVM's attributes in a record.
         space_hash: `ConfigSpace.hash`; an index means nothing in another space.
-        strategy: name of the search strategy.
+        strategy: name of the search strategy; `finalists` where deploying has measured it again.
         seed: of the run's random streams.
         run: name of the run.
     """
@@ -152,7 +152,8 @@ class Record:
     """One line of a journal: a measurement with its context, its knobs, and its place in the search.
 
     Attributes:
-        trial: 0 for the task's first measured configuration (the default), then counting up.
+        trial: 0 for the task's first measured configuration (the default, where that is valid), then counting up; of
+            finalists, 0 for those of the first deployment, then counting up.
         knobs: `ConfigSpace.decode(index)`, tuples as lists.
     """
 

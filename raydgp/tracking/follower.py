@@ -19,9 +19,10 @@ from requests import RequestException
 from sqlalchemy.exc import SQLAlchemyError
 
 from raydgp.errors import InputError
-from raydgp.records import RunManifest
+from raydgp.records import RunFolder
 from raydgp.records.lock import FileLock, Held
-from raydgp.tracking.mlflow_writer import STATE_NAME, Mirror
+from raydgp.tracking.mlflow_writer import MlflowWriter
+from raydgp.tracking.uris import STATE_NAME
 
 POLL_S = 1.0
 RETRY_S = 5.0
@@ -29,23 +30,23 @@ _UNREACHABLE = (MlflowException, RequestException, SQLAlchemyError, OSError)
 
 
 def follow(run_dir: Path) -> None:
-    """Mirrors a run while it goes on. A failing server costs it nothing but another try.
+    """Writes a run into MLflow while it goes on. A failing server costs it nothing but another try.
 
     Raises:
         InputError: in the end, something could not be sent.
     """
     lock: FileLock | None = None
-    mirror: Mirror | None = None
+    writer: MlflowWriter | None = None
     pause_s = 0.0
     while not _input_ended(pause_s):
         try:
             lock = lock or _lock(run_dir)
-            mirror = mirror or Mirror(run_dir)
-            mirror.update()
+            writer = writer or MlflowWriter(run_dir)
+            writer.update()
             pause_s = POLL_S
         except (InputError, *_UNREACHABLE) as error:
             print(_one_line(error), file=sys.stderr, flush=True)
-            mirror, pause_s = None, RETRY_S  # a new one reads the journal from its beginning: nothing is skipped
+            writer, pause_s = None, RETRY_S  # a new one reads the journal from its beginning: nothing is skipped
     finish(run_dir, lock)
 
 
@@ -57,9 +58,9 @@ def finish(run_dir: Path, lock: FileLock | None = None) -> None:
     """
     lock = lock or _lock(run_dir)
     try:
-        Mirror(run_dir).finish()
+        MlflowWriter(run_dir).finish()
     except _UNREACHABLE as error:
-        uri = RunManifest.load(run_dir).tune_settings().mlflow.uri
+        uri = RunFolder(run_dir).settings.mlflow.uri
         reason = f"MLflow at {uri} cannot be reached or refuses ({_one_line(error)})"
         raise InputError(f"{reason}; when it is back, run `raydgp sync {run_dir}`") from None
     finally:

@@ -17,39 +17,42 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from raydgp.records import Follower, Record, RunManifest
-from raydgp.records.convergence import Point, RunConvergence
+from raydgp.records import Record, RunFolder
 from raydgp.records.frames import write_parquet
-from raydgp.records.manifest import JOURNAL_NAME, write_atomically
-from raydgp.tracking.uris import artifact_location
+from raydgp.records.manifest import write_atomically
+from raydgp.records.points import Point, run_point, task_point
+from raydgp.records.summary import RunSummary, TaskSummary
+from raydgp.tracking.identity import PART_TAG, RUN_TAG, run_tag, settings_params
+from raydgp.tracking.uris import STATE_NAME, artifact_location
 
-STATE_NAME = "mlflow.json"
 _POINTS_A_CALL = 100  # of up to nine metrics: log_batch takes 1000 of them
 _PARENT = ""  # the parent run's key among the run's parts
 
 
-class Mirror:
+class MlflowWriter:
     """One run of ours in MLflow. Any method raises what MLflow raises; nothing is lost then, only not yet sent.
 
-    `mlflow.json` keeps, for each run there, its id and the last step sent. It only saves work: runs are found again by
-    their tags.
+    `mlflow.json` keeps the experiment's id, and for each run there its id and the last step sent. It only saves work:
+    runs are found again by their tags.
     """
 
     def __init__(self, run_dir: Path) -> None:
+        run = RunFolder(run_dir)
         self._run_dir = run_dir
-        self._manifest = RunManifest.load(run_dir)
-        self._settings = self._manifest.tune_settings()
-        self._name = run_dir.resolve().name
-        self._id = f"{self._name}@{self._manifest.created_unix_s!r}"
-        self._convergence = RunConvergence(self._manifest)
-        self._follower = Follower(run_dir / JOURNAL_NAME)
+        self._manifest, self._settings, self._name = run.manifest, run.settings, run.name
+        self._id = run_tag(run)
+        self._summary = RunSummary(self._manifest.tasks)
+        self._follower = run.follower()
         self._records: list[Record] = []
+        self._parts: dict[str, TaskSummary] = {}  # in the order of their first records
         self._client = MlflowClient(tracking_uri=self._settings.mlflow.uri)
         self._experiment_id = self._find_experiment()
+        self._params: dict[str, dict[str, str]] = {}  # those that MLflow has, by the key of their part
         self._run_ids = self._find_runs()
         self._sent: dict[str, int] = _load_sent(run_dir / STATE_NAME)
         if _PARENT not in self._run_ids:
             self._create(_PARENT)
+        self._save_state()
 
     def update(self) -> None:
         """Sends the points of the records that came since the last update."""
@@ -58,10 +61,10 @@ class Mirror:
             if not isinstance(entry, Record):
                 continue
             self._records.append(entry)
-            if added := self._convergence.add(entry):
-                key, point, total = added
-                points[key].append(point)
-                points[_PARENT].append(total)
+            if task := self._summary.add(entry):
+                self._parts.setdefault(_key(task), task)
+                points[_key(task)].append(task_point(task, entry.measurement, self._manifest.peak_gflops))
+                points[_PARENT].append(run_point(self._summary, entry.measurement))
         for key, part in points.items():
             if key not in self._run_ids:
                 self._create(key)
@@ -71,18 +74,19 @@ class Mirror:
         """Sends the rest: best configurations, the table of layers, the records as Parquet, and how the run ended."""
         self.update()
         status = "FINISHED" if self._manifest.finished_unix_s else "KILLED"
-        for key, part in self._convergence.parts.items():
+        for key, part in self._parts.items():
             run_id = self._run_ids[key]
             self._describe(key)
-            if part.best:
-                best = part.best.to_dict() | {"gflops": part.best.measurement.gflops(part.flops)}
+            if part.best_record:
+                best = part.best_record.to_dict() | {"gflops": part.gflops}
                 self._client.log_dict(run_id, best, "best.json")
             self._client.set_terminated(run_id, status, part.last_ms)
         self._describe(_PARENT)
         self._finish_parent(self._run_ids[_PARENT], status)
 
     def _finish_parent(self, run_id: str, status: str) -> None:
-        rows = [part.row(self._manifest.peak_gflops) for part in self._convergence.parts.values()]
+        rows = [part.row(self._manifest.peak_gflops) for part in self._summary.tasks.values()]
+        rows = [row | {"best_knobs": json.dumps(row["best_knobs"])} for row in rows]
         self._client.log_text(run_id, pd.DataFrame(rows).to_csv(index=False), "layers.csv")
         self._client.log_text(run_id, self._manifest.model_dump_json(indent=1), "run.json")
         with tempfile.TemporaryDirectory() as folder:
@@ -90,7 +94,7 @@ class Mirror:
             write_parquet(self._records, file)
             self._client.log_artifact(run_id, str(file))
         ended_ms = round(1000 * self._manifest.finished_unix_s) if self._manifest.finished_unix_s else None
-        self._client.set_terminated(run_id, status, ended_ms or self._convergence.last_ms)
+        self._client.set_terminated(run_id, status, ended_ms or self._summary.last_ms)
 
     # --- runs
 
@@ -103,19 +107,20 @@ class Mirror:
 
     def _find_runs(self) -> dict[str, str]:
         """Run ids by the key of their part. A run that is found goes on, so it is marked as running again."""
-        query = f"tags.`raydgp.run` = '{self._id}'"
+        query = f"tags.`{RUN_TAG}` = '{self._id}'"
         runs = self._client.search_runs([self._experiment_id], query, max_results=10_000)
         for run in runs:
             self._client.update_run(run.info.run_id, status="RUNNING")
-        return {run.data.tags["raydgp.part"]: run.info.run_id for run in runs}
+            self._params[run.data.tags[PART_TAG]] = dict(run.data.params)
+        return {run.data.tags[PART_TAG]: run.info.run_id for run in runs}
 
     def _create(self, key: str) -> None:
-        part = self._convergence.parts.get(key)
-        tags = {"raydgp.run": self._id, "raydgp.part": key}
+        part = self._parts.get(key)
+        tags = {RUN_TAG: self._id, PART_TAG: key}
         if part is None:
             name, started_ms = self._name, round(1000 * self._manifest.created_unix_s)
         else:
-            name, started_ms = f"{part.task.name} {part.strategy}", part.first_ms
+            name, started_ms = f"{part.name} {part.strategy}", part.first_ms
             tags["mlflow.parentRunId"] = self._run_ids[_PARENT]
         run = self._client.create_run(self._experiment_id, started_ms, tags, name)
         self._run_ids[key] = run.info.run_id
@@ -124,8 +129,11 @@ class Mirror:
     # --- what goes into them
 
     def _describe(self, key: str) -> None:
-        """Parameters and tags of a run. Sent at both ends, for in between a resumed run may have changed the tags."""
-        part = self._convergence.parts.get(key)
+        """Parameters and tags of a run. Sent at both ends, for in between a resumed run may have changed the tags.
+
+        A parameter keeps the value of the run's first start; what it is now is the tag `now.<name>`.
+        """
+        part = self._parts.get(key)
         manifest = self._manifest
         params: dict[str, Any] = {"model": self._settings.model, "target": self._settings.target}
         params["seed"] = self._settings.seed
@@ -133,16 +141,28 @@ class Mirror:
         tags |= {f"version.{k}": v for k, v in manifest.versions.items()}
         tags["git_commit"] = manifest.git_commit or "unknown"
         if part:
-            task = part.task
+            task = part.entry
             params |= {"task": task.name, "strategy": part.strategy, **task.workload}
             params |= {"count": task.count, "group": task.group, "space_size": task.space_size}
             tags["space_hash"] = task.space_hash
-            tags |= {f"best.{knob}": str(value) for knob, value in part.best.knobs.items()} if part.best else {}
+            tags |= {f"best.{knob}": str(value) for knob, value in part.best_knobs.items()}
+        else:
+            params |= settings_params(self._settings)
+            tags |= {"peak_gflops": f"{manifest.peak_gflops:.1f}"} if manifest.peak_gflops else {}
+        texts = {name: str(value) for name, value in params.items()}
+        there = self._params.setdefault(key, {})
+        tags |= {f"now.{name}": text for name, text in texts.items() if there.get(name, text) != text}
+        new = {name: text for name, text in texts.items() if name not in there}
         self._client.log_batch(
             self._run_ids[key],
-            params=[Param(k, str(v)) for k, v in params.items()],
-            tags=[RunTag(k, v) for k, v in tags.items()],
+            params=[Param(name, text) for name, text in new.items()],
+            tags=[RunTag(name, text) for name, text in tags.items()],
         )
+        there |= new
+
+    def _save_state(self) -> None:
+        state = {"experiment_id": self._experiment_id, "sent": self._sent}
+        write_atomically(self._run_dir / STATE_NAME, json.dumps(state, indent=1))
 
     def _send(self, run_id: str, points: list[Point]) -> None:
         new = [point for point in points if point.step > self._sent.get(run_id, 0)]
@@ -151,7 +171,7 @@ class Mirror:
             metrics = [Metric(k, v, point.time_ms, point.step) for point in batch for k, v in point.metrics.items()]
             self._client.log_batch(run_id, metrics=metrics)
             self._sent[run_id] = batch[-1].step
-            write_atomically(self._run_dir / STATE_NAME, json.dumps({"sent": self._sent}, indent=1))
+            self._save_state()
 
 
 def _load_sent(path: Path) -> dict[str, int]:
@@ -160,3 +180,8 @@ def _load_sent(path: Path) -> dict[str, int]:
         return {str(k): int(v) for k, v in json.loads(path.read_bytes())["sent"].items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return {}
+
+
+def _key(task: TaskSummary) -> str:
+    """Of a task's part of the run; MLflow's runs are found again by it."""
+    return f"{task.name}/{task.strategy}"

@@ -12,8 +12,9 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from raydgp.errors import InputError
-from raydgp.records import Record
+from raydgp.records import Record, RunFolder
 from raydgp.records.frames import read_parquet
+from raydgp.tracking.identity import PART_TAG, RUN_TAG, TUNED_BY_TAG, run_tag, settings_params
 from raydgp.tracking.uris import artifact_location, check
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every table that it makes
@@ -32,6 +33,7 @@ def register(
     alias: str,
     experiment: str = EXPERIMENT,
     table: list[dict[str, Any]] | None = None,
+    tuned_by: RunFolder | None = None,
 ) -> str:
     """Logs a folder as a run and makes it the newest version of a registered model.
 
@@ -42,6 +44,7 @@ def register(
         alias: moved onto this version.
         experiment: of the run.
         table: rows to show with the run.
+        tuned_by: the run whose best the folder holds: MLflow shows the new run below it, with its settings.
 
     Returns:
         `models:/<name>@<alias>`.
@@ -56,7 +59,12 @@ def register(
             experiment_id = found.experiment_id
         else:
             experiment_id = client.create_experiment(experiment, artifact_location(uri, experiment))
-        run_id = client.create_run(experiment_id, run_name=folder.name, tags=tags).info.run_id
+        run_name, origin = folder.name, dict[str, str]()
+        if tuned_by:
+            run_name, origin = f"{folder.name} deployed", _origin(client, experiment_id, tuned_by)
+        run_id = client.create_run(experiment_id, run_name=run_name, tags=tags | origin).info.run_id
+        for key, value in (settings_params(tuned_by.settings) if tuned_by else {}).items():
+            client.log_param(run_id, key, value)
         for key, value in metrics.items():
             client.log_metric(run_id, key, value)
         client.log_artifacts(run_id, str(folder), _FOLDER)
@@ -73,6 +81,14 @@ def register(
     return f"models:/{name}@{alias}"
 
 
+def _origin(client: MlflowClient, experiment_id: str, run: RunFolder) -> dict[str, str]:
+    """Tags that lead to the run that tuned a model; it is the parent where it was tracked in this experiment."""
+    tag = run_tag(run)
+    query = f"tags.`{RUN_TAG}` = '{tag}' and tags.`{PART_TAG}` = ''"
+    found = client.search_runs([experiment_id], query, max_results=1)
+    return {TUNED_BY_TAG: tag} | ({"mlflow.parentRunId": found[0].info.run_id} if found else {})
+
+
 def experiment_records(uri: str, name: str) -> list[Record]:
     """Records of all finished runs of an experiment that `raydgp tune` tracked.
 
@@ -87,7 +103,7 @@ def experiment_records(uri: str, name: str) -> list[Record]:
         if experiment is None:
             known = ", ".join(e.name for e in client.search_experiments()) or "none"
             raise InputError(f"MLflow {uri} has no experiment {name!r}; it has {known}")
-        runs = client.search_runs([experiment.experiment_id], "tags.`raydgp.part` = ''", max_results=_MAX_RUNS)
+        runs = client.search_runs([experiment.experiment_id], f"tags.`{PART_TAG}` = ''", max_results=_MAX_RUNS)
         for run in runs:
             if any(file.path == "records.parquet" for file in client.list_artifacts(run.info.run_id)):
                 with tempfile.TemporaryDirectory() as folder:

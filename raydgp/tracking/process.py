@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from raydgp.errors import InputError, RaydgpError
-from raydgp.records import RunManifest
+from raydgp.records import RunFolder
 
 LOG_NAME = "mlflow.log"
 
@@ -70,7 +70,7 @@ def sync(run_dir: Path) -> str:
     Raises:
         InputError: the folder is not a run, the server cannot be reached, or another process tracks the run.
     """
-    settings = RunManifest.load(run_dir).tune_settings()
+    settings = RunFolder(run_dir).settings
     try:
         done = subprocess.run(
             _command(run_dir), stdin=subprocess.DEVNULL, capture_output=True, env=_environment(), timeout=_KILL_AFTER_S

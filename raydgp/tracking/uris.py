@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -9,6 +10,7 @@ from urllib.parse import quote, urlparse
 
 from raydgp.errors import InputError
 
+STATE_NAME = "mlflow.json"  # in a run's folder: what the writer has sent, and into which experiment
 _TIMEOUT_S = 5.0
 _REMEDY = "start the server, or set mlflow.enabled to false and send the run later with `raydgp sync`"
 
@@ -43,3 +45,15 @@ def artifact_location(uri: str, experiment: str) -> str | None:
     return (
         Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts" / quote(experiment, safe=" ")
     ).as_uri()
+
+
+def how_to_look(uri: str, run_dir: Path) -> str:
+    """How a user sees a tracked run in MLflow's pages, which begin elsewhere than with the runs of an experiment."""
+    server = uri.rstrip("/") if uri.startswith(("http://", "https://")) else "http://127.0.0.1:5000"
+    try:
+        experiment_id = json.loads((run_dir / STATE_NAME).read_bytes())["experiment_id"]
+    except (OSError, ValueError, KeyError):
+        page = server
+    else:
+        page = f"{server}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+    return page if server == uri.rstrip("/") else f"run `mlflow ui --backend-store-uri {uri}` and open {page}"

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from mlflow import MlflowClient
 
-from raydgp.app.deploy import Deployment, deploy_run
+from raydgp.app.deploy import Deployment, Tools, deploy_run
 from raydgp.app.observer import SilentObserver
 from raydgp.errors import InputError
 from raydgp.models.folder import Library
-from raydgp.records import RunManifest
+from raydgp.records import RunFolder, RunManifest
 from raydgp.rivals.latency import Latency
 from raydgp.rivals.metaschedule.model import TunedModel
 from raydgp.settings import MeasureSettings, TuneSettings
@@ -46,7 +46,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def result(folder: Path) -> Deployment:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("raydgp.app.deploy.spend", spend)
         return shipped(folder, "untuned", "metaschedule")
 
 
@@ -73,7 +72,8 @@ def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shipped(folder: Path, *rivals: str) -> Deployment:
-    return deploy_run(folder / "runs" / "r", folder / "out", rivals, 20, SilentObserver())
+    run_dir, out = folder / "runs" / "r", folder / "out"
+    return deploy_run(run_dir, out, rivals, 20, SilentObserver(), Tools(metaschedule=spend))
 
 
 def test_a_shipped_model_is_right_measured_and_registered(inside: Path, result: Deployment) -> None:
@@ -90,6 +90,29 @@ def test_a_shipped_model_is_right_measured_and_registered(inside: Path, result: 
     files = {file.path for file in client.list_artifacts(version.run_id, "model")}
     assert {"model/model.so", "model/manifest.json", "model/example.py", "model/apply_database.py"} <= files
     assert "raydgp_median_ms" in client.get_run(version.run_id).data.metrics
+
+
+def test_what_was_measured_again_is_journalled_and_decides(inside: Path, result: Deployment) -> None:
+    run = RunFolder(inside / "runs" / "r")
+    again = run.finalists()
+    assert again
+    assert {record.trial for record in again} == {0}
+    chosen = {task.name: task.best for task in run.choice().values() if task.best}
+    deployed = {row["task"]: row for row in result.manifest["layers"] if row["best_index"] is not None}
+    assert {name: best.index for name, best in chosen.items()} == {n: r["best_index"] for n, r in deployed.items()}
+    assert all(best in [record.measurement for record in again] for best in chosen.values())
+    assert all(record.context.strategy == "random" for record in run.records())
+    assert run.summary().measured == len(run.records()) < len(run.scan().records)
+
+
+def test_mlflow_shows_the_model_below_the_run_that_tuned_it(inside: Path, result: Deployment) -> None:
+    run = RunFolder(inside / "runs" / "r")
+    client = MlflowClient(tracking_uri=f"sqlite:///{inside / 'm.db'}")
+    deployed = client.get_run(client.get_model_version_by_alias("raydgp-small-llvm", "champion").run_id)
+    assert deployed.data.tags["raydgp.tuned_by"] == f"r@{run.manifest.created_unix_s!r}"
+    assert deployed.info.run_name == "out deployed"
+    assert deployed.data.params["strategy"] == run.settings.strategy
+    assert deployed.data.params["measure.repeat"] == "3"
 
 
 def test_metaschedule_had_the_time_of_the_run(inside: Path, result: Deployment) -> None:

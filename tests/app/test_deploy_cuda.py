@@ -16,7 +16,7 @@ import tvm
 from tvm import relax
 from tvm.s_tir.meta_schedule.database import JSONDatabase
 
-from raydgp.app.deploy import Deployment, deploy_run
+from raydgp.app.deploy import Deployment, Tools, deploy_run
 from raydgp.app.observer import SilentObserver
 from raydgp.build.cuda.compiler import compiler_for
 from raydgp.build.cuda.executable import compile_executable
@@ -76,11 +76,12 @@ def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def shipped(folder: Path, *rivals: str) -> Deployment:
-    return deploy_run(folder / "runs" / "r", folder / "out", rivals, 20, SilentObserver())
+def shipped(folder: Path, *rivals: str, **replaced: Any) -> Deployment:
+    tools = Tools(**replaced)
+    return deploy_run(folder / "runs" / "r", folder / "out", rivals, 20, SilentObserver(), tools)
 
 
-def test_a_model_for_a_gpu_is_shipped(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_for_a_gpu_is_shipped(inside: Path) -> None:
     try:
         compiler_for("sm_90")
     except InputError as error:
@@ -92,9 +93,7 @@ def test_a_model_for_a_gpu_is_shipped(inside: Path, monkeypatch: pytest.MonkeyPa
         assert threads == 1
         return {name: Latency.of([1e-3] * 3, 0.0) for name in ways}
 
-    monkeypatch.setattr("raydgp.app.deploy.LocalMeasurer", Measurer)
-    monkeypatch.setattr("raydgp.app.deploy.measure", measure)
-    out = shipped(inside, "torch", "onnxruntime", "untuned").folder
+    out = shipped(inside, "torch", "onnxruntime", "untuned", measurer=Measurer, latencies=measure).folder
 
     torch = ["torch eager", "torch channels_last", "torch compiled"]
     assert list(asked) == ["raydgp", "defaults", *torch, "onnxruntime", "untuned"]

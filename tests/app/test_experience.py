@@ -7,8 +7,7 @@ import pytest
 
 from raydgp import config_space
 from raydgp.app.tune.experience import Experience, space_sharing_key
-from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
-from raydgp.records.manifest import JOURNAL_NAME
+from raydgp.records import Context, Measurement, Record, RunFolder, RunManifest, Status, TaskEntry
 from raydgp.settings import TuneSettings
 from raydgp.targets import Target
 from raydgp.workloads import Conv2d, Fused
@@ -62,7 +61,7 @@ def test_a_task_starts_from_its_kins_fastest(tmp_path: Path):
 
 def write_run(folder: Path, device: dict[str, str], workload: Fused, count: int) -> None:
     manifest(workload, device=device).save(folder)
-    with Journal(folder / JOURNAL_NAME) as journal:
+    with RunFolder(folder).writer() as journal:
         journal.append(records("layer7", workload, {k: 1e-3 * (k + 1) for k in range(count)}))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from raydgp.app.observer import PlainObserver, RunProgress, duration
-from raydgp.records import Context, Measurement, Record, Status
-from raydgp.records.summary import RunSummary, TaskSummary
+from raydgp.records import Context, Measurement, Record, Status, TaskEntry
+from raydgp.records.summary import RunSummary
 from raydgp.targets import Target
 from raydgp.workloads import Dense
 
@@ -33,12 +33,14 @@ def measured(summary: RunSummary, count: int) -> None:
     begin = summary.tasks["fc"].measured
     for index in range(begin, begin + count):
         measurement = Measurement(index=index, status=Status.OK, times_s=(1e-3,))
-        summary.add([Record(context=context, trial=index, knobs={}, measurement=measurement)])
+        assert summary.add(Record(context=context, trial=index, knobs={}, measurement=measurement))
 
 
 @pytest.fixture
 def summary() -> RunSummary:
-    return RunSummary([TaskSummary("fc", WORKLOAD, 1)])
+    workload = WORKLOAD.to_dict()
+    entry = TaskEntry(name="fc", workload=workload, count=1, group="", space_hash="0", space_size=1000, default_index=0)
+    return RunSummary([entry])
 
 
 def test_the_time_left_follows_the_rate_of_this_start_alone(summary: RunSummary) -> None:
@@ -70,7 +72,8 @@ def test_of_two_limits_the_nearer_counts(summary: RunSummary) -> None:
 
 
 def test_a_log_gets_a_line_an_interval_and_one_at_the_end(summary: RunSummary) -> None:
-    clock, lines = Clock(), []
+    clock = Clock()
+    lines: list[str] = []
     observer = PlainObserver(lines.append, interval_s=15.0, clock=clock)
     observer.message("starting Ray ...")
     observer.started(RunProgress(summary, total=100, clock=clock))
@@ -89,7 +92,8 @@ def test_a_log_gets_a_line_an_interval_and_one_at_the_end(summary: RunSummary) -
 
 
 def test_a_step_is_told_now_and_then_and_when_it_is_done() -> None:
-    clock, lines = Clock(), []
+    clock = Clock()
+    lines: list[str] = []
     observer = PlainObserver(lines.append, interval_s=15.0, clock=clock)
     for done in range(1, 5):
         clock.now_s += 6.0

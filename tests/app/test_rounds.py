@@ -7,8 +7,7 @@ import pytest
 from raydgp import config_space
 from raydgp.app.observer import SilentObserver
 from raydgp.app.tune.rounds import AMONG_SHARING, FLOOR, tune_by_gain
-from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
-from raydgp.records.manifest import JOURNAL_NAME
+from raydgp.records import Context, Journal, Measurement, Record, RunFolder, RunManifest, Status, TaskEntry
 from raydgp.settings import TuneSettings
 from raydgp.targets import Target
 from raydgp.workloads import Dense, Fused
@@ -50,11 +49,14 @@ def tuned(tmp_path: Path):
     def run(tasks=TASKS, **options) -> Cluster:
         settings = TuneSettings(model="zoo:resnet18", run="r", runs_dir=tmp_path, **options)
         entries = [TaskEntry.of(task.name, task.count, config_space(task.workload, "llvm")) for task in tasks]
-        cluster = Cluster(settings.run_dir / JOURNAL_NAME, tasks)
+        folder = RunFolder(settings.run_dir)
+        cluster = Cluster(folder.journal, tasks)
         manifest = RunManifest(
             settings={}, tasks=entries, target=cluster.target, device={}, versions={}, created_unix_s=0.0
         )
-        run.manifest = tune_by_gain(cluster, settings, tasks, manifest, [], SilentObserver())
+        folder.save(manifest)
+        tune_by_gain(cluster, settings, tasks, folder, SilentObserver())
+        run.manifest = folder.manifest
         return cluster
 
     return run

@@ -10,9 +10,9 @@ import pytest
 from raydgp import config_space, zoo
 from raydgp.app import tune
 from raydgp.app.observer import SilentObserver
+from raydgp.app.run import Run
 from raydgp.errors import InputError
-from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
-from raydgp.records.manifest import JOURNAL_NAME
+from raydgp.records import Context, Measurement, Record, RunFolder, RunManifest, Status, TaskEntry
 from raydgp.settings import TrackingSettings, TuneSettings
 from raydgp.targets import Target
 
@@ -56,29 +56,29 @@ def write_run(chosen: TuneSettings, *records: Record) -> None:
         versions={},
         created_unix_s=0.0,
     ).save(chosen.run_dir)
-    with Journal(chosen.run_dir / JOURNAL_NAME) as journal:
+    with RunFolder(chosen.run_dir).writer() as journal:
         journal.append(records)
 
 
-def run(chosen: TuneSettings) -> tune.Outcome:
-    return tune.run(chosen, SilentObserver())
+def run(chosen: TuneSettings) -> Run:
+    return tune.tune(chosen, SilentObserver())
 
 
 def test_a_finished_run_is_read_and_nothing_is_started(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
     write_run(chosen, record(SPACE.hash))
-    before = (chosen.run_dir / JOURNAL_NAME).read_bytes()
+    before = RunFolder(chosen.run_dir).journal.read_bytes()
     assert run(chosen).summary.tasks[TASK.name].measured == 1
-    assert (chosen.run_dir / JOURNAL_NAME).read_bytes() == before
+    assert RunFolder(chosen.run_dir).journal.read_bytes() == before
 
 
 def test_a_journal_of_another_space_is_refused_and_kept(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
     write_run(chosen, record("0" * 16))
-    before = (chosen.run_dir / JOURNAL_NAME).read_bytes()
+    before = RunFolder(chosen.run_dir).journal.read_bytes()
     with pytest.raises(InputError, match=r"another space.*--run"):
         run(chosen)
-    assert (chosen.run_dir / JOURNAL_NAME).read_bytes() == before
+    assert RunFolder(chosen.run_dir).journal.read_bytes() == before
 
 
 @pytest.mark.parametrize("change", [{"strategy": "grid"}, {"seed": 1}, {"batch": 4}])
@@ -92,6 +92,6 @@ def test_a_run_with_other_settings_is_refused(tmp_path: Path, change: dict[str, 
 def test_damaged_lines_are_told(tmp_path: Path) -> None:
     chosen = settings(tmp_path)
     write_run(chosen, record(SPACE.hash), replace(record(SPACE.hash), trial=1))
-    journal = chosen.run_dir / JOURNAL_NAME
+    journal = RunFolder(chosen.run_dir).journal
     journal.write_bytes(journal.read_bytes().replace(b'"trial":1', b'"trial":2'))
-    assert "1 damaged lines left out (line 2)" in tune.read(chosen.run_dir).notes[0]
+    assert "1 damaged lines left out (line 2)" in Run.open(chosen.run_dir).notes[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -10,8 +11,8 @@ from rich.console import Console
 from raydgp.app.observer import RunProgress
 from raydgp.cli.display import layer_table
 from raydgp.cli.live import LiveObserver, observer_of
-from raydgp.records import Context, Measurement, Record, Status
-from raydgp.records.summary import RunSummary, TaskSummary
+from raydgp.records import Context, Measurement, Record, Status, TaskEntry
+from raydgp.records.summary import RunSummary
 from raydgp.targets import Target
 from raydgp.workloads import Dense
 
@@ -19,12 +20,17 @@ NAMES = [f"conv3x3_64_64_{k}_winograd" for k in range(33)]
 
 
 def summary_of(names: list[str], untuned_s: float | None = None) -> RunSummary:
-    workloads = [Dense(n=1, k=500, m=1000 + k) for k in range(len(names))]
-    summary = RunSummary([TaskSummary(n, w, 1, untuned_s) for n, w in zip(names, workloads, strict=True)])
-    for place, (name, workload) in enumerate(zip(names, workloads, strict=True)):
+    workloads = [Dense(n=1, k=500, m=1000 + k).to_dict() for k in range(len(names))]
+    fields: dict[str, Any] = {"count": 1, "group": "", "space_hash": "0", "space_size": 9, "default_index": 0}
+    entries = [
+        TaskEntry(name=name, workload=workload, untuned_s=untuned_s, **fields)
+        for name, workload in zip(names, workloads, strict=True)
+    ]
+    summary = RunSummary(entries)
+    for place, entry in enumerate(entries):
         context = Context(
-            task=name,
-            workload=workload.to_dict(),
+            task=entry.name,
+            workload=entry.workload,
             target=Target.named("llvm"),
             space_hash="0",
             strategy="random",
@@ -32,7 +38,7 @@ def summary_of(names: list[str], untuned_s: float | None = None) -> RunSummary:
             run="r",
         )
         measurement = Measurement(index=0, status=Status.OK, times_s=(1e-3 * (1 + place),))
-        summary.add([Record(context=context, trial=0, knobs={}, measurement=measurement)])
+        assert summary.add(Record(context=context, trial=0, knobs={}, measurement=measurement))
     return summary
 
 

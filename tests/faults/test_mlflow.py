@@ -61,13 +61,14 @@ def test_the_shape_of_what_is_tracked(expected: dict[str, Any]) -> None:
     span, parent, params, tags, history, texts, parquet = expected[""]
     assert (span[0], span[1], parent) == ("run", "FINISHED", None)
     assert params["model"] == "resnet18"
+    assert (params["strategy"], params["trials"], params["measure.repeat"]) == ("autotvm", "40", "3")
     assert tags["device.name"] == "cpu"
     assert tags["git_commit"] == "abc"
     assert [step for step, _, _ in history["measured"]] == list(range(1, 81))
     assert history["network_latency_us"][-1][2] == pytest.approx(3 * 220.0)
     assert len(parquet[0]) == 80
     header, first, *_ = texts["layers.csv"].splitlines()
-    assert header.startswith("layer,strategy,count,default_latency_us,best_latency_us,speedup")
+    assert header.startswith("task,strategy,count,default_latency_us,best_latency_us,speedup")
     assert first.startswith("a,random,2,600.0")
 
     span, parent, params, tags, history, texts, _ = expected["a/random"]

@@ -8,8 +8,7 @@ import numpy as np
 from raydgp import config_space
 from raydgp.models.importing import load
 from raydgp.models.lowering import lower
-from raydgp.records import Context, Journal, Measurement, Record, RunManifest, Status, TaskEntry
-from raydgp.records.manifest import JOURNAL_NAME
+from raydgp.records import Context, Measurement, Record, RunFolder, RunManifest, Status, TaskEntry
 from raydgp.settings import TrackingSettings, TuneSettings
 from raydgp.targets import Target
 from raydgp.targets.compiler import versions
@@ -51,5 +50,5 @@ def write_run(here: Path, target: Target, device: dict[str, Any]) -> None:
         spent_s=2.0,
     )
     manifest.save(settings.run_dir)
-    with Journal(settings.run_dir / JOURNAL_NAME) as journal:
+    with RunFolder(settings.run_dir).writer() as journal:
         journal.append(records)

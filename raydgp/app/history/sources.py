@@ -15,8 +15,8 @@ from raydgp.errors import InputError, JournalError
 from raydgp.records import Record, Status, read
 from raydgp.records.frames import read_parquet
 from raydgp.records.history import first
-from raydgp.records.manifest import JOURNAL_NAME
 from raydgp.records.recorded import RecordedSpace, is_recorded
+from raydgp.records.run import JOURNAL_NAME
 from raydgp.space import ConfigSpace
 from raydgp.surrogates.history import Measured
 from raydgp.templates.spaces import config_spaces

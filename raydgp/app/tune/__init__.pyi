@@ -1,4 +1,2 @@
 from .planning import plan as plan
-from .runs import Outcome as Outcome
-from .runs import read as read
-from .runs import run as run
+from .runs import tune as tune

@@ -6,11 +6,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
-from raydgp.errors import InputError
-from raydgp.records import Record
-from raydgp.records.history import first
-from raydgp.records.journal import scan
-from raydgp.records.manifest import FILE_NAME, JOURNAL_NAME, RunManifest
+from raydgp.records import Record, RunManifest
+from raydgp.records.run import runs_in
 from raydgp.settings import TuneSettings
 from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
@@ -63,15 +60,10 @@ class Experience:
         return manifest.model_copy(update={"tasks": entries})
 
     def _other_runs(self) -> Iterable[Record]:
-        for path in sorted(self._settings.runs_dir.glob(f"*/{FILE_NAME}")):
-            try:
-                manifest = RunManifest.load(path.parent)
-            except InputError:
-                continue  # a run of another version says nothing to this one
-            journal = path.parent / JOURNAL_NAME
-            same = (manifest.target, manifest.device) == (self._target, self._device)
-            if same and path.parent != self._settings.run_dir and journal.is_file():
-                yield from first(scan(journal).records)
+        for run in runs_in(self._settings.runs_dir):
+            same = (run.manifest.target, run.manifest.device) == (self._target, self._device)
+            if same and run.path != self._settings.run_dir:
+                yield from run.records()
 
 
 def _fastest(records: Sequence[Record], size: int) -> list[int]:

@@ -15,8 +15,11 @@ from raydgp.workloads import Fused, Task, zoo
 from raydgp.workloads.fused import ALGORITHMS
 
 
-def plan(settings: TuneSettings) -> tuple[TuneSettings, list[Task]]:
+def plan(settings: TuneSettings, layers: Sequence[Task] | None = None) -> tuple[TuneSettings, list[Task]]:
     """The layer tasks that the settings ask for: of the papers' table of a network, or of a model that is imported.
+
+    Args:
+        layers: the caller's own, in place of the model's.
 
     Returns:
         The settings, completed by what the model says, and the tasks.
@@ -24,7 +27,9 @@ def plan(settings: TuneSettings) -> tuple[TuneSettings, list[Task]]:
     Raises:
         InputError: unknown model, task, strategy or option of it, or a model that cannot be imported.
     """
-    if settings.is_imported:
+    if layers is not None:
+        tasks = list(layers)
+    elif settings.is_imported:
         models.sources.check(settings.model)  # first: torch and TVM take seconds to load
         search.named(settings.strategy)
         settings, tasks = _imported(settings)

@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from raydgp.errors import InputError
-from raydgp.records import Record
-from raydgp.records.history import first, known
-from raydgp.records.journal import scan
-from raydgp.records.manifest import JOURNAL_NAME, RunManifest, TaskEntry
+from raydgp.records import Record, RunFolder, RunManifest, TaskEntry
+from raydgp.records.history import known
 from raydgp.settings import TuneSettings
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Task
@@ -26,9 +24,10 @@ _FIXED = ("model", "target", "strategy", "options", "seed", "batch")  # another 
 def finished(settings: TuneSettings, tasks: Sequence[Task], so_far: list[Record]) -> bool:
     """Whether the budget is spent: of every task, or of the model as a whole."""
     if settings.by_gain:
-        if not settings.run_dir.exists():
+        run = RunFolder(settings.run_dir)
+        if not run.exists:
             return False
-        before = RunManifest.load(settings.run_dir)
+        before = run.manifest
         same = all(before.settings[key] == getattr(settings, key) for key in ("trials", "minutes"))
         return same and before.finished_unix_s is not None
     spaces = [config_space(task.workload, settings.target) for task in tasks]
@@ -41,29 +40,30 @@ def records_so_far(settings: TuneSettings, tasks: Sequence[Task]) -> list[Record
     Raises:
         InputError: the folder belongs to a run with other settings, or its journal to other spaces.
     """
-    run_dir = settings.run_dir
-    if not run_dir.exists():
+    run = RunFolder(settings.run_dir)
+    if not run.exists:
         return []
-    before, now = RunManifest.load(run_dir).settings, settings.model_dump(mode="json")
+    before, now = run.manifest.settings, settings.model_dump(mode="json")
     for key in _FIXED:
         if before[key] != now[key]:
             raise InputError(
-                f"{run_dir} was made with {key}={before[key]!r}, not {now[key]!r}; name this run anew with --run"
+                f"{run.path} was made with {key}={before[key]!r}, not {now[key]!r}; choose another name with --run"
             )
-    records = first(scan(run_dir / JOURNAL_NAME).records) if (run_dir / JOURNAL_NAME).exists() else []
+    records = run.records()
     hashes = {task.name: config_space(task.workload, settings.target).hash for task in tasks}
     for record in records:
         if hashes.get(record.context.task, record.context.space_hash) != record.context.space_hash:
             raise InputError(
-                f"{run_dir / JOURNAL_NAME} holds {record.context.task} in another space "
-                f"({record.context.space_hash}, not {hashes[record.context.task]}); name this run anew with --run"
+                f"{run.journal} holds {record.context.task} in another space "
+                f"({record.context.space_hash}, not {hashes[record.context.task]}); choose another name with --run"
             )
     return records
 
 
 def manifest_of(settings: TuneSettings, tasks: Sequence[Task], cluster: Cluster) -> RunManifest:
     """The manifest of this run, with what an earlier start of it on this device has found out kept."""
-    before = RunManifest.load(settings.run_dir) if settings.run_dir.exists() else None
+    run = RunFolder(settings.run_dir)
+    before = run.manifest if run.exists else None
     kept = before if before and before.device == cluster.device else None
     earlier = {entry.name: entry for entry in before.tasks} if before else {}
     untuned_s = {e.name: e.untuned_s for e in kept.tasks if e.untuned_s is not None} if kept else {}

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections import defaultdict
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from raydgp.app.observer import Observer
 from raydgp.app.tune.experience import Experience, space_sharing_key
-from raydgp.records import Record
-from raydgp.records.history import first
-from raydgp.records.journal import scan
-from raydgp.records.manifest import JOURNAL_NAME, RunManifest
+from raydgp.records import RunFolder, RunManifest
+from raydgp.records.summary import RunSummary
 from raydgp.search.allocation import Progress, next_slices
 from raydgp.settings import TuneSettings
 from raydgp.templates.spaces import config_space
@@ -30,34 +26,30 @@ _AT_A_TIME = 4  # layers a round: those in flight stay busy while one of them en
 
 
 def tune_by_gain(
-    cluster: Cluster,
-    settings: TuneSettings,
-    tasks: Sequence[Task],
-    manifest: RunManifest,
-    so_far: list[Record],
-    observer: Observer,
-) -> RunManifest:
+    cluster: Cluster, settings: TuneSettings, tasks: Sequence[Task], run: RunFolder, observer: Observer
+) -> None:
     """Searches until the budget is spent or nothing more is to be gained.
 
     The floor comes first: of layers that are kin the first, then the others, which start from what it has found.
 
-    Returns:
-        The manifest with where the searches started and the seconds spent; it is saved after every round.
+    Args:
+        run: where the manifest is saved after every round, with where the searches started and the seconds spent.
     """
     experience = Experience(settings, cluster.target, cluster.device)
-    records = list(so_far)
-    while names := _next(settings, tasks, manifest, records):
+    while names := _next(settings, tasks, run.manifest, run.summary()):
         began = time.monotonic()
-        manifest = experience.with_start_points(manifest, [task for task in tasks if task.name in names], records)
-        manifest.save(settings.run_dir)
-        points = {entry.name: entry.start_points for entry in manifest.tasks}
-        cluster.tune([task for task in tasks if task.name in names], records, names, points)
-        records = first(scan(settings.run_dir / JOURNAL_NAME).records)
-        manifest = manifest.model_copy(update={"spent_s": manifest.spent_s + time.monotonic() - began})
-        manifest.save(settings.run_dir)
-    if not _spent(settings, tasks, manifest, len(records)):
+        records, chosen = run.records(), [task for task in tasks if task.name in names]
+        run.save(experience.with_start_points(run.manifest, chosen, records))
+        points = {entry.name: entry.start_points for entry in run.manifest.tasks}
+        cluster.tune(chosen, records, names, points)
+        spent_s = run.manifest.spent_s + time.monotonic() - began
+        run.save(run.manifest.model_copy(update={"spent_s": spent_s}))
+    if not _spent(settings, tasks, run.manifest, _measured(tasks, run.summary())):
         observer.message("The search ends before its budget: nothing more is to be gained.")
-    return manifest
+
+
+def _measured(tasks: Sequence[Task], summary: RunSummary) -> int:
+    return sum(summary.tasks[task.name].measured for task in tasks)
 
 
 def _spent(settings: TuneSettings, tasks: Sequence[Task], manifest: RunManifest, measured: int) -> bool:
@@ -70,11 +62,9 @@ def _late(settings: TuneSettings, manifest: RunManifest) -> bool:
     return settings.minutes is not None and manifest.spent_s >= 60 * settings.minutes
 
 
-def _next(
-    settings: TuneSettings, tasks: Sequence[Task], manifest: RunManifest, records: Sequence[Record]
-) -> dict[str, int]:
+def _next(settings: TuneSettings, tasks: Sequence[Task], manifest: RunManifest, summary: RunSummary) -> dict[str, int]:
     """Layers of the next round, name -> measurements that it is to have afterwards; none at the end."""
-    progress = _progress(tasks, manifest, records)
+    progress = _progress(tasks, manifest, summary)
     measured = {name: len(layer.best_s) for name, layer in progress.items()}
     known = {
         space_sharing_key(task.workload): task for task in tasks if measured[task.name] >= min(FLOOR, settings.trials)
@@ -105,16 +95,13 @@ def _affordable(settings: TuneSettings, tasks: Sequence[Task], manifest: RunMani
     return min(left, default=None)
 
 
-def _progress(tasks: Sequence[Task], manifest: RunManifest, records: Sequence[Record]) -> dict[str, Progress]:
-    times: defaultdict[str, list[float]] = defaultdict(list)
-    for record in records:
-        times[record.context.task].append(record.measurement.median_s)
+def _progress(tasks: Sequence[Task], manifest: RunManifest, summary: RunSummary) -> dict[str, Progress]:
     settled = {entry.name for entry in manifest.tasks if entry.settled}
     out = {}
     for task in tasks:
-        best_s = tuple(accumulate(times[task.name], min))
+        best_s = tuple(summary.tasks[task.name].best_s)
         most = FLOOR if task.name in settled else config_space(task.workload, manifest.target).size
         others = (t.name for t in tasks if t.workload.layer == task.workload.layer and t != task)
-        rival_s = min((min(times[name], default=math.inf) for name in others), default=math.inf)
+        rival_s = min((summary.tasks[name].latency_s for name in others), default=math.inf)
         out[task.name] = Progress(task.count, best_s, max(0, most - len(best_s)), rival_s)
     return out

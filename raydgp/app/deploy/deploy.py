@@ -1,0 +1,224 @@
+"""A finished run made into a deployed model: the best configurations, compiled, measured as a whole, written down."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from raydgp.app.deploy.finalists import remeasure_finalists
+from raydgp.app.deploy.kernels import Kernels
+from raydgp.app.deploy.rivals import METASCHEDULE, Ways, check_rivals, tune_metaschedule, ways_of
+from raydgp.app.observer import Observer, PlainObserver
+from raydgp.errors import InputError
+from raydgp.measure import Measurer
+from raydgp.measure.local import LocalMeasurer
+from raydgp.models import folder as folders
+from raydgp.models.importing import Imported, load
+from raydgp.models.interchange import export
+from raydgp.models.lowering import compile_model, lower
+from raydgp.records import RunFolder, RunManifest
+from raydgp.records.summary import TaskSummary
+from raydgp.rivals.latency import Latency, measure
+from raydgp.rivals.metaschedule.budget import spend
+from raydgp.rivals.metaschedule.model import TunedModel
+from raydgp.targets import Target
+from raydgp.tracking import model_registry as registry
+
+_REPEAT = 7  # timings of a finalist
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What deploying asks of this machine; tests give others.
+
+    Attributes:
+        measurer: for finalists, of a target and `MeasureSettings`.
+        latencies: as `raydgp.rivals.latency.measure`.
+        metaschedule: as `raydgp.rivals.metaschedule.budget.spend`.
+    """
+
+    measurer: Callable[..., Measurer] = LocalMeasurer
+    latencies: Callable[..., dict[str, Latency | str]] = measure
+    metaschedule: Callable[..., TunedModel] = spend
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployed model.
+
+    Attributes:
+        folder: where it is.
+        manifest: what its manifest says.
+        latencies: by way to run the model; a line on what went wrong where there is none.
+        notes: where else it is.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    latencies: dict[str, Latency | str]
+    notes: list[str] = field(default_factory=list)
+
+
+def deploy_run(
+    run_dir: Path,
+    out: Path | None = None,
+    rivals: Sequence[str] = (),
+    runs: int = 600,
+    observer: Observer | None = None,
+    tools: Tools | None = None,
+) -> Deployment:
+    """Compiles and measures the model of a run with the best that it has found.
+
+    The fastest configurations of each layer are measured once more before, and journalled.
+
+    Args:
+        out: the folder to write; `deployed/<run>` by default.
+        rivals: of `RIVALS`, measured in turns with it. MetaSchedule first tunes for as long as the run did.
+        runs: timed calls of each.
+        observer: is told how it goes on; the logger `raydgp` by default.
+
+    Raises:
+        InputError: no run of a whole model, the model has changed since, or an unknown rival.
+        JournalError: the journal cannot be written, or the run still goes on.
+    """
+    run, observer, tools = RunFolder(run_dir), observer or PlainObserver(), tools or Tools()
+    target, settings = run.manifest.target, run.settings
+    if not settings.is_imported:
+        raise InputError(f"{run_dir} tuned a table of layers, not a model; tune one with `raydgp tune MODEL`")
+    _check_here(run_dir, target)
+    check_rivals(rivals, target)
+    _remeasure(run, observer, tools)
+    observer.message(f"{settings.model}: importing and compiling ...")
+    model, out = load(settings.model), out or Path("deployed") / run.name
+    tuned: TunedModel | None = None
+    with tempfile.TemporaryDirectory(prefix="raydgp-defaults-") as defaults:
+        write_model(Path(defaults), model, run, Kernels(target, {}), exported=False)
+        manifest = write_model(out, model, run, Kernels(target, run.choice()), exported=True)
+        ours: Ways = {name: ("raydgp", str(at), target.kind) for name, at in (("raydgp", out), ("defaults", defaults))}
+        if METASCHEDULE in rivals:
+            tuned = tune_metaschedule(run, tools.metaschedule, observer)
+        latencies = _latencies(ours | ways_of(rivals, run), runs, manifest["threads"], observer, tools)
+    deployment = _described(out, manifest, latencies, tuned, run)
+    if settings.mlflow.enabled:
+        try:
+            deployment.notes.append(f"MLflow: {_register(deployment, run)}")
+        except InputError as error:  # the figures are worth more than their registration
+            deployment.notes.append(str(error))
+    return deployment
+
+
+def write_model(folder: Path, model: Imported, run: RunFolder, kernels: Kernels, exported: bool) -> dict[str, Any]:
+    """Compiles a model with the kernels that are chosen for it and writes its folder.
+
+    Args:
+        exported: whether the folder gets what TVM can use without us.
+
+    Returns:
+        The manifest of the folder.
+
+    Raises:
+        InputError: the model has other layers than the run has tuned.
+    """
+    lowered = lower(model.module, kernels.target, kernels.choose)
+    found = {task.workload: task for task in run.summary().tasks.values()}
+    strange = [task.workload for task in lowered.tasks if task.workload not in found]
+    if strange:
+        raise InputError(f"{run.settings.model} is not what {run.path} tuned: {strange[0]} is new; tune it again")
+    if exported:
+        export(folder, lowered, kernels.target, kernels.index, kernels.seconds)
+    executable = compile_model(lowered, kernels.target, kernels.scheduled)
+    tasks = [kernels.chosen.get(task.workload.layer, found[task.workload]) for task in lowered.tasks]
+    manifest = _manifest(run.manifest, model.digest, tasks)
+    folders.write(folder, executable, lowered.parameters, model.inputs, model.expected, manifest)
+    return manifest
+
+
+def _check_here(run_dir: Path, target: Target) -> None:
+    """Whether a model for the target can run here.
+
+    Raises:
+        InputError: it cannot.
+    """
+    try:
+        target.behaviour.check_here(target)
+    except InputError as error:
+        raise InputError(f"{run_dir} cannot be deployed here: {error}; tune it here, or deploy it there") from None
+
+
+def _remeasure(run: RunFolder, observer: Observer, tools: Tools) -> None:
+    """The fastest of each layer, once more."""
+    threads = run.manifest.device.get("threads")
+    settings = run.settings.measure.model_copy(update={"threads": threads, "repeat": _REPEAT})
+    with tools.measurer(run.manifest.target, settings) as measurer:
+        name = "re-measuring each layer's finalists"
+        remeasure_finalists(run, measurer, lambda done, total: observer.step(name, done, total))
+
+
+def _latencies(ways: Ways, runs: int, threads: int, observer: Observer, tools: Tools) -> dict[str, Latency | str]:
+    """Of every way to run the model; the way that is ours must have one."""
+    done: Counter[str] = Counter()
+
+    def called(name: str, calls: int) -> None:
+        done[name] += calls
+        observer.step(f"timing {name}", min(done[name], runs - 1), runs)
+
+    try:
+        return tools.latencies(ways, runs, threads, called)
+    finally:
+        for name in done:  # what is slow, or fails, makes fewer calls
+            observer.step(f"timing {name}", runs, runs)
+
+
+def _described(
+    out: Path, manifest: dict[str, Any], latencies: dict[str, Latency | str], tuned: TunedModel | None, run: RunFolder
+) -> Deployment:
+    """The deployment with its latencies in the manifest of its folder."""
+    ours = latencies["raydgp"]
+    if not isinstance(ours, Latency):
+        raise InputError(f"{out} was written but does not run: {ours}")
+    rest = {name: latency.to_dict() if isinstance(latency, Latency) else latency for name, latency in latencies.items()}
+    manifest |= {"latency": rest.pop("raydgp"), "others": rest}
+    notes = []
+    if tuned:
+        manifest[METASCHEDULE] = tuned.to_dict(run.manifest.spent_s)
+        notes.append(tuned.line(run.manifest.spent_s))
+    folders.write_manifest(out, manifest)
+    return Deployment(out, manifest, latencies, notes)
+
+
+def _register(deployment: Deployment, run: RunFolder) -> str:
+    """The deployed folder as the newest version of the model in MLflow, latencies before and after as metrics."""
+    settings, manifest = run.settings, deployment.manifest
+    measured = {name: way for name, way in deployment.latencies.items() if isinstance(way, Latency)}
+    metrics = {f"{name.replace(' ', '_')}_median_ms": way.median_ms for name, way in measured.items()}
+    tags = {"model": settings.model, "digest": manifest["digest"], "device": manifest["device"]["name"]}
+    columns = ("task", "layer", "count", "default_gflops", "best_gflops", "best_latency_us")
+    return registry.register(
+        deployment.folder,
+        f"raydgp-{settings.model_name}-{settings.target}",
+        metrics,
+        tags,
+        settings.mlflow.uri,
+        "champion",
+        experiment=settings.experiment,
+        table=[{key: row[key] for key in columns} for row in manifest["layers"]],
+        tuned_by=run,
+    )
+
+
+def _manifest(run: RunManifest, digest: str, tasks: Sequence[TaskSummary]) -> dict[str, Any]:
+    return {
+        "model": run.settings["model"],
+        "digest": digest,
+        "target": run.target.to_dict(),
+        "device": run.device,
+        "threads": run.device.get("threads", 1),  # one of the host starts a GPU's kernels
+        "versions": run.versions,
+        "layers": [
+            {"layer": str(task.workload), "flops": task.workload.flops, **task.row(run.peak_gflops)} for task in tasks
+        ],
+    }

@@ -1,0 +1,64 @@
+"""What else runs the model, to be timed beside it; MetaSchedule first tunes for as long as the run did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from raydgp.app.observer import Observer
+from raydgp.errors import InputError
+from raydgp.records import RunFolder
+from raydgp.rivals.frameworks import TORCH
+from raydgp.rivals.metaschedule.model import TunedModel
+from raydgp.targets import Target
+
+METASCHEDULE = "metaschedule"  # among the rivals, and the folder of the run where its tuning is kept
+RIVALS = ("torch", "onnxruntime", METASCHEDULE, "untuned")
+Ways = dict[str, tuple[str, str, str]]  # by name: runtime, model or folder, kind of target
+
+
+def check_rivals(rivals: Sequence[str], target: Target) -> None:
+    """Whether a model for a target can be compared with them.
+
+    Raises:
+        InputError: an unknown rival, or one that this target has not.
+    """
+    unknown = [rival for rival in rivals if rival not in RIVALS]
+    if unknown:
+        raise InputError(f"unknown rival {unknown[0]!r}; known are {', '.join(RIVALS)}")
+    if METASCHEDULE in rivals and not target.behaviour.on_processors:
+        raise InputError(f"rival 'metaschedule' is compared with on CPUs only: leave it out for target {target.kind}")
+
+
+def ways_of(rivals: Sequence[str], run: RunFolder) -> Ways:
+    """How each rival is run; torch in several ways."""
+    kind, model = run.manifest.target.kind, run.settings.model
+    ways: Ways = {}
+    for rival in rivals:
+        if rival == METASCHEDULE:
+            ways[rival] = (rival, str(run.path / METASCHEDULE), kind)
+        else:
+            ways |= {name: (name, model, kind) for name in (TORCH[kind] if rival == "torch" else (rival,))}
+    return ways
+
+
+def tune_metaschedule(run: RunFolder, spend: Callable[..., TunedModel], observer: Observer) -> TunedModel:
+    """Brings MetaSchedule's tuning of the run's model, kept in the run's folder, to the seconds that the run has spent.
+
+    Not to the minutes that the run was allowed: it may have ended early, or gone over them by its last measurements.
+
+    Args:
+        spend: `raydgp.rivals.metaschedule.budget.spend`.
+    """
+    settings, manifest, folder = run.settings, run.manifest, run.path / METASCHEDULE
+    budget_s = manifest.spent_s
+    observer.message(f"{settings.model}: MetaSchedule may tune for {budget_s:.0f} s, as the run did; kept in {folder}")
+
+    def show(state: TunedModel, spent_s: float) -> None:
+        scheduled = len(state.kernels) - len(state.untuned)
+        detail = f"{state.trials} measured, {scheduled} of {len(state.kernels)} kernels have a schedule"
+        observer.step("MetaSchedule", min(spent_s, budget_s), budget_s, detail)
+
+    measure = settings.measure.model_copy(update={"threads": manifest.device["threads"]})
+    tuned = spend(folder, settings.model, manifest.target, measure, budget_s, show)
+    observer.step("MetaSchedule", budget_s, budget_s)
+    return tuned

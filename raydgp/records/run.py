@@ -1,0 +1,122 @@
+"""The folder of a run: the one place that reads and writes its manifest and its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from raydgp.errors import InputError
+from raydgp.records.history import first, searched
+from raydgp.records.journal import Follower, Journal, Scan, scan
+from raydgp.records.manifest import FILE_NAME, RunManifest
+from raydgp.records.measurement import Record
+from raydgp.records.summary import RunSummary, TaskSummary, final_choice
+from raydgp.settings import TuneSettings
+from raydgp.workloads import Workload
+
+JOURNAL_NAME = "journal.jsonl"
+LOG_NAME = "log"
+
+
+class RunFolder:
+    """A run as its folder tells it: what was asked for in the manifest, all that was measured in the journal.
+
+    Nothing is kept of the journal: whatever is asked is read anew, so that a folder may be watched while another
+    process measures. The manifest is read once, and again after `reload`.
+
+    Attributes:
+        path: of the folder, which need not exist yet.
+        journal: path of the journal.
+        log: path of the log that the package's logger writes while the run goes on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.journal, self.log = path / JOURNAL_NAME, path / LOG_NAME
+        self._manifest: RunManifest | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path.resolve().name
+
+    @property
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    # --- the manifest
+
+    @property
+    def manifest(self) -> RunManifest:
+        """What was asked for, of what, and where.
+
+        Raises:
+            InputError: the folder is not a run, or its manifest is damaged.
+        """
+        if self._manifest is None:
+            self._manifest = RunManifest.load(self.path)
+        return self._manifest
+
+    @property
+    def settings(self) -> TuneSettings:
+        """What the run was started with.
+
+        Raises:
+            InputError: the folder is not a run, or its settings are of another raydgp.
+        """
+        return self.manifest.tune_settings()
+
+    def save(self, manifest: RunManifest) -> None:
+        """Writes the manifest as a whole or not at all."""
+        manifest.save(self.path)
+        self._manifest = manifest
+
+    def reload(self) -> None:
+        """Forgets the manifest, which another process may have written anew."""
+        self._manifest = None
+
+    # --- the journal
+
+    def writer(self) -> Journal:
+        """The single writer of the journal.
+
+        Raises:
+            JournalError: another writer holds it, or it cannot be written.
+        """
+        return Journal(self.journal)
+
+    def follower(self) -> Follower:
+        """A reader for while the run goes on."""
+        return Follower(self.journal)
+
+    def scan(self) -> Scan:
+        """All that the journal holds, damaged lines apart; nothing before the first measurement."""
+        return scan(self.journal) if self.journal.is_file() else Scan([], [], torn=False)
+
+    def records(self) -> list[Record]:
+        """The measurements of the search in order, each configuration once."""
+        return first(filter(searched, self.scan().records))
+
+    def finalists(self) -> list[Record]:
+        """What deploying has measured again of this run's tasks; their trial counts how often it did."""
+        spaces = {entry.name: entry.space_hash for entry in self.manifest.tasks}
+        records = [record for record in self.scan().records if not searched(record)]
+        return [record for record in records if spaces.get(record.context.task) == record.context.space_hash]
+
+    def summary(self) -> RunSummary:
+        """What the search has found so far: counts, phases, and of each task the default and the best."""
+        return RunSummary(self.manifest.tasks, self.scan().records)
+
+    def choice(self) -> dict[Workload, TaskSummary]:
+        """Of each layer the kernel that a deployed model gets; see `final_choice`."""
+        return final_choice(self.summary(), self.finalists())
+
+
+def runs_in(folder: Path) -> Iterator[RunFolder]:
+    """The runs of a folder by name; what is no run of this raydgp is passed over."""
+    for path in sorted(folder.glob(f"*/{FILE_NAME}")):
+        run = RunFolder(path.parent)
+        try:
+            _ = run.manifest
+        except InputError:
+            continue
+        yield run
