@@ -1,5 +1,9 @@
 from . import cluster as cluster
 from . import search as search
+from .app.api import deploy as deploy
+from .app.api import load as load
+from .app.api import tune as tune
+from .app.run import Run as Run
 from .templates.spaces import config_space as config_space
 from .workloads import Conv2d as Conv2d
 from .workloads import Dense as Dense

@@ -165,9 +165,24 @@ class Library:
         """Runs the model to its end on what `prepare` gave."""
         return self._machine.call(arguments)
 
-    def __call__(self, *inputs: Array) -> tuple[Array, ...]:
-        """The outputs, flat."""
-        return arrays(self.call(self.prepare(inputs)))
+    def __call__(self, *inputs: Any) -> tuple[Array, ...]:
+        """The outputs, flat.
+
+        Args:
+            inputs: arrays or torch tensors of the shapes and types of `self.inputs`.
+
+        Raises:
+            InputError: other inputs than the model takes.
+        """
+        given = [np.asarray(value.detach().cpu() if hasattr(value, "detach") else value) for value in inputs]
+        wanted, got = [_kind(array) for array in self.inputs], [_kind(array) for array in given]
+        if wanted != got:
+            raise InputError(f"the model takes {', '.join(wanted)}, not {', '.join(got) or 'nothing'}")
+        return arrays(self.call(self.prepare(given)))
+
+
+def _kind(array: Array) -> str:
+    return f"{array.dtype}{list(array.shape)}"
 
 
 def arrays(out: Any) -> tuple[Array, ...]:

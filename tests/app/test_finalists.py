@@ -54,7 +54,8 @@ def record(workload, index, time_s):
 def run(tmp_path):
     entries = [TaskEntry.of(str(workload), 1, config_space(workload, "llvm")) for workload in (DIRECT, WINOGRAD, TWIN)]
     folder = RunFolder(tmp_path / "r")
-    folder.save(RunManifest(settings={}, tasks=entries, target=TARGET, device={}, versions={}, created_unix_s=0.0))
+    manifest = RunManifest(settings={}, tasks=entries, target=TARGET, device={}, versions={}, created_unix_s=0.0)
+    folder.save(manifest)
     return folder
 
 

@@ -131,7 +131,8 @@ def _stoppable(run: RunFolder) -> Iterator[None]:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    main = threading.current_thread() is threading.main_thread()  # signals are its alone
+    before = signal.signal(signal.SIGTERM, stop) if main else None
     try:
         yield
     except KeyboardInterrupt:
@@ -140,4 +141,5 @@ def _stoppable(run: RunFolder) -> Iterator[None]:
             f"stopped; {kept} measurements are kept in {run.path}: the same command goes on from there"
         ) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if main:
+            signal.signal(signal.SIGTERM, before)
