@@ -86,12 +86,7 @@ def settings_page() -> None:
         f"## `raydgp {command}`\n\n" + table(("key", "type", "default", "meaning"), setting_rows(model))
         for command, model in (("tune", settings.TuneSettings), ("compare", settings.CompareSettings))
     ]
-    strategies = [
-        f"## `options` of `{name}`\n\n" + table(("key", "type", "default", "meaning"), setting_rows(model))
-        for name in search.names()
-        if (model := search.named(name).options_model).model_fields
-    ]
-    write("settings.md", "# Settings", intro, *tables, *strategies)
+    write("settings.md", "# Settings", intro, *tables)
 
 
 def strategies_page() -> None:

@@ -10,7 +10,7 @@ from raydgp.space import ConfigSpace, Indices
 
 
 class Measurer(ABC):
-    """Measures configurations. What every one keeps is in tests/contract/test_measurer.py."""
+    """Measures configurations. What every one keeps is in `raydgp.testing.MeasurerContract`."""
 
     @abstractmethod
     def measure(self, space: ConfigSpace, indices: Indices) -> list[Measurement]:

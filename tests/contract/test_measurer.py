@@ -1,19 +1,20 @@
-"""What every measurer keeps."""
+"""The measurers keep the contract, and what only those keep that really measure."""
 
-import json
-import math
+from functools import cache
 
 import numpy as np
 import pytest
 
 from raydgp import Conv2d, config_space
 from raydgp.errors import InputError
-from raydgp.measure.faulty import FaultRates, FaultyMeasurer
 from raydgp.measure.local import LocalMeasurer
-from raydgp.records import Measurement, Status
+from raydgp.measure.replay import ReplayMeasurer
+from raydgp.records import Measurement, Phases, Status
+from raydgp.records.recorded import RecordedSpace
 from raydgp.settings import MeasureSettings
-from raydgp.space import ConfigSpace
+from raydgp.space import ConfigSpace, choice
 from raydgp.targets import Target
+from raydgp.testing import FaultRates, FaultyMeasurer, MeasurerContract
 
 WORKLOAD = Conv2d(n=1, ci=16, h=6, w=6, co=16, kh=3, kw=3, padding=(1, 1))
 SETTINGS = MeasureSettings(repeat=2, min_repeat_ms=1)
@@ -23,110 +24,78 @@ def local():
     return LocalMeasurer(Target.here("llvm"), SETTINGS, workers=1)
 
 
-def faultless():
-    return FaultyMeasurer(local(), FaultRates(), seed=0)
+class OnThisMachine(MeasurerContract):
+    @classmethod
+    @cache
+    def space(cls):
+        """Tiles of one row, the others statically invalid."""
+        whole = config_space(WORKLOAD, "llvm")
+        default = whole.decode(whole.default)
+        return ConfigSpace(
+            whole.workload,
+            "llvm",
+            whole.template,
+            whole.knobs,
+            default,
+            check=lambda columns: columns["tile_oh"][:, 0] == default["tile_oh"],
+        )
+
+    def test_what_ran_says_where_and_how(self, outcomes):
+        for outcome in outcomes:
+            assert outcome.time_unix_s > 1.6e9
+            if outcome.ok:
+                assert len(outcome.times_s) == SETTINGS.repeat
+                assert outcome.device["threads"] >= 1
+                assert outcome.versions["tvm"]
+
+    def test_a_space_of_another_target_is_refused(self, measurer):
+        other = config_space(WORKLOAD, "cuda")
+        with pytest.raises(InputError, match="cuda"):
+            measurer.measure(other, np.array([other.default]))
+
+    def test_two_spaces_in_turn(self, measurer):
+        larger = config_space(Conv2d(n=1, ci=16, h=8, w=8, co=32, kh=1, kw=1), "llvm")
+        for each in (self.space(), larger, self.space()):
+            (outcome,) = measurer.measure(each, np.array([each.default]))
+            assert outcome.index == each.default
+            assert outcome.status is not Status.INVALID
 
 
-def faulty():
-    return FaultyMeasurer(local(), FaultRates(crash=0.2, hang=0.1, wrong=0.2, nan=0.2), seed=0)
+class TestLocal(OnThisMachine):
+    @classmethod
+    def make(cls):
+        return local()
 
 
-@pytest.fixture(scope="module", params=[local, faultless, faulty])
-def measurer(request):
-    with request.param() as made:
-        yield made
+class TestFaultless(OnThisMachine):
+    @classmethod
+    def make(cls):
+        return FaultyMeasurer(local(), FaultRates(), seed=0)
 
 
-@pytest.fixture(scope="module")
-def space():
-    """Tiles of one row, the others statically invalid."""
-    whole = config_space(WORKLOAD, "llvm")
-    default = whole.decode(whole.default)
-    return ConfigSpace(
-        whole.workload,
-        "llvm",
-        whole.template,
-        whole.knobs,
-        default,
-        check=lambda columns: columns["tile_oh"][:, 0] == default["tile_oh"],
-    )
+class TestFaulty(OnThisMachine):
+    @classmethod
+    def make(cls):
+        return FaultyMeasurer(local(), FaultRates(crash=0.2, hang=0.1, wrong=0.2, nan=0.2), seed=0)
 
 
-@pytest.fixture(scope="module")
-def indices(space):
-    """The default, its like, and invalid ones, mixed."""
-    rng = np.random.default_rng(0)
-    drawn = space.sample(400, rng)
-    valid = space.valid(drawn)
-    return rng.permutation(np.concatenate([[space.default], drawn[valid][:3], drawn[~valid][:3]]))
+class TestReplay(MeasurerContract):
+    """Of what a formula says of all configurations."""
 
+    @classmethod
+    def make(cls):
+        space = cls.space()
+        indices = np.flatnonzero(space.valid(np.arange(space.size)))
+        phases = Phases(build_s=0.1, run_s=0.1)
+        measured = [
+            Measurement(index=int(i), status=Status.OK, times_s=(1e-3 + 1e-6 * i,), phases=phases, device={"name": "x"})
+            for i in indices
+        ]
+        return ReplayMeasurer(RecordedSpace.of("net/task", space, measured))
 
-@pytest.fixture(scope="module")
-def outcomes(measurer, space, indices):
-    return measurer.measure(space, indices)
-
-
-def test_one_outcome_for_each_configuration_in_the_order_asked(outcomes, indices):
-    assert [outcome.index for outcome in outcomes] == indices.tolist()
-
-
-def test_the_statically_invalid_ones_and_no_others_are_invalid(outcomes, space, indices):
-    assert [outcome.status is not Status.INVALID for outcome in outcomes] == space.valid(indices).tolist()
-
-
-def test_ok_is_a_finite_median_of_all_repeats_and_failure_an_infinite_one(outcomes):
-    for outcome in outcomes:
-        assert math.isfinite(outcome.median_s) == outcome.ok
-        assert (outcome.gflops(WORKLOAD.flops) > 0) == outcome.ok
-        if outcome.ok:
-            assert len(outcome.times_s) == SETTINGS.repeat
-            assert outcome.device["name"]
-            assert outcome.device["threads"] >= 1
-            assert outcome.versions["tvm"]
-            assert outcome.phases.build_s > 0
-            assert outcome.phases.run_s > 0
-        elif outcome.status is not Status.OK:
-            assert outcome.times_s == ()
-            assert outcome.error
-        assert "\n" not in outcome.error
-        assert outcome.time_unix_s > 1.6e9
-
-
-def test_outcomes_survive_json(outcomes):
-    for outcome in outcomes:
-        again = Measurement.from_dict(json.loads(json.dumps(outcome.to_dict())))
-        assert repr(again) == repr(outcome)
-
-
-def test_one_configuration_twice_in_a_batch_has_two_outcomes(measurer, space):
-    first, second = measurer.measure(space, np.array([space.default, space.default]))
-    assert (first.index, first.status) == (second.index, second.status)
-
-
-def test_nothing_asked_nothing_measured(measurer, space):
-    assert measurer.measure(space, np.zeros(0, np.int64)) == []
-
-
-def test_an_index_of_another_space_is_refused(measurer, space):
-    with pytest.raises(InputError):
-        measurer.measure(space, np.array([space.size]))
-
-
-def test_a_space_of_another_target_is_refused(measurer):
-    other = config_space(WORKLOAD, "cuda")
-    with pytest.raises(InputError, match="cuda"):
-        measurer.measure(other, np.array([other.default]))
-
-
-def test_two_spaces_in_turn(measurer, space):
-    larger = config_space(Conv2d(n=1, ci=16, h=8, w=8, co=32, kh=1, kw=1), "llvm")
-    for each in (space, larger, space):
-        (outcome,) = measurer.measure(each, np.array([each.default]))
-        assert outcome.index == each.default
-        assert outcome.status is not Status.INVALID
-
-
-def test_closing_twice_is_closing():
-    made = local()
-    made.close()
-    made.close()
+    @classmethod
+    @cache
+    def space(cls):
+        knobs = [choice("a", range(9)), choice("b", range(9))]
+        even = lambda columns: (columns["a"] + columns["b"])[:, 0] % 2 == 0  # noqa: E731
+        return ConfigSpace(WORKLOAD, "cuda", "lattice", knobs, {"a": 0, "b": 0}, even)

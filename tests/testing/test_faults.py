@@ -3,8 +3,8 @@ import pytest
 
 from raydgp import Conv2d, config_space
 from raydgp.measure import Measurer
-from raydgp.measure.faulty import FaultRates, FaultyMeasurer
 from raydgp.records import Measurement, Status
+from raydgp.testing import FaultRates, FaultyMeasurer
 
 SPACE = config_space(Conv2d(n=1, ci=16, h=6, w=6, co=16, kh=3, kw=3, padding=(1, 1)), "llvm")
 
