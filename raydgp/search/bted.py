@@ -37,7 +37,7 @@ class StartedByTed(BookkeepingStrategy):
 
 
 class BtedOptions(TedOptions, AutoTVMOptions):
-    """Those of BTED's first plan, and AutoTVM's."""
+    """Options of BTED's first plan and of AutoTVM."""
 
     presets: ClassVar = {"small": {"picks": 16, "plan_size": 16, "epsilon": 0.125}}
 

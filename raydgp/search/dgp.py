@@ -113,7 +113,7 @@ class Dgp(PretrainedStrategy):
         return pool[np.argsort(-scores, kind="stable")[: self.options.tuning_set]]
 
     def _computing(self) -> AbstractContextManager[None]:
-        """Around what the model computes: torch with the strategy's number of threads."""
+        """Holds torch to the strategy's number of threads while the model computes."""
         from raydgp.surrogates.threads import limited  # torch takes seconds to load, and a cold start may need none
 
         return limited(self.options.threads)

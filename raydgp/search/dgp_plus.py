@@ -168,7 +168,7 @@ class DgpPlus(PretrainedStrategy):
         return self.predicted(self.shortlisted)
 
     def looked_up(self, indices: Indices) -> tuple[Points, NDArray[np.float64]]:
-        """As `predicted`, but what is on the shortlist is looked up."""
+        """Does as `predicted`, but looks up what is on the shortlist."""
         points, runs = self._kept
         held = np.isin(indices, self.shortlisted)
         at = np.searchsorted(self.shortlisted, indices[held])

@@ -79,7 +79,7 @@ class Droplet(BookkeepingStrategy):
         return picks
 
     def _move(self) -> None:
-        """To the fastest of the new outcomes that is significantly faster than the centre, if there is one."""
+        """Moves to the fastest of the new outcomes that is significantly faster than the centre, if there is one."""
         news = np.arange(self.seen, len(self.told))
         self.seen = len(self.told)
         for at in news[np.argsort(-self.gflops[news], kind="stable")].tolist():
@@ -100,7 +100,7 @@ class Droplet(BookkeepingStrategy):
         return bool(ttest_ind(new, old, equal_var=False).pvalue <= self.options.pvalue)
 
     def _neighbours(self) -> Indices:
-        """Those of the centre at the current step that may be asked and do not wait already, in order."""
+        """Neighbours of the centre at the current step that may be asked and do not wait already, in order."""
         centre = self.space.digits([self.centre])[0]
         digits = np.clip(centre + self.step * self._directions, 0, self.space.radix - 1)
         indices = self.space.from_digits(digits)

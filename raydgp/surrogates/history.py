@@ -74,7 +74,7 @@ class History:
         return len(self.features)
 
     def rows(self, keep: NDArray[np.bool_]) -> History:
-        """Those rows only."""
+        """A history of those rows only."""
         return History(self.names, self.features[keep], self.gflops[keep], self.valid[keep], self.task[keep])
 
     def labels(self) -> NDArray[np.float64]:

@@ -92,7 +92,7 @@ class PretrainedKind(ABC, Generic[M]):
         """
 
     def limited(self, threads: int) -> AbstractContextManager[None]:
-        """Around what a model predicts: holds it to so many threads, where it would take more."""
+        """Holds a model to so many threads while it predicts, where it would take more."""
         return nullcontext()
 
     def folder(self, group: str, template: str) -> str:

@@ -42,7 +42,7 @@ class Points(NamedTuple):
     mean: Vector
 
     def rows(self, keep: slice | NDArray[np.generic]) -> Points:
-        """Those of the configurations."""
+        """Keeps those of the configurations."""
         return Points(self.x[keep], self.mean[keep])
 
 

@@ -48,7 +48,7 @@ class Trees:
         return np.asarray(self.booster.inplace_predict(features), np.float64)
 
     def expected(self, features: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """As `predict`; whether a configuration runs is left to the search: float32[n, d] -> float64[n], ones[n]."""
+        """Predicts; whether a configuration runs is left to the search: float32[n, d] -> float64[n], ones[n]."""
         return self.predict(features), np.ones(len(features))
 
 

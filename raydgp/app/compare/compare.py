@@ -147,7 +147,10 @@ def _by_task(group: pd.DataFrame, column: str) -> pd.Series:
 
 
 def _interval(group: pd.DataFrame, column: str) -> tuple[float, float]:
-    """95 % of the medians over resampled tasks."""
+    """95 % of the medians over resampled tasks.
+
+    `scipy.stats.bootstrap` refuses a single task, and interpolates between infinite medians to what is no number.
+    """
     rng = np.random.default_rng(0)
     by_task = np.stack([values.to_numpy() for _, values in group.groupby("task")[column]])
     picks = rng.integers(len(by_task), size=(_RESAMPLES, len(by_task)))

@@ -123,7 +123,7 @@ def record(
 
 
 def _near_the_best(done: Mapping[int, Sequence[Measurement]]) -> Indices:
-    """By the first measurement of each, so that a resumed recording chooses the same ones."""
+    """Judges by the first measurement of each, so that a resumed recording chooses the same ones."""
     latency = {index: measured[0].median_s for index, measured in done.items() if measured[0].ok}
     limit = _NEAR * min(latency.values(), default=0.0)
     return np.array([index for index, median_s in latency.items() if median_s <= limit], np.int64)
