@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="history/<arch> by default")
     given = parser.parse_args()
     target = Target.here(given.target)
-    folder = given.out or Path("history") / target.get("arch", target.get("mcpu", ""))
+    folder = given.out or Path("history") / target.architecture
     fixed = ["unroll_explicit=0"] if given.target == "cuda" else []  # the compiler unrolls too, and in less time
     workloads = {f"{net}/{task.name}": task.workload for net in zoo.NETWORKS for task in zoo.tasks(net)}
     with LocalMeasurer(target, MeasureSettings(min_repeat_ms=10)) as measurer:

@@ -35,7 +35,11 @@ def _prepared(workload: Conv2d | DepthwiseConv2d, target: str, dtype: torch.dtyp
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         calls()
-    return lambda: (graph.replay(), calls)  # a graph does not keep the arrays alive that its calls read
+
+    def replay(_: object = calls) -> None:  # a graph does not keep the arrays alive that its calls read
+        graph.replay()
+
+    return replay
 
 
 @torch.inference_mode()

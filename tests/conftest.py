@@ -2,10 +2,14 @@
 
 import signal
 
+import hypothesis
 import pytest
 
 from raydgp import Conv2d, config_space
 from raydgp.targets import Target
+
+hypothesis.settings.register_profile("raydgp", deadline=None)  # a busy machine is slow, not wrong
+hypothesis.settings.load_profile("raydgp")
 
 
 @pytest.hookimpl(tryfirst=True)

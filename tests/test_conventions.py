@@ -79,10 +79,7 @@ def test_the_import_path_is_left_alone(path: Path) -> None:
             assert not (isinstance(node, ast.Attribute) and node.attr == "path" and ast.unparse(node.value) == "sys")
 
 
-IN_WORK = ("tests/app/test_gpu_jobs.py", "tests/search/test_dgp.py", "tests/targets/test_host.py")
-
-
-@pytest.mark.parametrize("path", [path for path in FILES if ids(path) not in IN_WORK], ids=ids)
+@pytest.mark.parametrize("path", FILES, ids=ids)
 def test_private_names_of_raydgp_are_nobody_elses(path: Path) -> None:
     found = set().union(*map(used, sources(path))) & PRIVATE - private(ast.parse(path.read_text()))
     assert not found, f"{found}: test what can be seen, or give the code a public name"

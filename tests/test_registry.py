@@ -1,6 +1,8 @@
 """Parts by name: ours, those that a program registers, and those of installed packages."""
 
 import sys
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -35,7 +37,7 @@ def installed(tmp_path, monkeypatch):
 
 def test_a_part_is_imported_when_it_is_first_asked_for(monkeypatch):
     monkeypatch.delitem(sys.modules, "this", raising=False)
-    parts = Registry("poem", "test.lazy", {"zen": "this:s"})
+    parts: Registry[Any] = Registry("poem", "test.lazy", {"zen": "this:s"})
     assert parts.names() == ["zen"]
     assert "this" not in sys.modules
     assert parts["zen"].startswith("Gur Mra")
@@ -47,7 +49,7 @@ def test_an_unknown_name_gets_the_nearest():
 
 
 def test_a_name_is_taken_by_one_definition():
-    parts = Registry("class", "test.classes", {"ours": int})
+    parts: Registry[Any] = Registry("class", "test.classes", {"ours": int})
 
     class One:
         pass
@@ -68,7 +70,7 @@ def test_what_lacks_something_is_refused():
         if not callable(part):
             raise InputError(f"{name} cannot be called")
 
-    parts = Registry("function", "test.functions", {"bad": "math:pi", "good": "math:sin"}, check)
+    parts: Registry[Any] = Registry("function", "test.functions", {"bad": "math:pi", "good": "math:sin"}, check)
     assert parts["good"](0) == 0
     with pytest.raises(InputError, match="cannot be called"):
         parts["bad"]
@@ -80,9 +82,10 @@ def test_entry_points_name_parts_or_modules_that_register_them(installed, monkey
     installed("outsider", "answer = 42", "test.points", answer="outsider:answer", gone="outsider:nothing")
     source = "from numbers_of_a_test import parts\nparts.register('late', 43)"
     installed("registers", source, "test.points", anything="registers")
-    parts = Registry("number", "test.points", {"one": 1})
-    monkeypatch.setitem(sys.modules, "numbers_of_a_test", type(sys)("numbers_of_a_test"))
-    sys.modules["numbers_of_a_test"].parts = parts
+    parts: Registry[Any] = Registry("number", "test.points", {"one": 1})
+    module = ModuleType("numbers_of_a_test")
+    vars(module)["parts"] = parts
+    monkeypatch.setitem(sys.modules, "numbers_of_a_test", module)
     assert "outsider" not in sys.modules
     assert sorted(parts.names()) == ["answer", "gone", "late", "one"]
     assert (parts["answer"], parts["late"]) == (42, 43)
@@ -91,7 +94,8 @@ def test_entry_points_name_parts_or_modules_that_register_them(installed, monkey
 
 
 def test_what_was_registered_goes_to_another_process():
-    Registry("number", "test.shipped").register("mine", 7)
+    numbers: Registry[int] = Registry("number", "test.shipped")
+    numbers.register("mine", 7)
     sent = {"test.shipped": registry.registered()["test.shipped"]}
     script = f"""
 from raydgp.registry import Registry, adopt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from raydgp.models.exporting import export_module
 from raydgp.records import RunFolder
 
 DENSE, CONV = raydgp.Dense(n=1, k=64, m=32), raydgp.Conv2d(n=1, ci=16, h=8, w=8, co=16, kh=3, kw=3, padding=(1, 1))
-QUICK = {"measure": {"repeat": 1, "min_repeat_ms": 1}}
+QUICK: dict[str, Any] = {"measure": {"repeat": 1, "min_repeat_ms": 1}}
 
 
 @pytest.fixture(autouse=True)

@@ -79,8 +79,10 @@ def shipped(folder: Path, *rivals: str) -> Deployment:
 def test_a_shipped_model_is_right_measured_and_registered(inside: Path, result: Deployment) -> None:
     assert isinstance(result.latencies["untuned"], Latency)
     for name in ("raydgp", "defaults", "untuned", "metaschedule"):
-        assert result.latencies[name].runs == 20
-        assert result.latencies[name].error < 1e-4
+        latency = result.latencies[name]
+        assert isinstance(latency, Latency)
+        assert latency.runs == 20
+        assert latency.error < 1e-4
     manifest = json.loads((inside / "out" / "manifest.json").read_text())
     assert manifest["latency"]["median_low_ms"] <= manifest["latency"]["median_ms"]
     assert len(manifest["layers"]) == len(RunManifest.load(inside / "runs" / "r").tasks)
@@ -108,7 +110,9 @@ def test_what_was_measured_again_is_journalled_and_decides(inside: Path, result:
 def test_mlflow_shows_the_model_below_the_run_that_tuned_it(inside: Path, result: Deployment) -> None:
     run = RunFolder(inside / "runs" / "r")
     client = MlflowClient(tracking_uri=f"sqlite:///{inside / 'm.db'}")
-    deployed = client.get_run(client.get_model_version_by_alias("raydgp-small-llvm", "champion").run_id)
+    version = client.get_model_version_by_alias("raydgp-small-llvm", "champion")
+    assert version.run_id
+    deployed = client.get_run(version.run_id)
     assert deployed.data.tags["raydgp.tuned_by"] == f"r@{run.manifest.created_unix_s!r}"
     assert deployed.info.run_name == "out deployed"
     assert deployed.data.params["strategy"] == run.settings.strategy

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from raydgp.records.recorded import RecordedSpace
-from raydgp.targets import host as target
+from raydgp.targets.cuda.device import first_gpu
 
 JOBS = Path(__file__).parents[2] / "jobs"
 
@@ -17,7 +17,7 @@ def job(monkeypatch, capsys):
     """Runs a job as its command does: exit code, standard output and standard error."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.syspath_prepend(str(JOBS))
-    target._first_gpu.cache_clear()
+    first_gpu.cache_clear()
 
     def run(name, *options):
         monkeypatch.setattr(sys, "argv", [name, *options])
@@ -26,7 +26,7 @@ def job(monkeypatch, capsys):
         return ended.value.code or 0, *capsys.readouterr()
 
     yield run
-    target._first_gpu.cache_clear()
+    first_gpu.cache_clear()
 
 
 @pytest.mark.parametrize("name", ["gpu_record", "gpu_compare"])

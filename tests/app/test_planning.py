@@ -18,7 +18,9 @@ def test_layers_that_winograd_serves_are_tasks_by_it_too(tmp_path):
         twin = by_name.get(f"{task.name}_winograd")
         anchor = task.workload.anchor if isinstance(task.workload, Fused) else None
         served = isinstance(anchor, Conv2d) and (anchor.kh, anchor.stride) == (3, (1, 1))
-        if served and task.workload.algorithm == "direct":
+        if isinstance(task.workload, Fused) and served and task.workload.algorithm == "direct":
+            assert twin
+            assert isinstance(twin.workload, Fused)
             assert (twin.count, twin.workload.layer) == (task.count, task.workload)
             assert twin.workload.group != task.workload.group
         else:
@@ -29,18 +31,18 @@ def test_layers_that_winograd_serves_are_tasks_by_it_too(tmp_path):
 def test_for_a_gpu_every_layer_has_the_papers_space_and_every_kernel_one(tmp_path):
     settings, tasks = plan(TuneSettings(model="zoo:resnet18", target="cuda", run="r", runs_dir=tmp_path))
     assert settings.measure.model_mb is None  # cold weights are a matter of CPUs
-    layers = [task for task in tasks if isinstance(task.workload, Fused)]
-    direct = {task.workload.anchor: task.count for task in layers if task.workload.algorithm == "direct"}
+    layers = [(task.workload, task.count) for task in tasks if isinstance(task.workload, Fused)]
+    direct = {workload.anchor: count for workload, count in layers if workload.algorithm == "direct"}
     table = {task.workload for task in zoo.tasks("resnet18")}
     assert len(table - direct.keys()) <= 1  # the table has a projection more
-    for task in layers:
-        anchor, algorithm = task.workload.anchor, task.workload.algorithm
-        space, papers = config_space(task.workload, "cuda"), config_space(anchor, "cuda", algorithm)
+    for workload, _ in layers:
+        anchor, algorithm = workload.anchor, workload.algorithm
+        space, papers = config_space(workload, "cuda"), config_space(anchor, "cuda", algorithm)
         assert (space.template, space.size, space.default) == (papers.template, papers.size, papers.default)
-        assert (task.workload.block_in, task.workload.block_out) == (1, 1)
-        twin = replace(task.workload, algorithm="winograd")
+        assert (workload.block_in, workload.block_out) == (1, 1)
+        twin = replace(workload, algorithm="winograd")
         served = isinstance(anchor, Conv2d) and (anchor.kh, anchor.stride) == (3, (1, 1))
-        assert served == any(other.workload == twin for other in layers)
+        assert served == any(other == twin for other, _ in layers)
     kernels = [task.workload for task in tasks if isinstance(task.workload, TracedKernel)]
     assert {kernel.name for kernel in kernels} >= {"max_pool2d"}
     assert all(config_space(kernel, "cuda").template == "cuda.sketched.v1" for kernel in kernels)

@@ -9,9 +9,9 @@ import time
 
 import numpy as np
 
-sys.modules["torch"] = None  # tvm_ffi would import it
+sys.modules["torch"] = None  # type: ignore[assignment]  # tvm_ffi would import it
 
-from raydgp import Dense, GroupConv2d, config_space, zoo
+from raydgp import Conv2d, Dense, GroupConv2d, config_space, zoo
 from raydgp.build.cuda import library as cuda_build
 from raydgp.build.cuda.compiler import compile_source, compiler_for
 from raydgp.targets import Target
@@ -29,7 +29,7 @@ LAYERS = [
     ("groups", GroupConv2d(n=1, ci=128, h=28, w=28, co=128, kh=3, kw=3, padding=(1, 1), groups=32), "direct"),
     ("dense n=1", Dense(n=1, k=512, m=1000), "direct"),
     ("dense n=64", Dense(n=64, k=1024, m=1024), "direct"),
-    ("tensor cores", next(w for w in RESNET.values() if w.kh == 3), "tensor_core"),
+    ("tensor cores", next(w for w in RESNET.values() if isinstance(w, Conv2d) and w.kh == 3), "tensor_core"),
     ("dense tensor", Dense(n=64, k=1024, m=1024), "tensor_core"),
 ]
 
@@ -56,9 +56,9 @@ def main() -> None:
         everything += rows
         report(name, rows)
     report("all", everything)
-    whole = np.array(everything)[:, 3]
-    within = np.mean(whole <= 0.25)
-    print(f"a candidate: mean {whole.mean():.2f} s, median {np.median(whole):.2f} s; {within:.0%} in 0.25 s")
+    each = np.array(everything)[:, 3]
+    within = np.mean(each <= 0.25)
+    print(f"a candidate: mean {each.mean():.2f} s, median {np.median(each):.2f} s; {within:.0%} in 0.25 s")
 
 
 def report(name: str, rows: list[list[float]]) -> None:

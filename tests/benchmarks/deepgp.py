@@ -74,7 +74,9 @@ def main() -> None:
     bound = gpytorch.mlls.DeepApproximateMLL(gpytorch.mlls.VariationalELBO(stock.likelihood, stock, 10_000))
     for samples in (1, 10):
         fast = steps_per_s(
-            lambda s=samples: ours.kl() / 10_000 - ours.data_term(ours(x, ours.noise(s, BATCH, generator)), y, valid),
+            lambda s=samples: (  # type: ignore[misc]
+                ours.kl() / 10_000 - ours.data_term(ours(x, ours.noise(s, BATCH, generator)), y, valid)
+            ),
             ours,
             4.0,
         )

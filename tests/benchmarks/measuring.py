@@ -6,6 +6,7 @@
 import statistics
 import sys
 import time
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def main(configurations: int, rounds: int) -> None:
             built = [builder.build(space, index, target, 20.0) for index in indices]
             libraries = {index: b.library for index, b in zip(indices, built, strict=True) if b.library}
             supervisor.run(space, *next(iter(libraries.items())), settings)  # the reference, once
-            runs = {index: [] for index in libraries}
+            runs: dict[int, list[Any]] = {index: [] for index in libraries}
             bare, begin = [], time.monotonic()
             for _ in range(rounds):
                 for index, library in libraries.items():

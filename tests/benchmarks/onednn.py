@@ -104,13 +104,14 @@ def serve_torch() -> dict[str, Callable[..., Any]]:
         w: Any = from_dict(workload)
         geometry = (list(w.padding), list(w.stride), list(w.dilation))
         data, weight = torch.randn(w.n, w.ci, w.h, w.w), torch.randn(w.co, w.ci, w.kh, w.kw)
-        last = {"memory_format": torch.channels_last}
+        last: dict[str, Any] = {"memory_format": torch.channels_last}
         shape = list(data.shape)
+        reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight  # its stub knows fewer arguments
         variants = {
             "blocked": (
                 packed,
                 data.to_mkldnn(),
-                torch._C._nn.mkldnn_reorder_conv2d_weight(weight.to_mkldnn(), *geometry, 1, shape),
+                reorder(weight.to_mkldnn(), *geometry, 1, shape),
             ),
             "channels_last": (plain, data.to(**last), weight.to(**last)),
             "prepacked": (
@@ -120,7 +121,7 @@ def serve_torch() -> dict[str, Callable[..., Any]]:
             ),
         }
         for name, (loop, x, packed_weight) in variants.items():
-            loaded[name] = _timer(lambda n, loop=loop, x=x, w=packed_weight: loop(x, w, *geometry, n))
+            loaded[name] = _timer(lambda n, loop=loop, x=x, w=packed_weight: loop(x, w, *geometry, n))  # type: ignore[misc]
 
     def _timer(run: Callable[[int], Any]) -> Callable[[], float]:
         def seconds(calls: int) -> float:

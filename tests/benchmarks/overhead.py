@@ -49,7 +49,7 @@ def run(folder: Path, layers: int, in_flight: int, trials: int, kernel_s: float,
         }
     )
     journal = settings.run_dir / "journal.jsonl"
-    with Cluster(settings, journal, fakes.station(busy)) as cluster:
+    with Cluster(settings, journal, fakes.backend(run=busy)) as cluster:
         chosen = tasks(layers)
         manifest(settings, chosen, cluster).save(settings.run_dir)
         sink = TrackerProcess(settings.run_dir)

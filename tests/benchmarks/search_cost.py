@@ -12,6 +12,7 @@ import argparse
 import statistics
 from collections.abc import Callable
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -81,7 +82,7 @@ def main() -> None:
         cost = statistics.median(costs[name])
         print(f"{name:12s} {cost:10.3f} {cost / base:9.1f}")
 
-    strategy = search.create("random", SPACE)
+    strategy: Any = search.create("random", SPACE)
     points = ted.standardised_log2(SPACE.features(strategy.draw(500)))
     matrix = ted.kernel_matrix(points, "rbf")
     whole = median_ms(lambda: ted.ted(ted.kernel_matrix(points, "rbf"), 64, 0.1))

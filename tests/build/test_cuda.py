@@ -1,5 +1,6 @@
 """Libraries with machine code: what they hold, and what TVM's CUDA runtime would be given."""
 
+import ctypes
 import re
 import subprocess
 import sys
@@ -139,7 +140,7 @@ def test_headers_come_from_the_place_of_the_library(tmp_path, monkeypatch):
 
 def test_a_library_without_the_headers_is_not_taken(tmp_path):
     (tmp_path / "mma.h").touch()
-    nvrtc = cuda_nvrtc.Nvrtc(None, (tmp_path,), (80, 90))
+    nvrtc = cuda_nvrtc.Nvrtc(ctypes.CDLL(None), (tmp_path,), (80, 90))
     assert nvrtc.knows("sm_90", ("mma.h",))
     assert nvrtc.knows("sm_90a", ())
     assert not nvrtc.knows("sm_90", ("mma.h", "crt/mma.h"))

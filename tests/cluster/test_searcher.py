@@ -32,7 +32,8 @@ def measured(index: int) -> Measurement:
     return Measurement(index=index, status=Status.OK, times_s=(fakes.seconds(index),))
 
 
-def answer(config: dict[str, Any]) -> dict[str, Any]:
+def answer(config: dict[str, Any] | str) -> dict[str, Any]:
+    assert not isinstance(config, str), "it is finished"
     outcomes = [measured(index) for index in config["indices"]]
     return {"gflops": [m.gflops(FLOPS) for m in outcomes], "valid": [m.ok for m in outcomes]}
 
@@ -53,7 +54,7 @@ def drive(searcher: Searcher, trials: list[dict[str, Any]] | None = None) -> lis
 
 
 def make(**options: Any) -> RaydgpSearcher:
-    return RaydgpSearcher(SPACE, **({"strategy": "genetic", "trials": 40, "batch": 8} | options))
+    return RaydgpSearcher(SPACE, **{"strategy": "genetic", "trials": 40, "batch": 8, **options})
 
 
 def test_a_search_asks_for_its_budget_default_first_and_nothing_twice() -> None:
@@ -67,6 +68,7 @@ def test_a_search_asks_for_its_budget_default_first_and_nothing_twice() -> None:
 
 def test_the_config_of_a_trial_is_plain_data() -> None:
     config = make().suggest("t")
+    assert not isinstance(config, str)
     assert json.loads(json.dumps(config))["indices"] == config["indices"]
 
 
@@ -228,7 +230,11 @@ def test_it_works_alone_in_a_tuner_and_within_a_concurrency_limiter(session: Non
     searcher = make(strategy="random", trials=8, batch=1)
     results = fit(ConcurrencyLimiter(searcher, max_concurrent=2), tmp_path, fakes.objective)
     assert not results.errors
-    values = {result.metrics["config"]["indices"][0]: result.metrics["gflops"] for result in results}
+    values = {}
+    for place in range(len(results)):
+        metrics = results[place].metrics
+        assert metrics
+        values[metrics["config"]["indices"][0]] = metrics["gflops"]
     assert len(values) == 8
     index = max(values, key=lambda i: values[i])
     assert searcher.search.best == (index, values[index])

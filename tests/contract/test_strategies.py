@@ -1,11 +1,21 @@
 """All of our strategies keep the contract, with settings that keep the suite fast and plans longer than a batch."""
 
+from typing import Any
+
 import pytest
 
 from raydgp import search
 from raydgp.testing import StrategyContract
 
-FAST = {"chains": 16, "iterations": 30, "rounds": 20, "pool": 60, "batches": 2, "episodes": 8, "steps": 20}
+FAST: dict[str, Any] = {
+    "chains": 16,
+    "iterations": 30,
+    "rounds": 20,
+    "pool": 60,
+    "batches": 2,
+    "episodes": 8,
+    "steps": 20,
+}
 FAST |= {"epochs": 10, "explored": 500, "tolerance": 0.0}
 
 

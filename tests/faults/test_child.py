@@ -193,6 +193,7 @@ input()
 def test_no_child_outlives_a_killed_parent(busy, tmp_path):
     arguments = ["-c", PARENT, *(["busy"] if busy else [])]
     with start_python(*arguments, stdin=subprocess.PIPE, env=environment(TMPDIR=str(tmp_path))) as parent:
+        assert parent.stdout
         assert parent.stdout.readline().strip()
         if busy:
             assert eventually(lambda: len(psutil.Process(parent.pid).children()) == 2)  # the kernel's and the spare

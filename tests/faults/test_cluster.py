@@ -97,7 +97,7 @@ def test_a_workload_without_a_reference_is_told_at_once_and_costs_no_runner(log:
     actor = fakes.pool(fakes.backend(run=fault))
     with pytest.raises(NoReference) as told:
         fakes.measure(actor, [BAD])
-    assert str(told.value.cause) == "no reference for this: MemoryError: too large"
+    assert str(vars(told.value)["cause"]) == "no reference for this: MemoryError: too large"
     assert [m.status for m in fakes.measure(actor, INDICES[:1])] == [Status.OK]
     assert len({pid for _, pid in log.read()}) == 1
     assert fault.calls(BAD) == 1

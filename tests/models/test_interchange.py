@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,7 +86,8 @@ def exported(tmp_path_factory):
     for _ in range(2):  # the second one replaces what the first one wrote
         seconds = {workload: 1e-6 * (1 + place) for place, workload in enumerate(workloads[1:])}
         export(folder, lowered, TARGET, chosen, seconds.get)
-    np.savez(folder / PARAMETERS, **{f"p{k}": array for k, array in enumerate(lowered.parameters)})
+    parameters: dict[str, Any] = {f"p{k}": array for k, array in enumerate(lowered.parameters)}
+    np.savez(folder / PARAMETERS, **parameters)
     np.savez(folder / SAMPLE, input0=x.numpy(), output0=model(x).detach().numpy())
     return folder, workloads
 

@@ -1,6 +1,7 @@
 """Logs of AutoTVM as history: the same configurations by the same numbers; what does not fit is passed over by line."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, GroupConv2d
 
-SAME = {"kh": 3, "kw": 3, "padding": (1, 1)}
+SAME: dict[str, Any] = {"kh": 3, "kw": 3, "padding": (1, 1)}
 CONV = Conv2d(n=1, ci=16, h=14, w=14, co=32, **SAME)
 DEPTHWISE = DepthwiseConv2d(n=1, ci=512, h=14, w=14, kh=3, kw=3, stride=(2, 2), padding=(1, 1))
 GROUPED = GroupConv2d(n=1, ci=16, h=14, w=14, co=32, groups=4, **SAME)
@@ -80,7 +81,7 @@ def test_a_record_of_each_template_is_the_configuration_that_its_knobs_say(templ
 
 def test_a_number_that_autotvm_itself_has_logged(tmp_path):
     """Entity and index of a line of a public log, for a depthwise layer of MobileNet."""
-    knobs = {"tile_f": (1, 16, 32, 1), "tile_y": (1, 1, 7, 1), "tile_x": (7, 1, 1, 1)}
+    knobs: dict[str, Any] = {"tile_f": (1, 16, 32, 1), "tile_y": (1, 1, 7, 1), "tile_x": (7, 1, 1, 1)}
     knobs |= {"auto_unroll_max_step": 0, "unroll_explicit": 0}
     entry = line("depthwise_conv2d_nchw.cuda", DEPTHWISE, 484, knobs, [1e9], 1, target="cuda -model=unknown")
     (record,) = scan(written(tmp_path / "log", entry), "V100").records

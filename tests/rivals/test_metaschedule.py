@@ -1,5 +1,6 @@
 import tempfile
 
+import numpy as np
 import pytest
 import tvm
 from tvm.s_tir import meta_schedule as ms
@@ -53,7 +54,7 @@ def tune(target, measure, trials=6, **options):
 def test_every_candidate_is_measured_as_ours_are_and_the_best_again(target, monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with LocalMeasurer(target, SETTINGS) as measurer:
-        seen = []
+        seen: list[Measurement] = []
         tuned = tune(target, measurer.measure, on_measurement=seen.append)
         assert seen == tuned.measurements
         assert [m.index for m in seen] == list(range(6))
@@ -64,7 +65,7 @@ def test_every_candidate_is_measured_as_ours_are_and_the_best_again(target, monk
         assert [m.phases.learn_s > 0 for m in seen] == [False] * 4 + [True] * 2
         best = tuned.best
         assert best.median_s == min(m.median_s for m in seen)
-        again = measurer.measure(given(WORKLOAD, "llvm", tuned.modules), [best.index])
+        again = measurer.measure(given(WORKLOAD, "llvm", tuned.modules), np.array([best.index]))
         assert again[0].ok
     assert list(tmp_path.iterdir()) == []
 

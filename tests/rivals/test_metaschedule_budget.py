@@ -46,6 +46,7 @@ def test_what_was_stopped_goes_on_and_what_is_over_is_not_done_again(tmp_path, m
     with pytest.raises(KeyboardInterrupt):
         bring(folder, 9, interrupt)
     stopped = TunedModel.load(folder)
+    assert stopped
     assert stopped.trials == len((folder / RECORDS).read_text().splitlines())
     assert 0 < stopped.spent_s < 9
     with (folder / RECORDS).open("a") as file:
@@ -70,6 +71,7 @@ def test_a_kernel_that_metaschedule_fails_on_costs_that_kernel(tmp_path, monkeyp
 
     def session(folder, *_):
         state = TunedModel.load(folder)
+        assert state
         fault = next(faults)
         state.kernels, state.history = ["conv", "pool"], {"conv": [1.0], "pool": []}
         state.at_work, state.spent_s = ("pool", 1.0) if fault else (None, 9.0)
@@ -95,7 +97,9 @@ def test_a_folder_that_does_not_fit_is_told_in_a_line(tmp_path):
     with pytest.raises(InputError, match="is held by process"):
         bring(tmp_path, 0.0)
     lock.release()
-    TunedModel.load(tmp_path).model_copy(update={"tvm": "0.1"}).save(tmp_path)
+    state = TunedModel.load(tmp_path)
+    assert state
+    state.model_copy(update={"tvm": "0.1"}).save(tmp_path)
     with pytest.raises(InputError, match="tuned by another TVM or for another machine: delete it"):
         bring(tmp_path, 0.0)
     (tmp_path / "meta.json").write_text("{")
@@ -113,7 +117,7 @@ def test_a_turn_is_tvms_where_time_allows_and_less_where_not_all_kernels_would_h
 
 def test_who_is_next_is_who_was_not_then_who_gains_most():
     history = {"heavy": [], "light": [], "dead": [1e9]}
-    turns = []
+    turns: list[Turn] = []
     jobs = [Job("heavy", 3, None), Job("light", 1, None), Job("dead", 9, None)]
     ended = [False for _ in jobs]
     left = iter([1, 1, 1, 0])

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -21,7 +23,7 @@ def balls(monkeypatch):
 
 def started(space, values, **options):
     """A BAO whose start of 8 had the given best outcome."""
-    strategy = search.create("bao", space, picks=8, pool=50, batches=1, rounds=5, **options)
+    strategy: Any = search.create("bao", space, picks=8, pool=50, batches=1, rounds=5, **options)
     picks = strategy.ask(8)
     strategy.tell(picks, np.linspace(1, values, 8), np.ones(8, bool))
     return strategy, int(picks[-1])
@@ -77,7 +79,7 @@ def test_proposals_are_within_the_ball(conv, balls):
 
 
 def test_an_empty_ball_is_doubled_until_the_space_is_used_up(holed, balls):
-    strategy = search.create("bao", holed, picks=8, pool=20, batches=1, rounds=5, radius=1.0)
+    strategy: Any = search.create("bao", holed, picks=8, pool=20, batches=1, rounds=5, radius=1.0)
     asked = []
     while len(picks := strategy.ask(4)):
         asked += picks.tolist()

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -49,7 +51,7 @@ def test_fewer_candidates_than_clusters_are_all_measured(lattice):
 
 
 def test_agents_find_better_configurations_than_their_starts(lattice, bowl):
-    strategy = search.create("chameleon", lattice, episodes=64, wave=8, learning_rate=1e-2, entropy=0.05)
+    strategy: Any = search.create("chameleon", lattice, episodes=64, wave=8, learning_rate=1e-2, entropy=0.05)
 
     def score(indices):
         return bowl(lattice, indices)
@@ -64,7 +66,7 @@ def test_agents_find_better_configurations_than_their_starts(lattice, bowl):
 
 
 def test_an_episode_ends_when_its_knobs_settle(lattice, bowl):
-    strategy = search.create("chameleon", lattice, steps=40)
+    strategy: Any = search.create("chameleon", lattice, steps=40)
     starts = lattice.sample_valid(32, strategy.rng)
     episodes = strategy.walked(starts, lambda i: bowl(lattice, i), TopScores(4))
     lengths = episodes.alive.sum(axis=0)
@@ -83,7 +85,7 @@ def test_scores_are_the_models_and_0_where_invalid(name, request):
         def predict(self, features):
             return features[:, 0].astype(float) + 1
 
-    strategy = search.create("chameleon", space)
+    strategy: Any = search.create("chameleon", space)
     valid = space.sample_valid(3, np.random.default_rng(0))
     invalid = np.flatnonzero(~space.valid(np.arange(1000 if space.size > 1000 else space.size)))[:2]
     indices = np.concatenate([valid, invalid, valid[:1]])

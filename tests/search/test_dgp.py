@@ -100,6 +100,7 @@ def drive(strategy, trials, batch=8):
     while len(picks := loop.ask()):
         asked.append(picks.tolist())
         loop.tell([Outcome.of(*row) for row in zip(picks.tolist(), gflops(TARGET, picks), strict=True)])
+    assert loop.best
     return loop.best[1], asked
 
 

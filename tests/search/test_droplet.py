@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ def run(strategy, space, gflops, n=16, samples=None):
 
 
 def test_starts_at_the_first_options_and_comes_down_to_the_optimum(lattice, bowl):
-    strategy = search.create("droplet", lattice)
+    strategy: Any = search.create("droplet", lattice)
     asked = run(strategy, lattice, bowl, n=8)
     assert asked[0] == 0
     assert strategy.best[0] == np.argmax(bowl(lattice, np.arange(lattice.size)))
@@ -22,7 +24,7 @@ def test_starts_at_the_first_options_and_comes_down_to_the_optimum(lattice, bowl
 
 
 def test_neighbours_grow_from_single_knobs(lattice):
-    strategy = search.create("droplet", lattice)
+    strategy: Any = search.create("droplet", lattice)
     strategy.ask(1)
     digits = lattice.digits(strategy.ask(8))
     assert (digits.sum(axis=1)[:4] == 1).all()
@@ -35,17 +37,17 @@ def test_a_gain_within_the_noise_is_not_followed(lattice, bowl):
     def noisy(values):
         return [[v * 0.01, v * 1.99] for v in values]
 
-    strategy = search.create("droplet", lattice)
+    strategy: Any = search.create("droplet", lattice)
     run(strategy, lattice, bowl, n=8, samples=noisy)
     assert strategy.centre == 0
-    quiet = search.create("droplet", lattice)
+    quiet: Any = search.create("droplet", lattice)
     run(quiet, lattice, bowl, n=8, samples=lambda values: [[v * 0.9999, v * 1.0001] for v in values])
     assert quiet.centre == quiet.best[0]
 
 
 @pytest.mark.parametrize("pvalue", [0.01, 0.4])
 def test_the_p_value_decides(lattice, pvalue):
-    strategy = search.create("droplet", lattice, pvalue=pvalue)
+    strategy: Any = search.create("droplet", lattice, pvalue=pvalue)
     start, *_ = strategy.ask(1)
     strategy.tell(np.array([start]), np.array([10.0]), np.ones(1, bool), [[9.0, 10.0, 11.0]])
     pick = strategy.ask(1)
@@ -55,7 +57,7 @@ def test_the_p_value_decides(lattice, pvalue):
 
 
 def test_a_failed_start_is_left_for_anything_that_runs(lattice):
-    strategy = search.create("droplet", lattice)
+    strategy: Any = search.create("droplet", lattice)
     start = strategy.ask(1)
     strategy.tell(start, np.zeros(1), np.zeros(1, bool))
     pick = strategy.ask(1)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from raydgp import search
@@ -35,9 +37,10 @@ def test_options_of_base_classes_are_known_where_they_are_inherited():
 
 
 def test_options_go_over_the_preset(conv):
-    strategy = search.create("autotvm", conv, preset="small", chains=7)
+    strategy: Any = search.create("autotvm", conv, preset="small", chains=7)
     assert (strategy.options.plan_size, strategy.options.chains) == (16, 7)
-    assert search.create("autotvm", conv, preset="small", plan_size=9).options.plan_size == 9
+    strategy = search.create("autotvm", conv, preset="small", plan_size=9)
+    assert strategy.options.plan_size == 9
 
 
 @pytest.mark.parametrize("name", search.names())

@@ -68,7 +68,7 @@ def test_it_is_searched_with_as_ours_are(lattice):
 
 def test_what_is_no_strategy_is_refused():
     class Unnamed(Backwards):
-        name = None
+        name = None  # type: ignore[assignment]
 
     class Unfinished(search.Strategy):
         name = "unfinished"

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from raydgp.search import ted
 
 def by_the_book(matrix, m, mu):
     """Algorithm 1 as it is printed, with picks excluded."""
-    k, picks = matrix.copy(), []
+    k, picks = matrix.copy(), list[int]()
     for _ in range(m):
         score = (k**2).sum(axis=0) / (k.diagonal() + mu)
         score[picks] = -np.inf
@@ -50,7 +52,7 @@ def test_covers_better_than_random_and_than_distances(conv):
     gaps = []
     for seed in range(4):
         rng = np.random.default_rng(seed)
-        strategy = search.create("random", conv, seed)
+        strategy: Any = search.create("random", conv, seed)
         pool = conv.sample_valid(2000, rng)
         arms = [
             ted.bted(conv, strategy.draw),
@@ -71,6 +73,6 @@ def test_constant_features_and_tiny_pools_are_no_trouble(conv):
 
 @pytest.mark.parametrize("name", ["bted", "bao"])
 def test_the_first_plan_is_bteds(conv, name):
-    strategy = search.create(name, conv, seed=4)
-    twin = search.create("random", conv, seed=4)  # the same random stream
+    strategy: Any = search.create(name, conv, seed=4)
+    twin: Any = search.create("random", conv, seed=4)  # the same random stream
     assert strategy.ask(64).tolist() == ted.bted(conv, twin.draw).tolist()

@@ -1,5 +1,7 @@
 """Operators for the CUDA templates: shapes of every kind, and their kernels on the fibres of cuda_emulator."""
 
+from typing import Any
+
 import numpy as np
 
 from raydgp import Conv2d, Dense, DepthwiseConv2d, GroupConv2d
@@ -10,8 +12,8 @@ from raydgp.workloads import Fused
 from tests.support.cuda_emulator import compile_emulated, launches
 
 CUDA = Target.named("cuda/sm_80")
-SAME = {"kh": 3, "kw": 3, "padding": (1, 1)}
-SHAPES = {
+SAME: dict[str, Any] = {"kh": 3, "kw": 3, "padding": (1, 1)}
+SHAPES: dict[str, Any] = {
     "stride and batch": Conv2d(n=2, ci=8, h=11, w=9, co=16, stride=(2, 2), **SAME),
     "uneven": Conv2d(n=1, ci=3, h=17, w=23, co=13, kh=5, kw=3, stride=(2, 1), padding=(2, 0)),
     "dilation": Conv2d(n=1, ci=24, h=12, w=10, co=20, kh=3, kw=3, padding=(2, 2), dilation=(2, 2)),

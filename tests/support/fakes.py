@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import signal
@@ -81,13 +82,19 @@ def backend(
 def start_ray(gpus: int = 0) -> None:
     """A local session of two processors and as many GPUs as one likes; the test ends it with `ray.shutdown`."""
     ray.init(
-        address="local", num_cpus=2, num_gpus=gpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
+        address="local",
+        num_cpus=2,
+        num_gpus=gpus,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
     )
 
 
 def pool(backend: Backend, kind: str = "llvm", **settings: Any) -> Any:
     """A pool in the present Ray session; any of `PoolSettings` by name."""
-    settings = {"measure": MeasureSettings(build_timeout_s=1.0, run_timeout_s=0.5), "grace_s": 1.0} | settings
+    settings.setdefault("measure", MeasureSettings(build_timeout_s=1.0, run_timeout_s=0.5))
+    settings.setdefault("grace_s", 1.0)
     actor: Any = ray.remote(RunnerPool)
     return actor.options(num_cpus=0, max_concurrency=1000).remote(PoolSettings(kind=kind, **settings), backend)
 

@@ -15,13 +15,13 @@ def environment(**variables: str) -> dict[str, str]:
     return {**os.environ, **variables, "PYTHONPATH": path}
 
 
-def python(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+def python(*arguments: str, check: bool = True, **options: Any) -> "subprocess.CompletedProcess[str]":
     """Runs Python with these arguments and hands over what it wrote; options are those of `subprocess.run`."""
-    options = {"env": environment(), "check": True} | options
-    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, **options)
+    options.setdefault("env", environment())
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=check, **options)
 
 
 def start_python(*arguments: str, **options: Any) -> "subprocess.Popen[str]":
     """Starts Python with these arguments, its output a pipe of text; options are those of `subprocess.Popen`."""
-    options = {"env": environment(), "stdout": subprocess.PIPE, "text": True} | options
-    return subprocess.Popen([sys.executable, *arguments], **options)
+    options.setdefault("env", environment())
+    return subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True, **options)

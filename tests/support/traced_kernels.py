@@ -1,5 +1,7 @@
 """Kernels without a template, as TVM's functions make them, and the same in numpy."""
 
+from typing import Any
+
 import numpy as np
 from tvm import te, topi
 
@@ -36,7 +38,7 @@ def unpack(x):
     return te.compute((1, 16, 13, 5), lambda n, c, h, w: x[n, c // 8, h, w, c % 8], name="unpack")
 
 
-KERNELS = {  # inputs, function of TVM's, the same in numpy
+KERNELS: dict[str, Any] = {  # inputs, function of TVM's, the same in numpy
     "pool": ([array(1, 2, 9, 9, 8)], pooled, pool_in_numpy),
     "softmax": ([array(6, 48)], topi.nn.softmax, softmax_in_numpy),
     "norm": (

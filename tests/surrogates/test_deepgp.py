@@ -1,5 +1,7 @@
 """The deep GP against GPyTorch's stock layers with the same parameters and the same hidden draws."""
 
+from typing import Any
+
 import gpytorch
 import numpy as np
 import pytest
@@ -73,7 +75,7 @@ def test_elbo_and_gradients_equal_stock_gpytorch(samples, monkeypatch):
     model = scrambled()
     x, y, generator = batch()
     noise = model.noise(samples, len(x), generator)
-    ours = elbo(model, x, y, torch.ones(len(x), dtype=bool), 100, noise)
+    ours = elbo(model, x, y, torch.ones(len(x), dtype=torch.bool), 100, noise)
     stock = stock_with(model, noise, monkeypatch)
     bound = gpytorch.mlls.DeepApproximateMLL(gpytorch.mlls.VariationalELBO(model.likelihood, stock, 100))
     with gpytorch.settings.num_likelihood_samples(samples):
@@ -81,7 +83,7 @@ def test_elbo_and_gradients_equal_stock_gpytorch(samples, monkeypatch):
     assert ours.item() == pytest.approx(theirs.item(), abs=1e-4)
     shared = [p for layer in model.layers for p in (*layer.mean.parameters(), *layer.kernel.parameters())]
     own = [p for layer in model.layers for p in (layer.inducing, layer.q_mean, layer.q_root)]
-    strategies = [layer.variational_strategy for layer in stock.stock]
+    strategies: list[Any] = [layer.variational_strategy for layer in stock.stock]
     distributions = [s._variational_distribution for s in strategies]
     twins = [
         p
@@ -143,7 +145,7 @@ class _Elbo(torch.nn.Module):
         self.model = model
 
     def forward(self, x, y, noise):
-        return elbo(self.model, x, y, torch.ones(len(x), dtype=bool), 7, noise)
+        return elbo(self.model, x, y, torch.ones(len(x), dtype=torch.bool), 7, noise)
 
 
 def test_kl_equals_torchs_between_normals():
@@ -177,7 +179,7 @@ def test_float32_survives_coinciding_inducing_inputs():
     model = DeepGP(3, (4, 5), 32)
     x = torch.randn(16, 3, generator=torch.Generator().manual_seed(0))
     noise = model.noise(2, 16, torch.Generator().manual_seed(0))
-    bound = elbo(model, x, x[:, 0], torch.ones(16, dtype=bool), 16, noise)  # all inducing inputs are zero
+    bound = elbo(model, x, x[:, 0], torch.ones(16, dtype=torch.bool), 16, noise)  # all inducing inputs are zero
     bound.backward()
     assert torch.isfinite(bound)
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)

@@ -51,7 +51,7 @@ def test_too_little_history_is_refused(history, keep, toy):
 def test_history_of_spaces_keeps_the_tasks_apart():
     spaces = [config_space(Dense(n=1, k=k, m=64), "cuda") for k in (64, 128)]
     rows = [np.arange(space.size) for space in spaces]
-    tasks = [Measured(s, i, i + 1.0, np.ones(len(i), bool)) for s, i in zip(spaces, rows, strict=True)]
+    tasks = [Measured(s, i, i.astype(float) + 1, np.ones(len(i), bool)) for s, i in zip(spaces, rows, strict=True)]
     history = History.of(tasks)
     assert len(history) == spaces[0].size + spaces[1].size
     assert np.bincount(history.task).tolist() == [spaces[0].size, spaces[1].size]

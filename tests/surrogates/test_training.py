@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -33,7 +35,7 @@ def test_training_raises_the_bound_and_fits():
 
 def test_a_seed_fixes_the_model_and_leaves_the_global_stream_alone():
     x, y, valid = line()
-    states = []
+    states: list[Any] = []
     for _ in range(2):
         torch.manual_seed(len(states))
         stream = torch.get_rng_state()

@@ -2,6 +2,7 @@ import json
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import tvm
@@ -51,6 +52,7 @@ def test_a_name_tells_the_vector_registers(name, facts):
 @pytest.mark.parametrize("name", names())
 def test_the_table_says_of_vectors_what_llvm_says_of_features(name):
     triple = triple_of(name)
+    assert triple
     assert query.knows(name, triple)
     assert query.vectors({"mcpu": name, "mtriple": triple}) == vectors_of(name)
 
@@ -121,7 +123,8 @@ def test_a_target_of_another_system_says_which():
 
 def test_a_name_and_attributes_give_spaces_of_the_same_hash():
     conv = Conv2d(n=1, ci=16, h=14, w=14, co=16, kh=3, kw=3, padding=(1, 1))
-    for old, name in ((OLD, "llvm"), ({"kind": "cuda", "arch": "sm_90"}, "cuda/sm_90")):
+    pairs: list[tuple[dict[str, Any], str]] = [(OLD, "llvm"), ({"kind": "cuda", "arch": "sm_90"}, "cuda/sm_90")]
+    for old, name in pairs:
         assert config_space(conv, old).hash == config_space(conv, name).hash == config_space(conv, old["kind"]).hash
 
 

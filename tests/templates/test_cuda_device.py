@@ -79,7 +79,7 @@ def test_a_measurement_knows_its_device_and_what_it_used(measurer):
     assert outcome.device["kind"] == "cuda"
     assert outcome.device["name"]
     assert outcome.device["driver"]
-    assert outcome.device["arch"] == TARGET["arch"]
+    assert outcome.device["arch"] == TARGET.architecture
     assert [used.kernel for used in outcome.resources] == ["main_kernel"]
     if importlib.util.find_spec("pynvml"):
         assert outcome.conditions["sm_mhz"] > 0

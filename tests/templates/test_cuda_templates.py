@@ -65,10 +65,9 @@ def test_generated_source_computes_the_operator_on_fibres(workload, algorithm, t
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs g++")
 def test_fibres_notice_a_missing_barrier(tmp_path):
-    template, (knobs, *_), inputs, expected = case(*SHAPES["groups"], 0, 2)
-    kernel = emulated(
-        template.schedule(SHAPES["groups"][0], knobs, CUDA), tmp_path, lambda s: s.replace("__syncthreads();", "")
-    )
+    workload, algorithm = SHAPES["groups"]
+    template, (knobs, *_), inputs, expected = case(workload, algorithm, 0, 2)
+    kernel = emulated(template.schedule(workload, knobs, CUDA), tmp_path, lambda s: s.replace("__syncthreads();", ""))
     out = np.zeros_like(expected)
     kernel([*inputs, out], False)
     assert not np.allclose(out, expected)

@@ -1,6 +1,8 @@
 """The tensor-core spaces: what is in them, against the limits written out, and who gets them."""
 
+import math
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,7 +31,7 @@ def test_the_space_is_the_product_of_its_options(workload: Workload, rows: int, 
         every = {option: int(np.prod(option)) for option in product(*options)}
         return {(-(-covered // tile), *option) for option, tile in every.items() if tile < 2 * covered}
 
-    expected = {
+    expected: dict[str, set[Any]] = {
         "tile_m": tiles(rows, (1, 2, 4, 8), (1, 2, 4)),
         "tile_n": tiles(columns, (1, 2, 4, 8), (1, 2, 4)),
         "tile_k": tiles(depth, (1, 2, 4, 8)),
@@ -39,7 +41,7 @@ def test_the_space_is_the_product_of_its_options(workload: Workload, rows: int, 
         "unroll_explicit": {0, 1},
     }
     assert {knob.name: set(knob.labels) for knob in space.knobs} == expected
-    assert space.size == np.prod([len(options) for options in expected.values()])
+    assert space.size == math.prod(len(options) for options in expected.values())
     assert space.features([0, space.size - 1]).shape == (2, 12)
     assert space.feature_names[:4] == ["tile_m.0", "tile_m.1", "tile_m.2", "tile_n.0"]
 
@@ -63,7 +65,7 @@ def test_the_default_is_four_warps_with_wide_copies_or_what_a_small_layer_has_of
     knobs = space.decode(space.default)
     assert space.valid([space.default]).all()
     assert (knobs["vector"], knobs["offset"]) == (8, 8)
-    assert knobs["tile_m"][1:] == ((1, 1) if workload.n == 1 and isinstance(workload, Dense) else (2, 2))
+    assert knobs["tile_m"][1:] == ((1, 1) if isinstance(workload, Dense) and workload.n == 1 else (2, 2))
 
 
 def test_context_says_how_much_of_the_work_is_waste() -> None:

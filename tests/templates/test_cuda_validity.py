@@ -1,6 +1,7 @@
 """The arithmetic that says which CUDA configurations can run, against TVM's own verifier and the code it generates."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,8 +38,8 @@ LOWER = tvm.ir.transform.Sequential(
         tirx.transform.StmtSimplify(),
     ]
 )
-SAME = {"kh": 3, "kw": 3, "padding": (1, 1)}
-CASES = {
+SAME: dict[str, Any] = {"kh": 3, "kw": 3, "padding": (1, 1)}
+CASES: dict[str, Any] = {
     "conv2d": (Conv2d(n=2, ci=64, h=28, w=30, co=128, stride=(2, 1), **SAME), "direct"),
     "dilation": (Conv2d(n=1, ci=48, h=56, w=24, co=96, kh=3, kw=5, padding=(2, 4), dilation=(2, 2)), "direct"),
     "depthwise": (DepthwiseConv2d(n=1, ci=128, h=56, w=56, stride=(2, 1), **SAME), "direct"),

@@ -1,5 +1,7 @@
 """CPU templates against the reference: random configurations of odd shapes."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tvm
@@ -12,7 +14,7 @@ from raydgp.templates.reference import random_inputs, reference
 from raydgp.templates.registry import template_for, template_named
 from raydgp.workloads import Fused
 
-SAME = {"kh": 3, "kw": 3, "padding": (1, 1)}
+SAME: dict[str, Any] = {"kh": 3, "kw": 3, "padding": (1, 1)}
 SHAPES = {
     "13x13": Conv2d(n=1, ci=16, h=13, w=13, co=32, **SAME),
     "stride and batch": Conv2d(n=2, ci=8, h=11, w=9, co=16, stride=(2, 2), **SAME),

@@ -27,6 +27,7 @@ def test_default_of_every_layer_is_valid_and_so_is_a_fair_share_of_draws(workloa
 def test_valid_ones_fit_the_registers_and_multiply_less(h, w, ci, co, r, seed):
     space = config_space(Conv2d(n=1, ci=ci, h=h, w=w, co=co, kh=r, kw=r, padding=(1, 1)), "llvm", "winograd")
     workload = space.workload
+    assert isinstance(workload, Conv2d)
     assert space.valid([space.default])[0]
     for index in space.sample_valid(10, np.random.default_rng(seed)):
         knobs = space.decode(int(index))

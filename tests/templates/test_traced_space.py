@@ -72,6 +72,7 @@ def test_nothing_to_decide_is_a_space_of_one():
     assert (space.size, space.decode(0)) == (1, {"sketch": 0})
     assert space.features(np.array([0])).tolist() == [[0]]
     assert space.valid(np.array([0])).all()
+    assert isinstance(space.workload, TracedKernel)
     assert decided(space.workload, space.decode(0)) == [INSTRUCTIONS, []]
 
 

@@ -67,7 +67,7 @@ def test_json_round_trip(s: dict[str, Any], co: int) -> None:
         assert hash(again) == hash(workload)
 
 
-CONV = {"n": 1, "ci": 8, "h": 14, "w": 14, "co": 8, "kh": 3, "kw": 3}
+CONV: dict[str, Any] = {"n": 1, "ci": 8, "h": 14, "w": 14, "co": 8, "kh": 3, "kw": 3}
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from raydgp.errors import InputError
@@ -57,7 +59,7 @@ sp-1-conv1   59270400   1  32x112x112   64x32x1x1     1 0
 sp-1-dp1     6585600    3  32x112x112   32x1x3x3      1 1
 conv1        52684800   4  3x224x224    32x3x3x3      2 1""",
 }
-MENDED = {
+MENDED: dict[tuple[str, str], dict[str, Any]] = {
     ("alexnet", "conv5"): {"kernel": "3x3"},
     ("resnet18", "rb1-sc"): {"padding": 0},
     ("resnet18", "rb2-sc"): {"stride": 2, "padding": 0},
@@ -85,10 +87,10 @@ def test_every_row_of_the_papers_tables(
     co, per_group, kh, kw = map(int, weight.split("x"))
     if "kernel" in mended:
         kh, kw = 3, 3
-    both = {"stride": int(stride), "padding": int(padding)} | mended
+    both: dict[str, Any] = {"stride": int(stride), "padding": int(padding)} | mended
     expected: Conv2d | DepthwiseConv2d
-    common = {"n": 1, "ci": ci, "h": h, "w": w, "kh": kh, "kw": kw}
-    pairs = {key: (both[key], both[key]) for key in ("stride", "padding")}
+    common: dict[str, Any] = {"n": 1, "ci": ci, "h": h, "w": w, "kh": kh, "kw": kw}
+    pairs: dict[str, Any] = {key: (both[key], both[key]) for key in ("stride", "padding")}
     if per_group == 1:
         assert co == ci
         expected = DepthwiseConv2d(**common, **pairs)
