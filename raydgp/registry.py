@@ -185,6 +185,8 @@ def _module(part: object) -> str:
     return part.partition(":")[0] if isinstance(part, str) else str(getattr(part, "__module__", type(part).__module__))
 
 
-def _definition(part: object) -> object:
-    """What stays the same when the code that defines a part is run again."""
-    return part if isinstance(part, str) else getattr(part, "__qualname__", type(part).__qualname__)
+def _definition(part: object) -> str:
+    """What stays the same when the code that defines a part is run again: `module:name`."""
+    if isinstance(part, str):
+        return part
+    return f"{_module(part)}:{getattr(part, '__qualname__', type(part).__qualname__)}"

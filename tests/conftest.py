@@ -36,6 +36,6 @@ def space():
 
 @pytest.fixture(scope="session")
 def library(space, target):
-    from raydgp.build.compile import build
+    from tests.support.kernels import build
 
     return build(space, space.default, target)

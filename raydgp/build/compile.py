@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tvm
 
 from raydgp.errors import RaydgpError
 from raydgp.records import Resources
 from raydgp.sandbox.child_loop import one_line
-from raydgp.space import ConfigSpace
 from raydgp.targets import Target
 from raydgp.targets.compiler import to_tvm
 from raydgp.templates.registry import template_named
@@ -34,25 +32,18 @@ class CompiledKernel:
     resources: tuple[Resources, ...] = ()
 
 
-def build(space: ConfigSpace, index: int, target: Target) -> bytes:
-    """Schedules, compiles and links one configuration.
+def compile_kernel(template: str, workload: Workload, knobs: dict[str, Any], target: Target) -> CompiledKernel:
+    """Schedules, compiles and links one configuration that is statically valid.
+
+    Args:
+        template: name of the space's template.
+        knobs: `ConfigSpace.decode` of the configuration.
 
     Returns:
-        The bytes of an ELF shared library whose function `main` takes the arrays of `Template.pack`, then the output.
+        An ELF shared library whose function `main` takes the arrays of `Template.pack`, then the output.
 
     Raises:
-        BuildError: the configuration is statically invalid, or its schedule or its code does not compile.
-    """
-    if not space.valid(np.array([index]))[0]:
-        raise BuildError(f"configuration {index} is invalid on {space.target}")
-    return compile_kernel(space.template, space.workload, space.decode(index), target).library
-
-
-def compile_kernel(template: str, workload: Workload, knobs: dict[str, Any], target: Target) -> CompiledKernel:
-    """`build` for knob values that are known to be valid.
-
-    Raises:
-        BuildError: as `build`.
+        BuildError: its schedule or its code does not compile.
     """
     try:
         module = template_named(template).schedule(workload, knobs, target)

@@ -26,7 +26,7 @@ _TIMEOUT_S = 900.0
 
 @dataclass(frozen=True, kw_only=True)
 class Latency:
-    """Of one way to run the model, in milliseconds.
+    """Latencies of one way to run the model, in milliseconds.
 
     Attributes:
         runs: timed calls.

@@ -54,7 +54,7 @@ class Fused(Workload):
 
     @property
     def flops(self) -> int:
-        """Of the anchor computed directly: the same measure with and without an epilogue, by any algorithm."""
+        """Those of the anchor computed directly: the same measure with and without an epilogue, by any algorithm."""
         return int(self.anchor.flops)
 
     @property

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tvm
 
-from raydgp.build.compile import BuildError, build, compile_kernel
-from raydgp.space import ConfigSpace
+from raydgp.build.compile import BuildError, compile_kernel
 from raydgp.templates.reference import random_inputs, reference
 from raydgp.templates.registry import template_for
+from tests.support.kernels import build
 
 
 def test_the_bytes_are_a_library_that_computes_the_workload(space, library, tmp_path):
@@ -22,19 +22,6 @@ def test_the_bytes_are_a_library_that_computes_the_workload(space, library, tmp_
     tvm.runtime.load_module(str(path))["main"](*arrays, out)
     actual = template.unpack(space.workload, knobs, out.numpy())
     np.testing.assert_allclose(actual, reference(space.workload, inputs), rtol=1e-4, atol=1e-4)
-
-
-def test_a_statically_invalid_configuration_is_refused_before_any_compiling(space, target):
-    nothing = ConfigSpace(
-        space.workload,
-        "llvm",
-        "no such template",
-        space.knobs,
-        space.decode(space.default),
-        check=lambda columns: np.zeros(len(next(iter(columns.values()))), bool),
-    )
-    with pytest.raises(BuildError, match=f"configuration {space.default} is invalid on llvm"):
-        build(nothing, space.default, target)
 
 
 def test_whatever_fails_inside_is_one_line(space, target):

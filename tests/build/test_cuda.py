@@ -11,7 +11,6 @@ import pytest
 
 from raydgp import Conv2d, Dense, config_space
 from raydgp.build.compile import BuildError, compile_kernel
-from raydgp.build.compile import build as build_one
 from raydgp.build.cuda import compiler as cuda_compiler
 from raydgp.build.cuda import nvrtc as cuda_nvrtc
 from raydgp.build.cuda.compiler import CudaCompileError, compile_source, resources
@@ -21,6 +20,7 @@ from raydgp.records import Resources, Status
 from raydgp.run.builder import Builder
 from raydgp.targets import Target
 from raydgp.templates.registry import template_for
+from tests.support.kernels import build
 
 CONV = Conv2d(n=1, ci=16, h=8, w=8, co=32, kh=3, kw=3, padding=(1, 1))
 KERNEL = 'extern "C" __global__ void f(float* a) { __shared__ float s[32]; s[threadIdx.x] = a[threadIdx.x]; '
@@ -67,7 +67,7 @@ def compiler_or_skip(arch):
 def test_tvms_runtime_is_given_machine_code_and_no_source(arch, tmp_path):
     compiler_or_skip(arch)
     space = config_space(CONV, "cuda")
-    library = build_one(space, space.default, target(arch))
+    library = build(space, space.default, target(arch))
     (tmp_path / "kernel.so").write_bytes(library)
     command = [sys.executable, "-c", LOADER, str(tmp_path / "kernel.so")]
     answer = subprocess.run(command, capture_output=True, text=True)
@@ -119,7 +119,7 @@ def test_kernels_on_tensor_cores_compile_with_the_headers_they_need(workload, ar
 def test_a_gpu_without_tensor_cores_is_named_in_one_line():
     space = config_space(CONV, "cuda", "tensor_core")
     with pytest.raises(BuildError, match="needs a GPU of sm_70 or newer, not sm_61") as caught:
-        build_one(space, space.default, target("sm_61"))
+        build(space, space.default, target("sm_61"))
     assert "\n" not in str(caught.value)
 
 
@@ -175,7 +175,7 @@ def test_an_architecture_that_no_compiler_knows_names_the_remedy(tmp_path, monke
     monkeypatch.setenv("CUDA_PATH", str(tmp_path))
     space = config_space(CONV, "cuda")
     with pytest.raises(BuildError, match=r"pip install raydgp\[cuda\]"):
-        build_one(space, space.default, target())
+        build(space, space.default, target())
 
 
 def test_imports_packed_in_another_way_are_refused():

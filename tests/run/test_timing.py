@@ -3,7 +3,6 @@ import pytest
 import tvm
 
 from raydgp import Dense, config_space
-from raydgp.build.compile import build
 from raydgp.records import Status
 from raydgp.run import timing
 from raydgp.run.timing import case, compare, within_a_model
@@ -11,6 +10,7 @@ from raydgp.settings import MeasureSettings
 from raydgp.targets import Target, kind_named
 from raydgp.templates.reference import reference
 from raydgp.workloads import Fused
+from tests.support.kernels import build
 
 EXPECTED = np.array([[1.0, -4.0], [0.5, 2.0]], np.float32)
 

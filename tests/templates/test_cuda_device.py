@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from raydgp import Conv2d, config_space
-from raydgp.build.compile import build
 from raydgp.build.cuda import library as cuda_build
 from raydgp.errors import InputError
 from raydgp.measure.local import LocalMeasurer
@@ -19,6 +18,7 @@ from raydgp.settings import MeasureSettings
 from raydgp.targets import Target
 from raydgp.workloads import Task
 from tests.support.cuda_cases import SHAPES, TENSOR_CORES
+from tests.support.kernels import build
 
 try:
     TARGET = Target.here("cuda")

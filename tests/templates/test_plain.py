@@ -3,13 +3,14 @@ import pytest
 import tvm
 
 from raydgp import Conv2d, Dense, DepthwiseConv2d
-from raydgp.build.compile import BuildError, build
+from raydgp.build.compile import BuildError
 from raydgp.records import Status
 from raydgp.run.builder import Builder
 from raydgp.run.supervisor import Supervisor
 from raydgp.run.timing import measure
 from raydgp.settings import MeasureSettings
 from raydgp.templates.plain import Plain, given, untuned
+from tests.support.kernels import build
 
 SETTINGS = MeasureSettings(repeat=2, min_repeat_ms=0, tolerance=1e-5)
 WORKLOADS = [

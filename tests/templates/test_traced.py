@@ -7,7 +7,7 @@ from tvm import te, topi
 from tvm.s_tir import Schedule, Trace
 
 from raydgp import config_space
-from raydgp.build.compile import BuildError, build
+from raydgp.build.compile import BuildError
 from raydgp.errors import InputError
 from raydgp.measure.local import LocalMeasurer
 from raydgp.records import Status
@@ -18,6 +18,7 @@ from raydgp.templates.traced.extract import kernel, plain
 from raydgp.templates.traced.schedule import TracedTemplate
 from raydgp.templates.traced.space import decided
 from raydgp.workloads import TracedKernel, from_dict
+from tests.support.kernels import build
 from tests.support.processes import python
 from tests.support.traced_kernels import KERNELS, TARGET, array, primitive
 

@@ -29,7 +29,7 @@ class WinogradConv2d(Unpacked):
     """data [n, ci, h, w], weight [alpha, alpha, ci, co] (transformed) -> [n, co, oh, ow]."""
 
     def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
-        """From [co, ci, r, r]."""
+        """Lays out an array [co, ci, r, r] as the kernel reads it."""
         _, _, g = matrices(winograd_tile(anchor_of(workload)), weight.shape[2])
         return np.ascontiguousarray(transformed(weight, g))
 

@@ -22,11 +22,11 @@ class PackedConv2d(PackedTemplate):
     """
 
     def pack_data(self, workload: Workload, knobs: dict[str, Any], data: Array) -> Array:
-        """From [n, ci, h, w]."""
+        """Lays out an array [n, ci, h, w] as the kernel reads it."""
         return data if reads_plain(workload) else pack_channels(data, _blocks(knobs)[0])
 
     def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
-        """From [co, ci, kh, kw]."""
+        """Lays out an array [co, ci, kh, kw] as the kernel reads it."""
         block_ci, block_co = _blocks(knobs)
         return pack_weight(weight, knobs["tile_co"][0], block_co, block_ci)
 

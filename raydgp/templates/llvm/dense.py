@@ -23,11 +23,11 @@ class PackedDense(PackedTemplate):
     """
 
     def pack_data(self, workload: Workload, knobs: dict[str, Any], data: Array) -> Array:
-        """From [n, k]."""
+        """Lays out an array [n, k] as the kernel reads it."""
         return np.ascontiguousarray(data)
 
     def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
-        """From [m, k]."""
+        """Lays out an array [m, k] as the kernel reads it."""
         outer, block = knobs["tile_m"][0], _block(knobs)
         return np.ascontiguousarray(fill(weight, outer * block).reshape(outer, block, -1).transpose(0, 2, 1))
 

@@ -23,11 +23,11 @@ class PackedDepthwiseConv2d(PackedTemplate):
     """
 
     def pack_data(self, workload: Workload, knobs: dict[str, Any], data: Array) -> Array:
-        """From [n, c, h, w]."""
+        """Lays out an array [n, c, h, w] as the kernel reads it."""
         return pack_channels(data, _block(knobs))
 
     def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
-        """From [c, 1, kh, kw]."""
+        """Lays out an array [c, 1, kh, kw] as the kernel reads it."""
         blocks = weight.reshape(knobs["tile_c"][0], _block(knobs), *weight.shape[2:])
         return np.ascontiguousarray(blocks.transpose(0, 2, 3, 1))
 

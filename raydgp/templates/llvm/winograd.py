@@ -35,11 +35,11 @@ class PackedWinograd(PackedTemplate):
     """
 
     def pack_data(self, workload: Workload, knobs: dict[str, Any], data: Array) -> Array:
-        """From [n, ci, h, w]."""
+        """Lays out an array [n, ci, h, w] as the kernel reads it."""
         return pack_channels(data, _blocks(knobs)[0])
 
     def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
-        """From [co, ci, r, r]."""
+        """Lays out an array [co, ci, r, r] as the kernel reads it."""
         block_ci, block_co = _blocks(knobs)
         _, outer_co, *_ = self.out_shape(workload, knobs)
         u = transformed(fill(weight, outer_co * block_co), _transforms(knobs["tile"], weight.shape[2])[2])

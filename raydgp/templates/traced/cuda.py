@@ -37,7 +37,7 @@ class _CudaDefaults:
         self._threads = 1
 
     def tile(self, extent: int, parts: int, last: bool) -> list[int]:
-        """Of an axis of the output: blocks, virtual threads, threads, and two within a thread."""
+        """The parts of an axis of the output: blocks, virtual threads, threads, and two within a thread."""
         if parts == self.sum_parts:
             depth = longest(extent, _DEPTH)
             return [extent // depth, depth, 1]
@@ -47,7 +47,7 @@ class _CudaDefaults:
         return [extent // threads // outputs, 1, threads, 1, outputs]
 
     def choice(self, values: list[int]) -> int:
-        """Of numbers of steps to unroll, of elements to copy at a time, or of threads."""
+        """Picks a number of steps to unroll, of elements to copy at a time, or of threads."""
         if 0 in values:
             return values.index(_UNROLL)
         return 0 if 1 in values else sum(value <= max(_THREADS, values[0]) for value in values) - 1

@@ -33,7 +33,7 @@ class DefaultDecisions(Protocol):
 
 
 class TracedRules(Protocol):
-    """How kernels without a template are scheduled on a kind of target: `traced` of `raydgp.targets.Kind`."""
+    """How traced kernels are scheduled on a kind of target: `traced` of `raydgp.targets.Kind`."""
 
     def design(self, module: tvm.IRModule, target: Target) -> list[Schedule]:
         """The schedules with open decisions of a module, for any target of the kind alike."""

@@ -36,7 +36,7 @@ def kernel(name: str, func: tvm.tirx.PrimFunc, target: Target) -> TracedKernel:
     """
     rules = rules_of(target)
     if rules is None:
-        raise InputError(f"kernel {name}: target {target.kind} has no rules for kernels without a template")
+        raise InputError(f"kernel {name}: target {target.kind} has no rules for traced kernels")
     module = _normalised(name, func)
     sketches = [_sketch(schedule, module, rules.defaults(target)) for schedule in rules.design(module, target)]
     sketches = [sketch for sketch in sketches if rules.runs(module, sketch["trace"])]

@@ -33,7 +33,7 @@ class TracedTemplate:
         """
         rules = rules_of(target)
         if rules is None:
-            raise InputError(f"{workload}: target {target.kind} has no rules for kernels without a template")
+            raise InputError(f"{workload}: target {target.kind} has no rules for traced kernels")
         sch = _decided(workload, knobs)
         for step in rules.complete(sch):
             if not step.apply(sch):
