@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,9 @@ from raydgp.settings import TuneSettings
 from raydgp.targets import Target, kind_named
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Task, Workload
+
+_LOGGER = logging.getLogger(__name__)
+_LOG_S = 2.0  # how often the log of the pool is asked for
 
 
 class Cluster:
@@ -116,8 +120,11 @@ class Cluster:
                     while waiting and len(running) < self._settings.ray.layers_in_flight:
                         layer = tune_layer.options(scheduling_strategy=self._here)
                         running.append(layer.remote(waiting.pop(0), self._pool, recorder))
-                    (ended,), running = ray.wait(running)
-                    outcome = ray.get(ended)
+                    ended, running = ray.wait(running, timeout=_LOG_S)
+                    self._log()
+                    if not ended:
+                        continue
+                    outcome = ray.get(ended[0])
                     if outcome.fault:
                         name, message = outcome.fault
                         raise getattr(errors, name, RaydgpError)(message)
@@ -127,6 +134,11 @@ class Cluster:
                 for reference in running:
                     ray.cancel(reference, force=True)
         return outcomes
+
+    def _log(self) -> None:
+        """Brings what the pool and its runners have logged into this process's log."""
+        for line in self._ask("logged"):
+            _LOGGER.warning("%s", line)
 
     def baselines(self, workloads: Sequence[Workload]) -> Baselines:
         """What the first runner's processors reach without tuning; nothing for a GPU. To be called before `tune`.
@@ -164,6 +176,7 @@ class Cluster:
         options = {"num_cpus": 0, "scheduling_strategy": self._here, "max_concurrency": 10_000}
         self._pool = pool.options(**options).remote(pool_settings, self._backend)
         with _raised_here():
+            self._ask("keep_log")
             about: dict[str, Any] = self._ask("describe")
         self.target, self.device, self.versions = about["target"], about["device"], about["versions"]
         self._node_id = about["node_id"]

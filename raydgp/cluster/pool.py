@@ -17,6 +17,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raydgp.cluster.backend import Backend
 from raydgp.cluster.builds import builder
+from raydgp.cluster.lines import Logging
 from raydgp.cluster.node_lock import NodeLock
 from raydgp.cluster.runner import Runner
 from raydgp.cluster.runner_slot import Call, Lost, RunnerSlot, one_line
@@ -56,7 +57,7 @@ class PoolSettings:
     scan_s: float = 2.0
 
 
-class RunnerPool:
+class RunnerPool(Logging):
     """Measures configurations on the runners of a cluster.
 
     Where kernels run on the processors that build them, a lock for each node keeps the two apart. On GPUs they overlap

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import ray
 
 from raydgp.cluster.backend import Backend, Executor
+from raydgp.cluster.lines import Lines
 from raydgp.run.supervisor import Result
 from raydgp.settings import MeasureSettings
 from raydgp.templates.spaces import config_space
@@ -23,6 +25,7 @@ class Runner:
 
     def __init__(self, kind: str, settings: MeasureSettings, backend: Backend) -> None:
         self._kind, self._settings, self._backend = kind, settings, backend
+        self._lines = Lines()
 
     @cached_property
     def _executor(self) -> Executor:
@@ -47,4 +50,5 @@ class Runner:
         Raises:
             NoReference: of the workload.
         """
-        return self._executor.run(config_space(from_dict(workload), self._executor.target), index, library)
+        result = self._executor.run(config_space(from_dict(workload), self._executor.target), index, library)
+        return replace(result, log=tuple(self._lines.drain()))

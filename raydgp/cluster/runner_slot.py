@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from raydgp.cluster.node_lock import NodeLock
 from raydgp.errors import InputError
 from raydgp.run.supervisor import NoReference, Result
 
+_LOGGER = logging.getLogger(__name__)
 _START_TIMEOUT_S = 180.0
 _HOPELESS = 6  # losses in a row without one result between them: then it is the runner, not the configurations
 _DEPTH = 2  # calls in flight: the next one's library is there when a run ends
@@ -115,6 +117,7 @@ class RunnerSlot:
         self.reason = reason
         self._actor = None
         self._task.cancel()
+        _LOGGER.warning("runner closed: %s", reason)
 
     async def _live(self) -> None:
         while self._losses < _HOPELESS:
@@ -136,6 +139,7 @@ class RunnerSlot:
                 self._actor = None
                 ray.kill(actor)
                 self._fail_all()
+            _LOGGER.warning("runner lost with %d losses in a row: %s; another is started", self._losses, self.reason)
             self._changed(self)
 
     async def _serve(self) -> None:
@@ -146,7 +150,10 @@ class RunnerSlot:
                 call, answer = self._flying[0]
                 assert self.about
                 try:
-                    call.outcome.set_result((await asyncio.wait_for(answer, self._deadline_s), self.about))
+                    result = await asyncio.wait_for(answer, self._deadline_s)
+                    for line in result.log:
+                        _LOGGER.warning("%s", line)
+                    call.outcome.set_result((result, self.about))
                 except NoReference as error:  # so would any runner say, and this one is well
                     call.outcome.set_exception(getattr(error, "cause", error))
                 self._losses = 0

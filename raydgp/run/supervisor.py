@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from raydgp.settings import MeasureSettings
 from raydgp.space import ConfigSpace
 from raydgp.workloads import Workload
 
+_LOGGER = logging.getLogger(__name__)
 _PREPARE_TIMEOUT_S = 120.0  # the reference of a large workload in numpy
 
 
@@ -32,6 +34,7 @@ class Result:
         error: one line; empty when ok.
         run_s: seconds it took here, from the library's bytes to this result.
         conditions: of a GPU at the end of the run, see `raydgp.sandbox.nvml`.
+        log: what its process has logged since the last result, where that is another one than the driver's.
     """
 
     status: Status
@@ -39,6 +42,7 @@ class Result:
     error: str = ""
     run_s: float = 0.0
     conditions: dict[str, float] = field(default_factory=dict)
+    log: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, answer: dict[str, Any], run_s: float) -> Self:
@@ -104,13 +108,13 @@ class Supervisor:
         try:
             answer, _ = self._child.call(request, library, settings.run_timeout_s)
         except ChildHung as error:
-            self._replace()
+            self._replace(str(error))
             return Result(status=Status.RUN_TIMEOUT, error=str(error), run_s=time.monotonic() - begin)
         except ChildDied as error:
-            self._replace()
+            self._replace(str(error))
             return Result(status=Status.RUN_ERROR, error=str(error), run_s=time.monotonic() - begin)
         except BaseException:  # Ctrl-C while the kernel runs
-            self._replace()
+            self._replace("interrupted")
             raise
         if self._spare:
             self._spare.resume()
@@ -118,7 +122,7 @@ class Supervisor:
         if result.status is not Status.OK:
             # What computes nonsense may have written beyond its output, and after an illegal access on a GPU every
             # later call of the process fails.
-            self._replace()
+            self._replace(f"{result.status}: {result.error}")
         return result
 
     def close(self) -> None:
@@ -135,7 +139,7 @@ class Supervisor:
     def _prepare(self, space: ConfigSpace) -> None:
         """A living child that is pinned and has the workload's reference, and a spare that holds still."""
         while not self._child.alive:  # killed from outside while idle: no configuration's fault
-            self._replace()
+            self._replace("it was gone before the run")
         self._child.wait_ready()
         wanted = (space.workload, space.template, space.target)
         if self._prepared != wanted:
@@ -143,7 +147,7 @@ class Supervisor:
             try:
                 answer, _ = self._child.call(request, b"", _PREPARE_TIMEOUT_S)
             except BaseException:
-                self._replace()
+                self._replace("it gave no reference")
                 raise
             if "error" in answer:
                 raise NoReference(f"no reference for {space.workload}: {answer['error']}")
@@ -152,7 +156,8 @@ class Supervisor:
             self._spare = self._start()
         self._spare.pause()
 
-    def _replace(self) -> None:
+    def _replace(self, reason: str) -> None:
+        _LOGGER.warning("child %d restarted: %s", self._child.process.pid, reason)
         self._child.kill()
         self._child, self._spare, self._prepared = self._spare or self._start(), None, None
         self._child.resume()

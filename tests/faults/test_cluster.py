@@ -1,5 +1,6 @@
 """Runners crash, end, hang and vanish: what that does to a configuration, and to those around it."""
 
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -40,6 +41,26 @@ def test_a_runner_lost_once_is_replaced_and_nothing_is_lost(log: fakes.Log, act:
     assert [m.index for m in found] == INDICES
     assert fault.calls(BAD) == 2
     assert len({pid for _, pid in log.read()}) == 2
+
+
+def test_a_lost_runner_leaves_a_line_that_the_driver_can_ask_for(log: fakes.Log) -> None:
+    pool = fakes.pool(fakes.backend(run=fakes.Fault(log, fakes.crash, [BAD], times=1)))
+    ray.get(pool.keep_log.remote())
+    fakes.measure(pool, INDICES)
+    lines = ray.get(pool.logged.remote())
+    assert len([line for line in lines if line.startswith("runner lost with 1 losses in a row")]) == 1
+    assert ray.get(pool.logged.remote()) == []
+
+
+def test_what_a_runners_process_logs_comes_with_its_result(log: fakes.Log) -> None:
+    pool = fakes.pool(fakes.backend(run=warn))
+    ray.get(pool.keep_log.remote())
+    fakes.measure(pool, INDICES[:2])
+    assert sorted(ray.get(pool.logged.remote())) == sorted(f"about {index}" for index in INDICES[:2])
+
+
+def warn(index: int) -> None:
+    logging.getLogger("raydgp.run").warning("about %d", index)
 
 
 @pytest.mark.parametrize("act", [fakes.crash, fakes.leave])

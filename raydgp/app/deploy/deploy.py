@@ -12,6 +12,7 @@ from typing import Any
 from raydgp.app.deploy.finalists import remeasure_finalists
 from raydgp.app.deploy.kernels import Kernels
 from raydgp.app.deploy.rivals import METASCHEDULE, Ways, check_rivals, tune_metaschedule, ways_of
+from raydgp.app.logs import logged_to
 from raydgp.app.observer import Observer, PlainObserver
 from raydgp.errors import InputError
 from raydgp.measure import Measurer
@@ -153,7 +154,7 @@ def _remeasure(run: RunFolder, observer: Observer, tools: Tools) -> None:
     """The fastest of each layer, once more."""
     threads = run.manifest.device.get("threads")
     settings = run.settings.measure.model_copy(update={"threads": threads, "repeat": _REPEAT})
-    with tools.measurer(run.manifest.target, settings) as measurer:
+    with logged_to(run.log), tools.measurer(run.manifest.target, settings) as measurer:
         name = "re-measuring each layer's finalists"
         remeasure_finalists(run, measurer, lambda done, total: observer.step(name, done, total))
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from raydgp import tracking
+from raydgp.app.logs import logged_to
 from raydgp.app.observer import Observer, RunProgress
 from raydgp.app.run import Run
-from raydgp.app.tune.logs import logged_to
 from raydgp.app.tune.planning import plan, strategy_of
 from raydgp.app.tune.resuming import finished, manifest_of, records_so_far
 from raydgp.app.tune.rounds import tune_by_gain
