@@ -121,7 +121,7 @@ def attributes(cls: type) -> dict[str, str]:
 def field_table(cls: type[Any]) -> str:
     said = attributes(cls)
     names = [field.name for field in fields(cls)] if is_dataclass(cls) else list(cls.model_fields)
-    return table(("field", "meaning"), [(f"`{name}`", said.get(name, "")) for name in names])
+    return table(("field", "meaning"), [(f"`{name}`", said[name]) for name in names])
 
 
 def example() -> Record:

@@ -65,6 +65,13 @@ def test_facts_that_comments_cite_are_in_the_documents() -> None:
             assert any(place.startswith(f", {head}") for head in heads), f"{path}: docs/facts.md{place}"
 
 
+@pytest.mark.parametrize("recipe", sorted((ROOT / "docs" / "recipes").glob("*.py")), ids=lambda path: path.stem)
+def test_every_recipe_is_shown_on_a_page(recipe: Path) -> None:
+    page = recipe.with_suffix(".md")
+    assert f'--8<-- "docs/recipes/{recipe.name}"\n' in page.read_text()
+    assert f"recipes/{page.name}\n" in (ROOT / "mkdocs.yml").read_text()
+
+
 def test_the_layer_example_of_the_guide_runs() -> None:
     (code,) = [code for code in blocks(ROOT / "docs" / "guides" / "researcher.md", "python") if "strategy.ask" in code]
     found: dict[str, object] = {}

@@ -20,9 +20,12 @@ class TaskEntry(BaseModel):
     """A layer task of the run.
 
     Attributes:
+        name: of the task, unique within the run.
         workload: `Workload.to_dict()`.
         count: how often the network calls it.
         group: key of the workloads that share a surrogate.
+        space_hash: `ConfigSpace.hash` of the space that is searched.
+        space_size: number of its configurations.
         default_index: the configuration that is measured first.
         untuned_s: seconds a call of the kernel that TVM makes without a schedule; None where it was not measured.
         start_points: configurations that are measured right after the default, out of earlier experience.
@@ -66,9 +69,12 @@ class RunManifest(BaseModel):
 
     Attributes:
         settings: `TuneSettings` as JSON.
+        tasks: what is tuned, in the order of the network.
         target: what it tunes for; TVM's attributes in the file.
         device: where it measures: name, kind, cores or driver, threads.
         versions: of raydgp, tvm, and what else shapes the kernels.
+        git_commit: of the user's project, the directory that raydgp ran in; None outside of a repository.
+        created_unix_s: when the run was first started.
         peak_gflops: the device's measured peak.
         spent_s: seconds of tuning so far, where the budget is the whole model's.
         finished_unix_s: None while it runs, or when it was stopped.

@@ -17,25 +17,33 @@ _OPTIONAL = ("resources", "conditions")
 class Status(StrEnum):
     """How a measurement ended. A failure is a status, never a magic latency."""
 
-    OK = "ok"
+    OK = "ok"  # it ran, and its answer is right
     INVALID = "invalid"  # the space's static check, or the target's, refuses it: nothing was built
-    BUILD_ERROR = "build_error"
-    BUILD_TIMEOUT = "build_timeout"
-    RUN_ERROR = "run_error"
-    RUN_TIMEOUT = "run_timeout"
-    WRONG_ANSWER = "wrong_answer"
+    BUILD_ERROR = "build_error"  # scheduling, compiling or linking failed
+    BUILD_TIMEOUT = "build_timeout"  # building took longer than `measure.build_timeout_s`
+    RUN_ERROR = "run_error"  # the kernel crashed, or the process that ran it ended
+    RUN_TIMEOUT = "run_timeout"  # running took longer than `measure.run_timeout_s`
+    WRONG_ANSWER = "wrong_answer"  # it differs from the reference by more than `measure.tolerance`
     RUNNER_LOST = "runner_lost"  # twice no answer from a runner: says nothing about the configuration
 
 
 @dataclass(frozen=True, kw_only=True)
 class Phases:
-    """Where the time of one configuration went, in seconds; propose and learn are its share of its batch's."""
+    """Where the time of one configuration went, in seconds.
+
+    Attributes:
+        propose_s: choosing it, its share of its batch's.
+        build_s: from the schedule to machine code.
+        queue_s: waiting for a runner.
+        run_s: loading, checking and timing it.
+        learn_s: teaching the strategy what came before this batch was asked for, its share of its batch's.
+    """
 
     propose_s: float = 0.0
     build_s: float = 0.0
     queue_s: float = 0.0
     run_s: float = 0.0
-    learn_s: float = 0.0  # the tell that came before this batch was asked for
+    learn_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,9 +160,11 @@ class Record:
     """One line of a journal: a measurement with its context, its knobs, and its place in the search.
 
     Attributes:
+        context: whose measurement it is.
         trial: 0 for the task's first measured configuration (the default, where that is valid), then counting up; of
             finalists, 0 for those of the first deployment, then counting up.
         knobs: `ConfigSpace.decode(index)`, tuples as lists.
+        measurement: the outcome.
     """
 
     context: Context
