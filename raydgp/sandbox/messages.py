@@ -1,4 +1,8 @@
-"""Messages between a parent and its children: sizes, a JSON header, raw bytes. Never pickle."""
+"""Messages between a parent and its children: sizes, a JSON header, raw bytes. Never pickle.
+
+`multiprocessing.connection.Connection` does not serve: its `poll` sees the first byte alone, and `recv_bytes` and
+`send_bytes` then wait without a deadline for a child that hangs in the middle of a message.
+"""
 
 from __future__ import annotations
 

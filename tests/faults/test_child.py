@@ -74,6 +74,14 @@ def test_a_kernel_that_hangs_and_blocks_every_signal_is_killed_at_its_limit(supe
     assert result.run_s >= 0.7
 
 
+def test_half_a_message_of_a_kernel_does_not_stop_the_clock(supervisor):
+    half = "char half[16] = {'r', 'd', 'g', 'p', 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 1, 0};"  # of 2 and of 256 bytes
+    result = supervisor.run(
+        SPACE, SPACE.default, hostile(f"{half} for (int f = 3; f < 64; f++) write(f, half, 16); {HANG}"), QUICK
+    )
+    assert (result.status, result.times_s) == (Status.RUN_TIMEOUT, ())
+
+
 def test_what_a_kernel_forked_dies_with_it(supervisor, tmp_path):
     note = tmp_path / "pid"
     write = f'FILE *f = fopen("{note}", "w"); fprintf(f, "%d", getpid()); fclose(f);'
