@@ -1,5 +1,5 @@
 # The tuner with locked dependencies; serves as the image of a Ray cluster's head and workers.
-# For CUDA nodes build with --build-arg BASE=nvidia/cuda:13.0.1-devel-ubuntu24.04
+# For CUDA nodes build with --build-arg BASE=nvidia/cuda:13.0.1-devel-ubuntu24.04 --build-arg EXTRAS=compare,cuda
 ARG BASE=python:3.12-slim-bookworm
 FROM ${BASE}
 
@@ -11,7 +11,8 @@ WORKDIR /opt/raydgp
 COPY pyproject.toml requirements.lock README.md LICENSE Makefile ./
 COPY raydgp raydgp
 COPY jobs jobs
-RUN make .venv/.installed
+ARG EXTRAS=compare
+RUN make .venv/.installed EXTRAS=${EXTRAS}
 ENV PATH=/opt/raydgp/.venv/bin:${PATH} RAY_USAGE_STATS_ENABLED=0
 
 # Runs and MLflow's database belong on a volume.

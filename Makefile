@@ -1,6 +1,7 @@
 # Two commands for a fresh machine with Python 3.11+, gcc and make: `make tune` and `make test`.
 PYTHON ?= python3
 VENV := .venv
+EXTRAS ?= compare
 BIN := $(VENV)/bin
 
 .PHONY: tune test lint docs wheel lock clean
@@ -33,7 +34,7 @@ $(VENV)/.installed: pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raydgp needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint requirements.lock torch
-	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[compare]'
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[$(EXTRAS)]'
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed

@@ -6,7 +6,6 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from raydgp.errors import InputError, RaydgpError
 from raydgp.records import Measurement
 from raydgp.sandbox.cpus import own_cores
+from raydgp.sandbox.nvml import all_gpus
 from raydgp.settings import MeasureSettings, TrackingSettings
 from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
@@ -85,13 +85,13 @@ def _tvm() -> Finding:
 
 def _gpu() -> Finding:
     remedy = "target cuda needs an NVIDIA driver; target llvm does not"
-    if not shutil.which("nvidia-smi"):
-        return Finding("GPU", "absent", "no nvidia-smi", remedy)
-    query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-    answer = subprocess.run(query, capture_output=True, text=True, timeout=30)
-    if answer.returncode:
-        return Finding("GPU", "absent", answer.stdout.strip() or answer.stderr.strip(), remedy)
-    seen = "; ".join(answer.stdout.strip().splitlines())
+    try:
+        gpus = all_gpus()
+    except InputError as error:
+        return Finding("GPU", "absent", str(error), remedy)
+    if not gpus:
+        return Finding("GPU", "absent", "NVML sees none", remedy)
+    seen = "; ".join(f"{gpu.name}, {gpu.driver}, {gpu.memory_bytes >> 20} MiB" for gpu in gpus)
     try:
         ran = _run_on_gpu()
     except RaydgpError as error:

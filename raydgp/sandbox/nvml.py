@@ -1,22 +1,74 @@
-"""The GPU in use as NVML tells of it: clocks, temperature, power. Read, never set."""
+"""The GPUs here as NVML tells of them: what they are, and their clocks, temperature and power. Read, never set.
+
+NVML comes with the driver, and its Python module `pynvml` with the package `nvidia-ml-py` (extra `cuda`).
+"""
 
 from __future__ import annotations
 
 import os
 from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
+
+from raydgp.errors import InputError
+
+
+class Gpu(NamedTuple):
+    """What does not change about a GPU.
+
+    Attributes:
+        driver: its version.
+        capability: compute capability, `9.0` of sm_90.
+    """
+
+    name: str
+    driver: str
+    capability: str
+    memory_bytes: int
+
+
+def first_gpu() -> Gpu:
+    """The GPU that this process uses, see `visible_gpu`.
+
+    Raises:
+        InputError: there is none, or NVML is not here to tell of it.
+    """
+    remedy = "no NVIDIA GPU here; use target llvm, or run on a machine with a GPU and its driver"
+    if not visible_gpu():
+        raise InputError(remedy)
+    try:
+        nvml, device = device_of(visible_gpu())
+        return _described(nvml, device)
+    except ImportError:
+        raise InputError("NVIDIA GPUs cannot be seen: pip install raydgp[cuda], or use target llvm") from None
+    except Exception:  # NVML's errors are classes that the package makes as it is loaded
+        raise InputError(remedy) from None
+
+
+def all_gpus() -> list[Gpu]:
+    """Every GPU of this machine, in the order of their numbers, also those that this process may not see.
+
+    Raises:
+        InputError: NVML is not here, or it fails; the message says how.
+    """
+    try:
+        nvml = _loaded()
+        count = nvml.nvmlDeviceGetCount()
+        return [_described(nvml, nvml.nvmlDeviceGetHandleByIndex(number)) for number in range(count)]
+    except ImportError:
+        raise InputError("no pynvml, which raydgp[cuda] brings") from None
+    except Exception as error:
+        raise InputError(f"NVML: {error}") from None
 
 
 def conditions() -> dict[str, float]:
     """Clocks (`sm_mhz`, `memory_mhz`), `temperature_c` and `power_w` of this moment.
 
-    Without NVML (package `nvidia-ml-py`, extra `cuda`), a driver or a GPU it is empty; what a device does not tell is
-    left out.
+    Without NVML, a driver or a GPU it is empty; what a device does not tell is left out.
     """
     try:
         nvml, device = device_of(visible_gpu())
-    except Exception:  # no package, no driver, no such device: NVML's errors are classes that the package makes
+    except Exception:  # no package, no driver, no such device
         return {}
     queries = {
         "sm_mhz": lambda: nvml.nvmlDeviceGetClockInfo(device, nvml.NVML_CLOCK_SM),
@@ -42,8 +94,23 @@ def visible_gpu() -> str:
 @cache
 def device_of(name: str) -> tuple[Any, Any]:
     """NVML's module and its handle of a device, which is given by number or UUID. Raises whatever NVML does."""
-    import pynvml
-
-    pynvml.nvmlInit()
+    nvml = _loaded()
     by_number = name.isdigit()
-    return pynvml, pynvml.nvmlDeviceGetHandleByIndex(int(name)) if by_number else pynvml.nvmlDeviceGetHandleByUUID(name)
+    return nvml, nvml.nvmlDeviceGetHandleByIndex(int(name)) if by_number else nvml.nvmlDeviceGetHandleByUUID(name)
+
+
+def _loaded() -> Any:
+    import pynvml  # of an extra, which most machines lack
+
+    pynvml.nvmlInit()  # may be called more than once
+    return pynvml
+
+
+def _described(nvml: Any, device: Any) -> Gpu:
+    major, minor = nvml.nvmlDeviceGetCudaComputeCapability(device)
+    return Gpu(
+        nvml.nvmlDeviceGetName(device),
+        nvml.nvmlSystemGetDriverVersion(),
+        f"{major}.{minor}",
+        nvml.nvmlDeviceGetMemoryInfo(device).total,
+    )

@@ -1,42 +1,12 @@
-"""Clocks and temperatures as NVML's Python package gives them, which is made up here."""
+"""GPUs as NVML's Python package tells of them, which is made up here."""
 
 import sys
-from types import ModuleType
 
 import pytest
 
+from raydgp.errors import InputError
 from raydgp.sandbox import nvml
-
-
-class Package(ModuleType):
-    NVML_CLOCK_SM, NVML_CLOCK_MEM, NVML_TEMPERATURE_GPU = 1, 2, 0
-
-    class NVMLError(Exception):
-        pass
-
-    def __init__(self):
-        super().__init__("pynvml")
-        self.asked = []
-
-    def nvmlInit(self):
-        pass
-
-    def nvmlDeviceGetHandleByIndex(self, index):
-        self.asked.append(index)
-        return "handle"
-
-    def nvmlDeviceGetHandleByUUID(self, uuid):
-        self.asked.append(uuid)
-        return "handle"
-
-    def nvmlDeviceGetClockInfo(self, handle, kind):
-        return {1: 1980, 2: 2619}[kind]
-
-    def nvmlDeviceGetTemperature(self, handle, sensor):
-        return 45
-
-    def nvmlDeviceGetPowerUsage(self, handle):
-        raise self.NVMLError("not supported")
+from tests.support.nvml_package import Package
 
 
 @pytest.fixture
@@ -63,3 +33,22 @@ def test_without_the_package_or_a_device_there_are_none(package, monkeypatch):
     assert nvml.conditions() == {}
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert nvml.conditions() == {}
+
+
+def test_every_gpu_is_described(package, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    h100 = nvml.Gpu("NVIDIA H100 80GB HBM3", "570.86.15", "9.0", 80 << 30)
+    assert nvml.all_gpus() == [h100, h100]
+    assert nvml.first_gpu() == h100
+    assert package.asked == [0, 1, 1]
+
+
+def test_what_fails_is_told_in_a_line(package, monkeypatch):
+    monkeypatch.setattr(package, "nvmlInit", lambda: (_ for _ in ()).throw(package.NVMLError("driver not loaded")))
+    with pytest.raises(InputError, match=r"^NVML: driver not loaded$"):
+        nvml.all_gpus()
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    for ask in (nvml.all_gpus, nvml.first_gpu):
+        with pytest.raises(InputError, match=r"raydgp\[cuda\]") as caught:
+            ask()
+        assert "\n" not in str(caught.value)

@@ -10,12 +10,13 @@ from tvm.target import codegen
 
 from raydgp import Conv2d, config_space
 from raydgp.errors import InputError
+from raydgp.sandbox import nvml
 from raydgp.sandbox.cpus import own_cores
 from raydgp.targets import Limits, Target, kinds
 from raydgp.targets.compiler import to_tvm, versions
-from raydgp.targets.cuda import device as gpu
 from raydgp.targets.llvm import query
 from raydgp.targets.llvm.architectures import names, triple_of, vectors_of
+from tests.support.nvml_package import Package
 
 NAMES = ["llvm", "cuda", "cuda/sm_90", "llvm/skylake-avx512", "llvm/haswell", "llvm/neoverse-n1", "llvm/znver3"]
 OLD = {"kind": "llvm", "mcpu": "znver4", "num-cores": 2}  # as the records of version 0.1 have it
@@ -159,23 +160,16 @@ def test_the_kinds_are_known():
 
 
 @pytest.fixture
-def nvidia_smi(tmp_path, monkeypatch):
-    """Puts a program of this name and text alone on the PATH."""
-
-    def install(text: str) -> None:
-        program = tmp_path / "nvidia-smi"
-        program.write_text(f"#!/bin/sh\n{text}\n")
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", str(tmp_path))
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-        gpu.first_gpu.cache_clear()
-
-    yield install
-    gpu.first_gpu.cache_clear()
+def package(monkeypatch):
+    """NVML's package with GPUs of sm_90."""
+    monkeypatch.setitem(sys.modules, "pynvml", made := Package())
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    nvml.device_of.cache_clear()
+    yield made
+    nvml.device_of.cache_clear()
 
 
-def test_a_gpu_becomes_a_target_with_its_architecture(nvidia_smi):
-    nvidia_smi('echo "NVIDIA H100 80GB HBM3, 570.86.15, 9.0"')
+def test_a_gpu_becomes_a_target_with_its_architecture(package):
     target = Target.here("cuda")
     assert target == Target.named("cuda/sm_90")
     compiled = to_tvm(target)
@@ -187,25 +181,20 @@ def test_a_gpu_becomes_a_target_with_its_architecture(nvidia_smi):
         target.behaviour.check_here(Target.named("cuda/sm_80"))
 
 
-@pytest.mark.parametrize("text", ["exit 9", "echo 'no devices were found' >&2; exit 6", "true"])
-def test_without_a_working_gpu_the_error_names_the_remedy(nvidia_smi, text):
-    nvidia_smi(text)
-    with pytest.raises(InputError, match="use target llvm"):
+@pytest.mark.parametrize("broken", ["nvmlInit", "nvmlDeviceGetHandleByIndex", "nvmlDeviceGetName"])
+def test_without_a_working_gpu_the_error_names_the_remedy(package, monkeypatch, broken):
+    def fails(*_):
+        raise package.NVMLError("not found")
+
+    monkeypatch.setattr(package, broken, fails)
+    with pytest.raises(InputError, match="no NVIDIA GPU here; use target llvm"):
         Target.here("cuda")
 
 
-def test_the_gpu_is_the_one_that_this_process_may_see(nvidia_smi, monkeypatch):
-    nvidia_smi('case "$*" in *--id=3) echo "A100, 570.86.15, 8.0";; *) exit 9;; esac')
+def test_the_gpu_is_the_one_that_this_process_may_see(package, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
-    assert Target.here("cuda").architecture == "sm_80"
-    gpu.first_gpu.cache_clear()
+    Target.here("cuda")
+    assert package.asked == [3]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    with pytest.raises(InputError, match="use target llvm"):
-        Target.here("cuda")
-
-
-def test_without_a_driver_the_error_names_the_remedy(nvidia_smi, tmp_path):
-    nvidia_smi("true")
-    (tmp_path / "nvidia-smi").unlink()
     with pytest.raises(InputError, match="use target llvm"):
         Target.here("cuda")

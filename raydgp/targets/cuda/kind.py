@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 from raydgp.errors import InputError, nearest
 from raydgp.sandbox import nvml
-from raydgp.targets.cuda.device import first_gpu
 from raydgp.targets.kinds import Kind
 from raydgp.targets.target import Limits, Target, frozen
 
@@ -34,7 +33,7 @@ class Cuda(Kind):
     traced = "raydgp.templates.traced.cuda:CudaRules"
 
     def here(self) -> Target:
-        return self.named("sm_" + first_gpu()["compute_cap"].replace(".", ""))
+        return self.named("sm_" + nvml.first_gpu().capability.replace(".", ""))
 
     def from_attributes(self, attributes: Mapping[str, Any]) -> Target:
         arch, usual = attributes.get("arch", ""), Limits()
@@ -68,13 +67,8 @@ class Cuda(Kind):
         return {"kind": "llvm", "mcpu": system_cpu(), "opt-level": 0}
 
     def device(self, target: Target, threads: int | None = None) -> dict[str, Any]:
-        gpu = first_gpu()
-        return {
-            "kind": self.name,
-            "name": gpu["name"],
-            "driver": gpu["driver_version"],
-            "arch": target.architecture,
-        }
+        gpu = nvml.first_gpu()
+        return {"kind": self.name, "name": gpu.name, "driver": gpu.driver, "arch": target.architecture}
 
     def check_here(self, target: Target) -> None:
         here = self.here()
