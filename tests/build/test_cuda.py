@@ -4,7 +4,6 @@ import ctypes
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,9 +132,12 @@ def test_headers_come_from_the_place_of_the_library(tmp_path, monkeypatch):
         "toolkit/lib64/libnvrtc.so.13": ["toolkit/include"],
     }
     for library, folders in places.items():
+        for folder in folders:
+            (tmp_path / folder).mkdir(parents=True)
         assert cuda_nvrtc.include_folders(tmp_path / library) == tuple(tmp_path / folder for folder in folders)
     monkeypatch.setenv("CUDA_PATH", str(tmp_path / "toolkit"))
-    assert cuda_nvrtc.include_folders(Path("libnvrtc.so.13")) == (tmp_path / "toolkit" / "include",)
+    system = tmp_path / "usr/lib/x86_64-linux-gnu/libnvrtc.so.13"
+    assert cuda_nvrtc.include_folders(system) == (tmp_path / "toolkit" / "include",)
 
 
 def test_a_library_without_the_headers_is_not_taken(tmp_path):
