@@ -8,14 +8,13 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from raydgp.errors import InputError, RaydgpError
 from raydgp.records import Measurement
-from raydgp.sandbox.cpus import own_cores
+from raydgp.sandbox.cpus import cpu_flags, cpu_name, own_cores
 from raydgp.sandbox.nvml import all_gpus
 from raydgp.settings import MeasureSettings, TrackingSettings
 from raydgp.targets import Target
@@ -46,17 +45,9 @@ def _python() -> Finding:
 
 def _cores() -> Finding:
     cores = len(own_cores())
-    flags = _cpu_field("flags").split()
+    flags = cpu_flags()
     vector = next((name for name in ("avx512f", "avx2", "avx", "asimd") if name in flags), "no vector unit known")
-    return Finding("CPU", "ok", f"{_cpu_field('model name') or platform.machine()}, {cores} cores, {vector}")
-
-
-def _cpu_field(name: str) -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # only Linux has it
-        return ""
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")
+    return Finding("CPU", "ok", f"{cpu_name()}, {cores} cores, {vector}")
 
 
 def _linker() -> Finding:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 TOPOLOGY = Path("/sys/devices/system/cpu")
+CPUINFO = Path("/proc/cpuinfo")
 
 
 def own_cpus() -> list[int]:
@@ -26,10 +27,13 @@ def own_cores() -> list[int]:
 
 
 def cpu_name() -> str:
-    """The processor's name from /proc/cpuinfo, which some architectures lack; the machine's then."""
-    info = Path("/proc/cpuinfo")
-    found = re.search(r"^model name\s*: (.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
-    return found[1].strip() if found else platform.machine()
+    """The processor's name; the machine's where the system has none for it."""
+    return _cpuinfo("model name") or platform.machine()
+
+
+def cpu_flags() -> frozenset[str]:
+    """The names that Linux gives to the processor's instruction sets, such as `avx2`; empty where it does not tell."""
+    return frozenset(_cpuinfo("flags|Features").split())  # Arm has the latter
 
 
 def cache_bytes() -> tuple[int, ...]:
@@ -51,3 +55,9 @@ def thread_environment(threads: int) -> dict[str, str]:
     """What gives TVM so many threads in a new process, and other libraries one."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {"TVM_NUM_THREADS": str(threads), **one}
+
+
+def _cpuinfo(field: str) -> str:
+    """A field of the first processor in /proc/cpuinfo; empty where there is no such field or, beside Linux, no file."""
+    found = re.search(rf"^(?:{field})\s*: (.+)$", CPUINFO.read_text(), re.MULTILINE) if CPUINFO.exists() else None
+    return found[1].strip() if found else ""

@@ -58,7 +58,7 @@ def all_gpus() -> list[Gpu]:
     except ImportError:
         raise InputError("no pynvml, which raydgp[cuda] brings") from None
     except Exception as error:
-        raise InputError(f"NVML: {error}") from None
+        raise InputError(f"NVML: {str(error).removeprefix('NVML ')}") from None
 
 
 def conditions() -> dict[str, float]:

@@ -1,4 +1,5 @@
 import os
+import platform
 
 import pytest
 
@@ -35,3 +36,19 @@ def test_a_quota_of_the_container_limits_them(machine, quota, count):
     (machine / "cpu.max").write_text(f"{quota}\n")
     assert cpus.own_cpus() == [3, 4, 5, 6][:count]
     assert cpus.own_cores() == [3, 4][:count]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "flags"),
+    [
+        ("model name\t: AMD EPYC\nflags\t\t: fpu avx2\n\nmodel name\t: other\n", "AMD EPYC", {"fpu", "avx2"}),
+        ("BogoMIPS\t: 50.00\nFeatures\t: fp asimd\n", platform.machine(), {"fp", "asimd"}),
+        (None, platform.machine(), set()),
+    ],
+    ids=["x86", "arm", "no such file"],
+)
+def test_the_processor_is_described_by_what_linux_says_of_it(text, name, flags, tmp_path, monkeypatch):
+    monkeypatch.setattr(cpus, "CPUINFO", tmp_path / "cpuinfo")
+    if text:
+        cpus.CPUINFO.write_text(text)
+    assert (cpus.cpu_name(), cpus.cpu_flags()) == (name, flags)
