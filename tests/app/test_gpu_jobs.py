@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from raydgp.records.recorded import RecordedSpace
-from raydgp.targets.cuda.device import first_gpu
 
 JOBS = Path(__file__).parents[2] / "jobs"
 
@@ -17,7 +16,6 @@ def job(monkeypatch, capsys):
     """Runs a job as its command does: exit code, standard output and standard error."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.syspath_prepend(str(JOBS))
-    first_gpu.cache_clear()
 
     def run(name, *options):
         monkeypatch.setattr(sys, "argv", [name, *options])
@@ -25,8 +23,7 @@ def job(monkeypatch, capsys):
             runpy.run_path(str(JOBS / f"{name}.py"), run_name="__main__")
         return ended.value.code or 0, *capsys.readouterr()
 
-    yield run
-    first_gpu.cache_clear()
+    return run
 
 
 @pytest.mark.parametrize("name", ["gpu_record", "gpu_compare"])
