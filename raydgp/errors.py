@@ -27,6 +27,26 @@ class ModelError(InputError):
     """A surrogate artefact is damaged or belongs to another space: pre-train again."""
 
 
+class BuildError(RaydgpError):
+    """The configuration makes no kernel; the message is the reason in one line."""
+
+
+class CudaCompileError(RaydgpError):
+    """The compiler refuses the source; the message is its first error."""
+
+
+class NoReference(RaydgpError):
+    """A workload's inputs or right answer cannot be computed: no configuration of it can be checked."""
+
+
+class ChildDied(RaydgpError):
+    """A child process ended without an answer; the message says how it ended."""
+
+
+class ChildHung(RaydgpError):
+    """A child process gave no answer in time and was killed."""
+
+
 class RunnersLost(RaydgpError):
     """No measurement runner is left: bring nodes back and run the same command again to resume."""
 

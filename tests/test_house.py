@@ -91,3 +91,12 @@ def test_importing_raydgp_loads_no_heavy_library() -> None:
     script = f"import sys, raydgp; print(*(set(sys.modules) & set({list(ROOMS)!r})))"
     done = python("-c", script)
     assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_what_a_caller_can_catch_is_in_one_place(path: Path) -> None:
+    """Errors derive from those of raydgp.errors and are there; what derives from Exception alone is a signal within."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ClassDef) and room(path) != "errors":
+            bases = {ast.unparse(base) for base in node.bases}
+            assert not any(base.endswith("Error") for base in bases), f"{node.name} belongs into raydgp.errors"

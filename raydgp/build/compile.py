@@ -11,17 +11,13 @@ from typing import Any
 
 import tvm
 
-from raydgp.errors import RaydgpError
+from raydgp.errors import BuildError
 from raydgp.records import Resources
 from raydgp.sandbox.child_loop import one_line
 from raydgp.targets import Target
 from raydgp.targets.compiler import to_tvm
 from raydgp.templates.registry import template_named
 from raydgp.workloads import Workload
-
-
-class BuildError(RaydgpError):
-    """The configuration makes no kernel; the message is the reason in one line."""
 
 
 @dataclass(frozen=True)

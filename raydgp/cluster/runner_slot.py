@@ -14,8 +14,8 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayError
 
 from raydgp.cluster.node_lock import NodeLock
-from raydgp.errors import InputError
-from raydgp.run.supervisor import NoReference, Result
+from raydgp.errors import InputError, NoReference
+from raydgp.run.supervisor import Result
 
 _LOGGER = logging.getLogger(__name__)
 _START_TIMEOUT_S = 180.0
@@ -26,7 +26,7 @@ Answer = tuple[Result, dict[str, Any]]
 
 
 class Lost(Exception):
-    """The runner gave no result.
+    """The runner gave no result. The pool, which catches it, tries again or records what happened.
 
     Attributes:
         blamed: it was this call's run that it was lost in, not that of a call before.

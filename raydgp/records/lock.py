@@ -14,7 +14,7 @@ import psutil
 
 
 class Held(Exception):
-    """Someone else holds the lock; the message says who, in one line."""
+    """Someone else holds the lock; the message says who, in one line. Whoever locks says what that means to a user."""
 
 
 class FileLock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from raydgp.errors import BuildError
 from raydgp.sandbox.child_loop import Handle, knobs_from_json, serve
 from raydgp.sandbox.messages import Message
 from raydgp.targets import Target
@@ -12,7 +13,7 @@ from raydgp.workloads import from_dict
 
 
 def start() -> Handle:
-    from raydgp.build.compile import BuildError, compile_kernel
+    from raydgp.build.compile import compile_kernel
 
     def handle(request: dict[str, Any], _: bytes) -> Message:
         try:

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Self
 
+from raydgp.errors import ChildDied, ChildHung
 from raydgp.records import Resources, Status
 from raydgp.sandbox.cpus import thread_environment
-from raydgp.sandbox.process import Child, ChildDied, ChildHung
+from raydgp.sandbox.process import Child
 from raydgp.space import ConfigSpace
 from raydgp.targets import Target
 

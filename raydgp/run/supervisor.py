@@ -9,20 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from raydgp.errors import InputError, RaydgpError
+from raydgp.errors import ChildDied, ChildHung, InputError, NoReference
 from raydgp.records import Status
 from raydgp.sandbox.cpus import own_cores, thread_environment
-from raydgp.sandbox.process import Child, ChildDied, ChildHung
+from raydgp.sandbox.process import Child
 from raydgp.settings import MeasureSettings
 from raydgp.space import ConfigSpace
 from raydgp.workloads import Workload
 
 _LOGGER = logging.getLogger(__name__)
 _PREPARE_TIMEOUT_S = 120.0  # the reference of a large workload in numpy
-
-
-class NoReference(RaydgpError):
-    """A workload's inputs or right answer cannot be computed: no configuration of it can be checked."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ Message = tuple[dict[str, Any], bytes]
 
 
 class FrameError(Exception):
-    """The bytes are no message: something else wrote into the channel."""
+    """The bytes are no message: something else wrote into the channel. The `Child` makes ChildDied of it."""
 
 
 def send(channel: socket.socket, header: dict[str, Any], body: bytes = b"") -> None:

@@ -17,21 +17,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from raydgp.errors import RaydgpError
+from raydgp.errors import ChildDied, ChildHung
 from raydgp.registry import extensions
 from raydgp.sandbox.messages import FrameError, Message, receive, send
 
 START_TIMEOUT_S = 120.0  # imports of TVM from a slow disk
 _F_SETSIG = 10  # Linux; Python's fcntl does not name it
 _LOOK_S = 0.05  # how often a silent child is looked at: a grandchild may hold its channel open after it died
-
-
-class ChildDied(RaydgpError):
-    """The child ended without an answer."""
-
-
-class ChildHung(RaydgpError):
-    """The child gave no answer in time."""
 
 
 class Child:

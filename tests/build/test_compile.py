@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tvm
 
-from raydgp.build.compile import BuildError, compile_kernel
+from raydgp.build.compile import compile_kernel
+from raydgp.errors import BuildError
 from raydgp.templates.reference import random_inputs, reference
 from raydgp.templates.registry import template_for
 from tests.support.kernels import build

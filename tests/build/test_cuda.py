@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from raydgp import Conv2d, Dense, config_space
-from raydgp.build.compile import BuildError, compile_kernel
+from raydgp.build.compile import compile_kernel
 from raydgp.build.cuda import compiler as cuda_compiler
 from raydgp.build.cuda import nvrtc as cuda_nvrtc
-from raydgp.build.cuda.compiler import CudaCompileError, compile_source, resources
+from raydgp.build.cuda.compiler import compile_source, resources
 from raydgp.build.cuda.library import cuda_source, with_cubin
-from raydgp.errors import InputError, RaydgpError
+from raydgp.errors import BuildError, CudaCompileError, InputError, RaydgpError
 from raydgp.records import Resources, Status
 from raydgp.run.builder import Builder
 from raydgp.targets import Target

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 import ray
 
-from raydgp.errors import InputError, RunnersLost
+from raydgp.errors import InputError, NoReference, RunnersLost
 from raydgp.records import Status
-from raydgp.run.supervisor import NoReference
 from raydgp.settings import MeasureSettings
 from tests.support import fakes
 

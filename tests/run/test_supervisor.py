@@ -4,10 +4,10 @@ import psutil
 import pytest
 
 from raydgp import config_space
-from raydgp.errors import RaydgpError
+from raydgp.errors import NoReference, RaydgpError
 from raydgp.records import Status
 from raydgp.run import supervisor as module
-from raydgp.run.supervisor import NoReference, Result, Supervisor
+from raydgp.run.supervisor import Result, Supervisor
 from raydgp.sandbox.cpus import own_cores
 from raydgp.sandbox.process import Child
 from raydgp.settings import MeasureSettings

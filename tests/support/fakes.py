@@ -19,9 +19,10 @@ from ray import cloudpickle, tune
 from raydgp.cluster.backend import Backend
 from raydgp.cluster.pool import PoolSettings, RunnerPool
 from raydgp.cluster.recorder import Recorder
+from raydgp.errors import NoReference
 from raydgp.records import Measurement, Resources, Status
 from raydgp.run.builder import Built
-from raydgp.run.supervisor import NoReference, Result
+from raydgp.run.supervisor import Result
 from raydgp.settings import MeasureSettings
 from raydgp.space import ConfigSpace
 from raydgp.targets import Target

@@ -3,7 +3,7 @@ import pytest
 import tvm
 
 from raydgp import Conv2d, Dense, DepthwiseConv2d
-from raydgp.build.compile import BuildError
+from raydgp.errors import BuildError
 from raydgp.records import Status
 from raydgp.run.builder import Builder
 from raydgp.run.supervisor import Supervisor

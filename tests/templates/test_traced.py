@@ -7,8 +7,7 @@ from tvm import te, topi
 from tvm.s_tir import Schedule, Trace
 
 from raydgp import config_space
-from raydgp.build.compile import BuildError
-from raydgp.errors import InputError
+from raydgp.errors import BuildError, InputError
 from raydgp.measure.local import LocalMeasurer
 from raydgp.records import Status
 from raydgp.run.timing import case, measure

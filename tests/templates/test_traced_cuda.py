@@ -8,8 +8,8 @@ import tvm
 from tvm import te, topi
 
 from raydgp import config_space
-from raydgp.build.compile import BuildError, compile_kernel
-from raydgp.errors import InputError
+from raydgp.build.compile import compile_kernel
+from raydgp.errors import BuildError, InputError
 from raydgp.targets import Target
 from raydgp.templates.reference import random_inputs, reference
 from raydgp.templates.registry import template_for

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from raydgp.build.cuda import nvrtc as cuda_nvrtc
 from raydgp.build.cuda.source import quick
-from raydgp.errors import InputError, RaydgpError
+from raydgp.errors import CudaCompileError, InputError
 from raydgp.records import Resources
 
 _OPTIONS = ("--use_fast_math", "--ptxas-options=-v", "-w")
@@ -31,10 +31,6 @@ class Cubin:
     resources: tuple[Resources, ...]
 
 
-class CudaCompileError(RaydgpError):
-    """The compiler refuses the source; the message is its first error."""
-
-
 def compile_source(source: str, arch: str) -> Cubin:
     """Compiles what TVM generated, by NVRTC if it knows the architecture, otherwise by nvcc.
 
@@ -47,10 +43,7 @@ def compile_source(source: str, arch: str) -> Cubin:
     """
     text, headers = quick(source)
     if compiler_for(arch, headers) == "nvrtc":
-        try:
-            code, log = cuda_nvrtc.compile_cubin(text, arch, _OPTIONS, headers)
-        except cuda_nvrtc.NvrtcError as error:
-            raise CudaCompileError(str(error)) from None
+        code, log = cuda_nvrtc.compile_cubin(text, arch, _OPTIONS, headers)
     else:
         code, log = _nvcc(text, arch)
     return Cubin(code, resources(log))

@@ -11,11 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from raydgp.errors import RaydgpError
-
-
-class NvrtcError(RaydgpError):
-    """NVRTC refuses the source; the message is its log's first error."""
+from raydgp.errors import CudaCompileError
 
 
 class Nvrtc(NamedTuple):
@@ -42,11 +38,11 @@ def compile_cubin(source: str, arch: str, options: tuple[str, ...], headers: tup
         The machine code, and the compiler's log.
 
     Raises:
-        NvrtcError: the source does not compile, or no NVRTC here can compile it (see `knows`).
+        CudaCompileError: the source does not compile, or no NVRTC here can compile it (see `knows`).
     """
     found = _found()
     if found is None or not found.knows(arch, headers):
-        raise NvrtcError(f"no NVRTC here compiles for {arch}")
+        raise CudaCompileError(f"no NVRTC here compiles for {arch}")
     nvrtc = found.bindings
     folders = [f"--include-path={folder}" for folder in found.includes]
     flags = [flag.encode() for flag in (f"--gpu-architecture={arch}", *options, *folders)]
@@ -56,7 +52,9 @@ def compile_cubin(source: str, arch: str, options: tuple[str, ...], headers: tup
         log = _taken(nvrtc, program, "ProgramLog").rstrip(b"\0").decode(errors="replace")
         if status:
             lines = log.splitlines()
-            raise NvrtcError(next((line for line in lines if "error" in line), lines[0] if lines else "no message"))
+            raise CudaCompileError(
+                next((line for line in lines if "error" in line), lines[0] if lines else "no message")
+            )
         return _taken(nvrtc, program, "CUBIN"), log
     finally:
         nvrtc.nvrtcDestroyProgram(program)
@@ -103,5 +101,5 @@ def _checked(nvrtc: Any, answer: tuple[Any, ...]) -> Any:
     status, *values = answer
     if status:
         _, name = nvrtc.nvrtcGetErrorString(status)
-        raise NvrtcError(f"NVRTC: {name.decode()}")
+        raise CudaCompileError(f"NVRTC: {name.decode()}")
     return values[0] if values else None
