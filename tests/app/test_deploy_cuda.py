@@ -99,7 +99,7 @@ def test_a_model_for_a_gpu_is_shipped(inside: Path) -> None:
     assert list(asked) == ["raydgp", "defaults", *torch, "onnxruntime", "untuned"]
     assert {kind for _, _, kind in asked.values()} == {"cuda"}
     manifest = json.loads((out / "manifest.json").read_text())
-    assert (manifest["target"], manifest["threads"], manifest["device"]) == (CUDA, 1, GPU)
+    assert (manifest["target"], manifest["threads"], manifest["device"]) == (CUDA.to_dict(), 1, GPU)
     library = (out / "model.so").read_bytes()
     tasks = lower(load("nets:small").module, CUDA).tasks
     assert all(f"{task.name}_kernel".encode() in library for task in tasks if task.workload.op == "kernel")
