@@ -183,7 +183,7 @@ def test_a_full_disk_ends_the_search_and_keeps_what_it_has(
 def test_when_all_runners_are_lost_the_search_ends_and_can_be_resumed(
     session: None, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "PoolSettings", partial(cluster.PoolSettings, patience_s=2.0, scan_s=0.2))
+    monkeypatch.setattr(cluster, "PoolSettings", partial(cluster.PoolSettings, patience_s=10.0, scan_s=0.2))
     log = fakes.Log(tmp_path)
     unlucky = config_space(driver.LAYERS[0].workload, "llvm").default
     broken = fakes.backend(run=fakes.Fault(log, fakes.crash, [unlucky], 9), opened=fakes.Breaks(log, after=1))
