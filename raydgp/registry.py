@@ -185,8 +185,8 @@ def _module(part: object) -> str:
     return part.partition(":")[0] if isinstance(part, str) else str(getattr(part, "__module__", type(part).__module__))
 
 
-def _definition(part: object) -> str:
-    """What stays the same when the code that defines a part is run again: `module:name`."""
-    if isinstance(part, str):
-        return part
-    return f"{_module(part)}:{getattr(part, '__qualname__', type(part).__qualname__)}"
+def _definition(part: object) -> tuple[str, str]:
+    """What stays the same when the code that defines a part is run again, also under another name: file and name."""
+    name = part.partition(":")[2] if isinstance(part, str) else getattr(part, "__qualname__", type(part).__qualname__)
+    module = _module(part)
+    return getattr(sys.modules.get(module), "__file__", None) or module, str(name)
