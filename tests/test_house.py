@@ -100,3 +100,36 @@ def test_what_a_caller_can_catch_is_in_one_place(path: Path) -> None:
         if isinstance(node, ast.ClassDef) and room(path) != "errors":
             bases = {ast.unparse(base) for base in node.bases}
             assert not any(base.endswith("Error") for base in bases), f"{node.name} belongs into raydgp.errors"
+
+
+def blocks(body: list[ast.stmt]) -> Iterator[list[ast.stmt]]:
+    """Imports that stand one after the other, at any depth."""
+    found: list[ast.stmt] = []
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found.append(node)
+            continue
+        if found:
+            yield found
+            found = []
+        for part in [node, *getattr(node, "handlers", []), *getattr(node, "cases", [])]:
+            for name in ("body", "orelse", "finalbody"):
+                yield from blocks(getattr(part, name, []))
+    if found:
+        yield found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=ids)
+def test_an_import_in_a_function_has_a_reason(path: Path) -> None:
+    """In a comment beside it or above it. A child's entry module imports in `start`, by the rules of `serve`."""
+    text = path.read_text()
+    lines = text.splitlines()
+    for function in ast.walk(ast.parse(text)):
+        child = "import Handle" in text and getattr(function, "name", "") == "start"
+        if not isinstance(function, ast.FunctionDef) or child:
+            continue
+        for block in blocks(function.body):
+            said = lines[block[0].lineno - 2 : block[-1].end_lineno]
+            reasons = [line.partition("#")[2].removeprefix(" noqa: ") for line in said[1:]]
+            above = said[0].strip().startswith("#")
+            assert above or any(" " in reason.strip() for reason in reasons), f"line {block[0].lineno}: why not above?"

@@ -106,7 +106,7 @@ def load(folder: str | Path) -> Library:
     Raises:
         InputError: the folder is no deployed model, or there is no GPU for it.
     """
-    from raydgp.models.folder import Library
+    from raydgp.models.folder import Library  # loads TVM, which takes a second
 
     return Library(Path(folder))
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from raydgp.build.cuda.compiler import compiler_for
 from raydgp.errors import InputError, RaydgpError
 from raydgp.records import Measurement
 from raydgp.sandbox.cpus import cpu_flags, cpu_name, own_cores
@@ -60,6 +61,7 @@ def _linker() -> Finding:
 def _tvm() -> Finding:
     ffi = importlib.metadata.version("apache-tvm-ffi")
     try:
+        # inside of the try, because it is TVM that is looked at
         from raydgp.run.peak import measured_peak_gflops
         from raydgp.targets.compiler import versions
 
@@ -94,7 +96,7 @@ def _gpu() -> Finding:
 
 def _run_on_gpu() -> Measurement:
     """A small layer, built, checked and timed as in a search."""
-    from raydgp.measure.local import LocalMeasurer
+    from raydgp.measure.local import LocalMeasurer  # loads TVM, which may be broken
 
     space = config_space(Conv2d(n=1, ci=16, h=14, w=14, co=16, kh=3, kw=3, padding=(1, 1)), "cuda")
     with LocalMeasurer(Target.here("cuda"), MeasureSettings(), workers=1) as measurer:
@@ -102,8 +104,6 @@ def _run_on_gpu() -> Measurement:
 
 
 def _cuda() -> Finding:
-    from raydgp.build.cuda.compiler import compiler_for
-
     try:
         return Finding("CUDA compiler", "ok", compiler_for("sm_80"))
     except InputError as error:
@@ -117,7 +117,7 @@ def _ray() -> Finding:
 
 
 def _mlflow() -> Finding:
-    from raydgp.tracking import check
+    from raydgp.tracking import check  # loads MLflow, which takes seconds: the findings before it need not wait
 
     uri = TrackingSettings().uri
     try:

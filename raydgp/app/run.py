@@ -95,7 +95,7 @@ class Run:
 
         `gflops` is 0 and `latency_us` is missing where it did not run or gave a wrong answer.
         """
-        import pandas as pd
+        import pandas as pd  # as above
 
         rows, flops = [], {entry.name: from_dict(entry.workload).flops for entry in self.manifest.tasks}
         found = self._folder.scan().records
@@ -125,7 +125,7 @@ class Run:
         Args:
             axes: where to draw; new ones by default.
         """
-        import matplotlib.pyplot as plt
+        import matplotlib.pyplot as plt  # takes a second, and only plots need it
 
         if axes is None:
             axes = plt.subplots(figsize=(8, 4.5))[1]
@@ -158,6 +158,7 @@ class Run:
         Raises:
             InputError: the run tuned layers, not a model; the model has changed since; or an unknown rival.
         """
+        # they load TVM and torch, which looking at a run need not
         from raydgp.app.deploy import deploy_run
         from raydgp.models.folder import Library
 

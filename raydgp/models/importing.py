@@ -187,7 +187,7 @@ def _from_onnx(path: Path) -> Imported:
 
     def run() -> Any:
         if find_spec("onnxruntime"):
-            import onnxruntime
+            import onnxruntime  # of an extra
 
             return onnxruntime.InferenceSession(str(path)).run(None, feeds)
         return ReferenceEvaluator(model).run(None, feeds)

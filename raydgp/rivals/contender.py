@@ -55,6 +55,7 @@ def _make(way: str, source: str, kind: str, threads: int) -> Way:
 
 
 def _deployed(folder: Path) -> Way:
+    # each way in its process, with its own libraries alone: another's threads would disturb its time
     from raydgp.models.folder import Library, arrays
 
     model = Library(folder)
@@ -64,6 +65,7 @@ def _deployed(folder: Path) -> Way:
 
 def _untuned(source: str, kind: str) -> Way:
     """What TVM compiles when nobody has scheduled anything; for a GPU it then has rules of its own (DLight)."""
+    # not above, see `_deployed`
     from tvm import relax
 
     from raydgp.models.importing import load
@@ -79,6 +81,7 @@ def _untuned(source: str, kind: str) -> Way:
 
 def _exported(executable: Any) -> Any:
     """The same, written and loaded again."""
+    # not above, see `_deployed`
     import tvm
 
     from raydgp.build.compile import link
@@ -91,6 +94,7 @@ def _exported(executable: Any) -> Any:
 
 def _metaschedule(folder: Path) -> Way:
     """What TVM compiles with the schedules that its own tuner has left in a folder."""
+    # not above, see `_deployed`
     from raydgp.models.importing import load
     from raydgp.rivals.metaschedule.model import TunedModel, compiled
 
@@ -102,7 +106,7 @@ def _metaschedule(folder: Path) -> Way:
 
 
 def _called(executable: Any, model: Imported, kind: str) -> Way:
-    from raydgp.models.folder import Machine, arrays
+    from raydgp.models.folder import Machine, arrays  # not above, see `_deployed`
 
     machine = Machine(executable, kind)
     inputs = machine.tensors(model.inputs)

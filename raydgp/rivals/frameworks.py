@@ -2,6 +2,8 @@
 
 On a GPU they compute in fp32 as we do, without TF32, which rounds what is multiplied to 10 bits; inputs are there when
 a call begins, and it is over when the device is done.
+
+A library is loaded by its own way alone: onnxruntime is of an extra, and the threads of one disturb the other's time.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ def torch_way(way: str, source: str, kind: str, threads: int) -> Way:
     Raises:
         InputError: of a GPU, torch was installed without CUDA.
     """
+    # not for onnxruntime's way
     import torch
 
     from raydgp.models.importing import load_torch
@@ -63,7 +66,7 @@ def torch_way(way: str, source: str, kind: str, threads: int) -> Way:
 
 
 def _prepare_gpu() -> None:
-    import torch
+    import torch  # not for onnxruntime's way
 
     if not torch.cuda.is_available():
         raise InputError("this torch has no CUDA, or no GPU is here: install the wheel of torch for CUDA")
@@ -77,7 +80,7 @@ def onnxruntime_way(source: str, kind: str, threads: int) -> Way:
     Raises:
         InputError: of a GPU, onnxruntime was installed without CUDA.
     """
-    import onnxruntime
+    import onnxruntime  # of an extra
 
     providers: list[Any] = ["CPUExecutionProvider"]
     if gpu := _GPUS.get(kind):
@@ -87,12 +90,13 @@ def onnxruntime_way(source: str, kind: str, threads: int) -> Way:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     if source.endswith(".onnx"):
-        from raydgp.models.importing import load
+        from raydgp.models.importing import load  # loads torch
 
         model = load(source)
         session = onnxruntime.InferenceSession(source, options, providers=providers)
         inputs, expected = model.inputs, model.expected
     else:
+        # only to export
         import torch
 
         from raydgp.models.importing import load_torch
@@ -111,7 +115,7 @@ def onnxruntime_way(source: str, kind: str, threads: int) -> Way:
 
 def _bound(session: Any, feeds: dict[str, Array], gpu: str) -> Run:
     """A call with inputs and outputs that stay on the GPU."""
-    import onnxruntime
+    import onnxruntime  # of an extra
 
     if session.get_providers()[0] != "CUDAExecutionProvider":
         raise InputError("onnxruntime cannot use the GPU here: its version of CUDA or of cuDNN is missing")
@@ -130,6 +134,6 @@ def _bound(session: Any, feeds: dict[str, Array], gpu: str) -> Run:
 
 
 def _leaves(out: Any) -> list[Any]:
-    from torch.utils._pytree import tree_leaves
+    from torch.utils._pytree import tree_leaves  # not for an ONNX file
 
     return list(tree_leaves(out))

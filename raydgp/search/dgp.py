@@ -120,6 +120,7 @@ class Dgp(PretrainedStrategy):
 
     def _tuned(self) -> Scorer:
         """Algorithm 2, line 5."""
+        # they load torch, see `_computing`
         from raydgp.surrogates.scorer import Shape, fitted
         from raydgp.surrogates.training import Training
         from raydgp.surrogates.transfer import Transfer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,9 @@ from raydgp.search.acquisition import batch
 from raydgp.search.options import Fraction
 from raydgp.search.pretrained import PretrainedOptions, PretrainedStrategy
 from raydgp.space import ConfigSpace, Indices
+from raydgp.surrogates.encoding import Encoding
 from raydgp.surrogates.kinds import require as require_kind
 from raydgp.surrogates.residual import Points, ResidualGP
-
-if TYPE_CHECKING:
-    from raydgp.surrogates.encoding import Encoding
 
 _BEST = 3  # measured configurations that the search also steps around
 
@@ -157,8 +155,6 @@ class DgpPlus(PretrainedStrategy):
 
     @cached_property
     def _encoding(self) -> Encoding:
-        from raydgp.surrogates.encoding import Encoding
-
         sample = self.space.features(self.space.sample(2000, np.random.default_rng(0)))
         return Encoding.fit(self.space.feature_names, sample, np.zeros(len(sample)))
 

@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from raydgp.errors import InputError
 from raydgp.registry import Registry, resolve
+from raydgp.sandbox.cpus import cpu_name, own_cores
 
 if TYPE_CHECKING:
     from raydgp.targets.target import Target
@@ -69,8 +71,6 @@ class Kind(ABC):
         Raises:
             InputError: there is no such architecture.
         """
-        from raydgp.errors import InputError
-
         raise InputError(f"target {self.name} knows no architectures by name; leave out {architecture!r}")
 
     def for_tasks(self) -> Target:
@@ -94,8 +94,6 @@ class Kind(ABC):
         Raises:
             InputError: there is no such device here.
         """
-        from raydgp.sandbox.cpus import cpu_name, own_cores
-
         said = {"kind": self.name, "name": cpu_name(), "cores": len(own_cores())}
         return said if threads is None else {**said, "threads": threads}
 

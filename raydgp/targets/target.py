@@ -131,7 +131,7 @@ class Target:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
         """A field of a pydantic model: TVM's attributes in its JSON."""
-        from pydantic_core import core_schema
+        from pydantic_core import core_schema  # takes a while, and only settings and manifests need it
 
         written = core_schema.plain_serializer_function_ser_schema(cls.to_dict)
         return core_schema.no_info_plain_validator_function(cls.of, serialization=written)

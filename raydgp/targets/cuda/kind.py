@@ -57,12 +57,12 @@ class Cuda(Kind):
         return self.from_attributes({"arch": architecture, **_LIMITS})
 
     def for_tasks(self) -> Target:
-        """One of which nothing is known: enough to tell a model's kernels apart, where no GPU is at hand."""
+        """A target of which nothing is known: enough to tell a model's kernels apart, where no GPU is at hand."""
         return self.named(_OLDEST)
 
     def tvm_host(self) -> dict[str, Any]:
         """This machine's processor, without optimisation: the host's code but launches kernels."""
-        from raydgp.targets.llvm.query import system_cpu
+        from raydgp.targets.llvm.query import system_cpu  # loads TVM, which only compiling needs
 
         return {"kind": "llvm", "mcpu": system_cpu(), "opt-level": 0}
 

@@ -22,7 +22,7 @@ class Llvm(Kind):
     peak = "raydgp.run.peak:measured_peak_gflops"
 
     def here(self) -> Target:
-        from raydgp.targets.llvm import query
+        from raydgp.targets.llvm import query  # loads TVM
 
         attributes = {"mcpu": query.system_cpu(), "num-cores": len(own_cores())}
         return self._target(attributes, cache_bytes(), query.features(attributes))
@@ -37,7 +37,7 @@ class Llvm(Kind):
         """LLVM's name of a processor. One of another instruction set than this machine's says for what system, too."""
         triple = triple_of(architecture)
         if triple is None:
-            from raydgp.targets.llvm import query
+            from raydgp.targets.llvm import query  # loads TVM
 
             triple = next((triple for triple in TRIPLES.values() if query.knows(architecture, triple)), None)
         if triple is None:
@@ -65,10 +65,10 @@ class Llvm(Kind):
 
 
 def _vectors(mcpu: str, attributes: Mapping[str, Any]) -> Vectors:
-    """By the table; of an architecture that it lacks, what LLVM says."""
+    """The vector unit by the table, or what LLVM says of an architecture that the table lacks."""
     if found := vectors_of(mcpu):
         return found
-    from raydgp.targets.llvm import query
+    from raydgp.targets.llvm import query  # loads TVM
 
     return query.vectors(attributes)
 
