@@ -141,7 +141,7 @@ class Cluster:
             _LOGGER.warning("%s", line)
 
     def baselines(self, workloads: Sequence[Workload]) -> Baselines:
-        """What the first runner's processors reach without tuning; nothing for a GPU. To be called before `tune`.
+        """Measures what the first runner's processors reach without tuning; nothing for a GPU. Call it before `tune`.
 
         Raises:
             RaydgpError: they cannot be measured there.

@@ -17,7 +17,7 @@ class Lines(logging.Handler):
         self._kept.append(record.getMessage())
 
     def drain(self) -> list[str]:
-        """What came since the last call."""
+        """Returns what came since the last call."""
         kept, self._kept = self._kept, []
         return kept
 

@@ -26,7 +26,7 @@ class NodeLock:
 
     @property
     def load(self) -> int:
-        """How many are inside or waiting to share, more while runs are alone; a node with less is the better choice."""
+        """Counts who is inside, a run for a thousand; builds go to the node with the least."""
         return self._together + 1000 * self._alone
 
     @asynccontextmanager

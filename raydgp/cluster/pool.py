@@ -272,7 +272,7 @@ class RunnerPool(Logging):
 
 
 def _alike(about: dict[str, Any]) -> tuple[Any, ...]:
-    """What runners must share: the target, and what else makes devices of it differ in speed."""
+    """Returns what runners must share: the target, and what else makes devices of it differ in speed."""
     target: Target = about["target"]
     return target, target.behaviour.alike(about["device"])
 

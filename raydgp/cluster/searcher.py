@@ -138,7 +138,7 @@ class RaydgpSearcher(Searcher):
             raise InputError(f"{checkpoint_path}: not a state of this searcher ({error!r}); start anew") from None
 
     def _outcomes(self, indices: list[int], result: Mapping[str, Any]) -> list[Outcome]:
-        """What a trial reported of its configurations; failures where that makes no sense."""
+        """Returns what a trial reported of its configurations; failures where that makes no sense."""
         gflops = _listed(result.get("gflops", result.get(self.metric)))
         valid = _listed(result.get("valid", [True] * len(indices)))
         samples = _listed(result.get("samples", [()] * len(indices)))

@@ -53,7 +53,7 @@ def knobs_from_json(knobs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _be_silent() -> None:
-    """What kernels print goes nowhere; until here standard error told the parent why a start failed."""
+    """Sends what kernels print nowhere; until here standard error told the parent why a start failed."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)

@@ -13,12 +13,12 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def own_cpus() -> list[int]:
-    """Numbers of the processors this process may run on, as many as its container's quota pays for."""
+    """Returns the numbers of the processors that this process may run on, as many as its container's quota pays for."""
     return _paid_for(sorted(os.sched_getaffinity(0)))
 
 
 def own_cores() -> list[int]:
-    """The same with one processor of each core: a second thread on a core's one set of multipliers gains nothing."""
+    """Returns one processor of each core: a second thread on a core's one set of multipliers gains nothing."""
     first: dict[str, int] = {}
     for cpu in sorted(os.sched_getaffinity(0)):
         siblings = TOPOLOGY / f"cpu{cpu}/topology/thread_siblings_list"
@@ -27,7 +27,7 @@ def own_cores() -> list[int]:
 
 
 def cpu_name() -> str:
-    """The processor's name; the machine's where the system has none for it."""
+    """Returns the processor's name; the machine's where the system has none for it."""
     return _cpuinfo("model name") or platform.machine()
 
 
@@ -52,7 +52,7 @@ def _paid_for(cpus: list[int]) -> list[int]:
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    """What gives TVM so many threads in a new process, and other libraries one."""
+    """Returns the variables that give TVM so many threads in a new process, and other libraries one."""
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {"TVM_NUM_THREADS": str(threads), **one}
 

@@ -14,7 +14,7 @@ from raydgp.errors import InputError
 
 
 class Gpu(NamedTuple):
-    """What does not change about a GPU.
+    """The properties of a GPU that do not change.
 
     Attributes:
         driver: its version.
@@ -28,7 +28,7 @@ class Gpu(NamedTuple):
 
 
 def first_gpu() -> Gpu:
-    """The GPU that this process uses, see `visible_gpu`.
+    """Describes the GPU that this process uses, see `visible_gpu`.
 
     Raises:
         InputError: there is none, or NVML is not here to tell of it.
@@ -46,7 +46,7 @@ def first_gpu() -> Gpu:
 
 
 def all_gpus() -> list[Gpu]:
-    """Every GPU of this machine, in the order of their numbers, also those that this process may not see.
+    """Describes every GPU of this machine in the order of their numbers, also those that this process may not see.
 
     Raises:
         InputError: NVML is not here, or it fails; the message says how.

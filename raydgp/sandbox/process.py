@@ -120,7 +120,7 @@ class Child:
         self._finalizer()
 
     def _waiter(self, deadline: float) -> Callable[[], None]:
-        """Waits for something to read until the deadline."""
+        """Returns a function that waits until there is something to read, and raises ChildHung at the deadline."""
 
         def wait() -> None:
             while not self._poll.poll(1000 * _LOOK_S):
@@ -132,7 +132,7 @@ class Child:
         return wait
 
     def _how_it_ended(self) -> str:
-        """How it ended; its channel is closed, so it is ending."""
+        """Says how it ended. Its channel is closed, so it is ending."""
         try:
             code = self.process.wait(timeout=2.0)
         except subprocess.TimeoutExpired:

@@ -22,7 +22,7 @@ class Nvrtc(NamedTuple):
     architectures: tuple[int, ...]  # 90 for sm_90
 
     def knows(self, arch: str, headers: tuple[str, ...]) -> bool:
-        """Whether it compiles for the architecture and has the headers."""
+        """Tells whether it compiles for the architecture and has the headers."""
         number = int("".join(filter(str.isdigit, arch)))  # sm_90a is sm_90 with more instructions
         there = all(any((folder / header).exists() for folder in self.includes) for header in headers)
         return there and number in self.architectures
@@ -61,13 +61,13 @@ def compile_cubin(source: str, arch: str, options: tuple[str, ...], headers: tup
 
 
 def knows(arch: str, headers: tuple[str, ...] = ()) -> bool:
-    """Whether an NVRTC is here that compiles for the architecture and has the headers."""
+    """Tells whether an NVRTC is here that compiles for the architecture and has the headers."""
     found = _found()
     return found is not None and found.knows(arch, headers)
 
 
 def include_folders(library: Path) -> tuple[Path, ...]:
-    """Where the headers of a library are: in its toolkit or package, or in the packages beside it (CUDA 12)."""
+    """Returns the folders of a library's headers: in its toolkit or package, or in the packages beside it (CUDA 12)."""
     root = library.parent.parent
     if not (root / "include").is_dir():  # the system's library
         root = Path(os.environ.get("CUDA_PATH", "/usr/local/cuda"))
@@ -77,7 +77,7 @@ def include_folders(library: Path) -> tuple[Path, ...]:
 
 @cache
 def _found() -> Nvrtc | None:
-    """The library that the bindings load, where both are here."""
+    """Returns the library that the bindings load; None unless both are here."""
     try:
         from cuda.bindings import nvrtc  # of an extra
         from cuda.pathfinder import load_nvidia_dynamic_lib
@@ -90,14 +90,14 @@ def _found() -> Nvrtc | None:
 
 
 def _taken(nvrtc: Any, program: Any, what: str) -> bytes:
-    """NVRTC's two calls, size and content, in one."""
+    """Makes NVRTC's two calls, for the size and for the content."""
     content = bytearray(_checked(nvrtc, getattr(nvrtc, f"nvrtcGet{what}Size")(program)))
     _checked(nvrtc, getattr(nvrtc, f"nvrtcGet{what}")(program, content))  # writes into it
     return bytes(content)
 
 
 def _checked(nvrtc: Any, answer: tuple[Any, ...]) -> Any:
-    """What a call gives beside its status, if it gives anything."""
+    """Returns what a call gives beside its status, or None; raises CudaCompileError where the status is an error."""
     status, *values = answer
     if status:
         _, name = nvrtc.nvrtcGetErrorString(status)
