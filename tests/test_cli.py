@@ -13,7 +13,7 @@ RAYDGP = [sys.executable, "-m", "raydgp"]
 
 
 def raydgp(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*RAYDGP, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120)
+    return subprocess.run([*RAYDGP, *arguments], cwd=cwd, capture_output=True, text=True, timeout=240)
 
 
 BAD = {
