@@ -67,7 +67,15 @@ def submit(dashboard: str, runs: Path, *options: str) -> subprocess.CompletedPro
     command += [sys.executable, "jobs/tune.py", "--model", "squeezenet_v1_1", "--tasks", "fire6-squeeze"]
     command += ["--strategy", "random"]
     command += ["--trials", str(TRIALS), "--batch", "3", "--run", "job", *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=runs, env={**os.environ, **TOKEN})
+    deadline = time.monotonic() + 60
+    while True:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=240, cwd=runs, env={**os.environ, **TOKEN}
+        )
+        # The head's dashboard answers before its agent, which takes jobs, is there.
+        if "No available agent" not in done.stdout + done.stderr or time.monotonic() > deadline:
+            return done
+        time.sleep(1)
 
 
 @pytest.mark.cluster
