@@ -130,12 +130,14 @@ def adopt(parts: Mapping[str, Mapping[str, Any]]) -> None:
 @contextmanager
 def isolated() -> Iterator[None]:
     """Forgets at its end what was registered inside of it, for tests."""
-    before = registered()
+    before, known = registered(), dict(_extensions)
     try:
         yield
     finally:
         _registered.clear()
         _registered.update(before)
+        _extensions.clear()
+        _extensions.update(known)
 
 
 def extensions() -> dict[str, str]:

@@ -9,6 +9,7 @@ import pytest
 from raydgp import registry
 from raydgp.errors import InputError
 from raydgp.registry import Registry
+from raydgp.sandbox.child_loop import allow_torch
 from tests.support.processes import python
 
 
@@ -103,3 +104,24 @@ adopt({sent!r})
 print(Registry("number", "test.shipped")["mine"])
 """
     assert python("-c", script).stdout == "7\n"
+
+
+def test_a_child_that_has_imported_torch_keeps_it(monkeypatch):
+    torch = ModuleType("torch")
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    allow_torch()
+    assert sys.modules["torch"] is torch
+    monkeypatch.setitem(sys.modules, "torch", None)
+    allow_torch()
+    assert "torch" not in sys.modules
+
+
+def test_what_tests_register_is_told_to_no_later_child(monkeypatch):
+    module = ModuleType("outside")
+    module.__file__ = "outside.py"
+    monkeypatch.setitem(sys.modules, "outside", module)
+    before = registry.extensions()
+    with registry.isolated():
+        Registry[Any]("thing", "test.things", {}).register("thing", object(), "outside")
+        assert "outside" in registry.extensions()[registry.EXTENSIONS]
+    assert registry.extensions() == before

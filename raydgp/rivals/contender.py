@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from raydgp.errors import InputError
 from raydgp.rivals.frameworks import Way, onnxruntime_way, torch_way
-from raydgp.sandbox.child_loop import Handle, serve
+from raydgp.sandbox.child_loop import Handle, allow_torch, serve
 from raydgp.sandbox.messages import Message
 from raydgp.targets import Target
 
@@ -25,7 +25,7 @@ Array = NDArray[Any]
 
 def start() -> Handle:
     way, source, kind, threads = sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5])
-    sys.modules.pop("torch")  # `serve` hides it
+    allow_torch()
     run, flat, expected = _make(way, source, kind, threads)
     error = max(_relative_error(a, b) for a, b in zip(flat(run()), expected, strict=True))
     for _ in range(3):

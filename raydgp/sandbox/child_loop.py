@@ -25,7 +25,7 @@ def serve(start: Callable[[], Handle]) -> None:
         sys.modules["torch"] = None  # type: ignore[assignment]  # tvm_ffi imports it when it can: 1 s and 300 MB
         handle = start()
         if EXTENSIONS in os.environ:
-            sys.modules.pop("torch", None)  # some libraries, which they may import, take it for there or not
+            allow_torch()  # extensions may import libraries that take it for there or not
             load_extensions(os.environ)
         _be_silent()
         send(channel, {"ready": True})
@@ -39,6 +39,12 @@ def serve(start: Callable[[], Handle]) -> None:
             except Exception as error:
                 answer = {"error": one_line(error)}, b""
             send(channel, *answer)
+
+
+def allow_torch() -> None:
+    """Lets a child of `serve` import torch; where it did, nothing changes, as torch cannot be imported twice."""
+    if sys.modules.get("torch", ...) is None:
+        del sys.modules["torch"]
 
 
 def one_line(error: BaseException) -> str:

@@ -10,13 +10,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from raydgp.sandbox.child_loop import Handle, one_line, serve
+from raydgp.sandbox.child_loop import Handle, allow_torch, one_line, serve
 from raydgp.sandbox.messages import Message
 
 
 def start() -> Handle:
     folder, budget_s = Path(sys.argv[2]), float(sys.argv[3])
-    sys.modules.pop("torch")  # `serve` hides it
+    allow_torch()
     import xgboost  # noqa: F401 - MetaSchedule would import it during a kernel's turn
 
     from raydgp.errors import InputError
