@@ -16,7 +16,7 @@ from raydgp.cli.shared import run_dir_of
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--out", "folder", type=click.Path(path_type=Path), help="Folder to write; deployed/RUN by default.")
 @click.option("--compare", default="", help="Measured beside it, by commas: torch, onnxruntime, metaschedule, untuned.")
-@click.option("--runs", default=600, type=click.IntRange(3), help="Timed calls of each; 600 by default.")
+@click.option("--runs", default=600, type=click.IntRange(3), show_default=True, help="Timed calls of each.")
 @common_options
 def deploy(run: Path, folder: Path | None, compare: str, runs: int, as_json: bool) -> None:
     """Compile the model of RUN with the best configurations.

@@ -150,7 +150,7 @@ def comparison_table(summary: pd.DataFrame, baseline: str) -> Table:
         table.add_column(title, justify="right")
     for row in summary.to_dict("records"):
         counts = [_with_interval(row, f"measurements_{share}") for share in (95, 99, 100)]
-        ratios = [f"{row[key]:.2f}x" for key in ("ratio_99", "worst_ratio_99")]
+        ratios = [_arrives(row[key], ".2f", "x") for key in ("ratio_99", "worst_ratio_99")]
         table.add_row(row["strategy"], *counts, _with_interval(row, "seconds_99"), *ratios)
     return table
 
@@ -170,4 +170,10 @@ def artefact_table(made: Sequence[Artefact]) -> Table:
 
 
 def _with_interval(row: dict[Any, Any], key: str) -> str:
-    return f"{row[key]:.0f} ({row[f'{key}_low']:.0f}-{row[f'{key}_high']:.0f})"
+    low, high = (_arrives(row[f"{key}_{end}"]) for end in ("low", "high"))
+    return _arrives(row[key]) if low == high == _arrives(row[key]) else f"{_arrives(row[key])} ({low}-{high})"
+
+
+def _arrives(value: float, form: str = ".0f", unit: str = "") -> str:
+    """A figure of searches for a share of the best; infinite where they never get there."""
+    return f"{value:{form}}{unit}" if math.isfinite(value) else "never"

@@ -108,10 +108,9 @@ class RunManifest(BaseModel):
             ) from None
         except ValidationError as error:
             fault = error.errors()[0]
-            where = ".".join(map(str, fault["loc"])) or "its JSON"
-            raise InputError(
-                f"{run_dir / FILE_NAME}: {where}: {fault['msg']}; start the run under a new name"
-            ) from None
+            where = [".".join(map(str, fault["loc"]))] if fault["loc"] else []
+            said = ": ".join([str(run_dir / FILE_NAME), *where, fault["msg"]])
+            raise InputError(f"{said}; start the run under a new name") from None
 
     def tune_settings(self) -> TuneSettings:
         """The settings that the run was started with.

@@ -107,7 +107,7 @@ class RunFolder:
         return RunSummary(self.manifest.tasks, self.scan().records)
 
     def choice(self) -> dict[Workload, TaskSummary]:
-        """Of each layer the kernel that a deployed model gets; see `final_choice`."""
+        """The kernel of each layer that a deployed model gets; see `final_choice`."""
         return final_choice(self.summary(), self.finalists())
 
 

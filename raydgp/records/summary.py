@@ -110,7 +110,7 @@ class TaskSummary(Tally):
 
     @property
     def latency_s(self) -> float:
-        """Of the best configuration; infinite while there is none."""
+        """Seconds a call of the best configuration; infinite while there is none."""
         return self.best.median_s if self.best else math.inf
 
     @property
@@ -120,17 +120,17 @@ class TaskSummary(Tally):
 
     @property
     def gflops(self) -> float:
-        """Of the best configuration, 10^9 operations a second; 0 while there is none."""
+        """10^9 operations a second of the best configuration; 0 while there is none."""
         return self.best.gflops(self.workload.flops) if self.best else 0.0
 
     @property
     def default_gflops(self) -> float:
-        """Of the default configuration, 10^9 operations a second; 0 where it is not or not correctly measured."""
+        """10^9 operations a second of the default configuration; 0 where it has no correct measurement."""
         return self.default.gflops(self.workload.flops) if self.default else 0.0
 
     @property
     def untuned_gflops(self) -> float:
-        """Of the kernel that TVM makes without a schedule, 10^9 operations a second; 0 where it was not measured."""
+        """10^9 operations a second of the kernel that TVM makes without a schedule; 0 where it was not measured."""
         return self.workload.flops / self.entry.untuned_s / 1e9 if self.entry.untuned_s else 0.0
 
     @property
@@ -215,7 +215,7 @@ class RunSummary(Tally):
 
     @property
     def chosen(self) -> list[TaskSummary]:
-        """Of each layer the task with the fastest kernel, the first while none has one."""
+        """The task with the fastest kernel of each layer, the first while none has one."""
         return [min(layer, key=lambda task: task.latency_s) for layer in self.layers]
 
     @property
@@ -247,7 +247,7 @@ class RunSummary(Tally):
 
 
 def final_choice(summary: RunSummary, finalists: Iterable[Record]) -> dict[Workload, TaskSummary]:
-    """Of each layer the task that computes it fastest, with the measurement that decided it as its best.
+    """The task that computes each layer fastest, with the measurement that decided it as its best.
 
     Finalists that were measured again decide, of several times the last; where none ran, the search's own best. A layer
     without any correct measurement is left out.

@@ -21,15 +21,16 @@ Array = NDArray[Any]
 Run = Callable[[], Any]
 Way = tuple[Run, Callable[[Any], list[Array]], tuple[Array, ...]]  # a call, its output as arrays, what is expected
 
-TORCH = {
-    "llvm": ("torch eager", "torch channels_last", "torch frozen", "torch compiled"),
-    "cuda": ("torch eager", "torch channels_last", "torch compiled"),
-}
 _GPUS = {"cuda": "cuda"}  # how torch and onnxruntime call the GPU of a kind of target; without one, they use the CPU
 
 
+def torch_ways(kind: str) -> tuple[str, ...]:
+    """The ways in which torch runs a model beside one for a kind of target; it freezes models for CPUs alone."""
+    return ("torch eager", "torch channels_last", *(() if kind in _GPUS else ("torch frozen",)), "torch compiled")
+
+
 def torch_way(way: str, source: str, kind: str, threads: int) -> Way:
-    """One of `TORCH` of a kind of target.
+    """A model as one of `torch_ways` runs it.
 
     Raises:
         InputError: of a GPU, torch was installed without CUDA.

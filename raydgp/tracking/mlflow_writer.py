@@ -183,5 +183,5 @@ def _load_sent(path: Path) -> dict[str, int]:
 
 
 def _key(task: TaskSummary) -> str:
-    """Of a task's part of the run; MLflow's runs are found again by it."""
+    """The key by which MLflow's run of a task's part is found again."""
     return f"{task.name}/{task.strategy}"

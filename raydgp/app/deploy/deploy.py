@@ -160,7 +160,7 @@ def _remeasure(run: RunFolder, observer: Observer, tools: Tools) -> None:
 
 
 def _latencies(ways: Ways, runs: int, threads: int, observer: Observer, tools: Tools) -> dict[str, Latency | str]:
-    """Of every way to run the model; the way that is ours must have one."""
+    """The latency of the model by every way to run it; the way that is ours must have one."""
     done: Counter[str] = Counter()
 
     def called(name: str, calls: int) -> None:

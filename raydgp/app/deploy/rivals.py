@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from raydgp.app.observer import Observer
 from raydgp.errors import InputError
 from raydgp.records import RunFolder
-from raydgp.rivals.frameworks import TORCH
+from raydgp.rivals.frameworks import torch_ways
 from raydgp.rivals.metaschedule.model import TunedModel
 from raydgp.targets import Target
 
@@ -37,7 +37,7 @@ def ways_of(rivals: Sequence[str], run: RunFolder) -> Ways:
         if rival == METASCHEDULE:
             ways[rival] = (rival, str(run.path / METASCHEDULE), kind)
         else:
-            ways |= {name: (name, model, kind) for name in (TORCH[kind] if rival == "torch" else (rival,))}
+            ways |= {name: (name, model, kind) for name in (torch_ways(kind) if rival == "torch" else (rival,))}
     return ways
 
 

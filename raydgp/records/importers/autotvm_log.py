@@ -142,7 +142,7 @@ def _shape(tensor: list[Any]) -> list[int]:
 
 
 def _pair(value: Any) -> tuple[int, int]:
-    """Of a number for both axes, a pair, or a padding by top, left, bottom, right."""
+    """The values of both axes, of one number, a pair, or a padding by top, left, bottom, right."""
     if isinstance(value, int):
         return value, value
     if len(value) == 4 and value[:2] != value[2:]:
