@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from raydgp.targets import Target
+from raydgp.templates.layouts import Array, Layout
 from raydgp.workloads import Workload
 
 if TYPE_CHECKING:
     import tvm
     from tvm import s_tir
-
-Array = NDArray[np.float32]
 
 
 class Template(Protocol):
@@ -33,17 +30,46 @@ class Template(Protocol):
         """The kernel's output in its logical layout."""
 
 
-class PlainArrays:
+class LaidOut(ABC):
+    """The part of a template whose layouts are data, as a bundle takes them to where raydgp is not."""
+
+    @abstractmethod
+    def layouts(self, workload: Any, knobs: dict[str, Any]) -> list[Layout]:
+        """Of each logical input, to what the kernel takes in its place."""
+
+    @abstractmethod
+    def out_shape(self, workload: Any, knobs: dict[str, Any]) -> tuple[int, ...]:
+        """Shape of the kernel's output."""
+
+    @abstractmethod
+    def out_layout(self, workload: Any, knobs: dict[str, Any]) -> Layout:
+        """From the kernel's output to the logical one."""
+
+    def pack(self, workload: Any, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
+        """Logical inputs in the layouts the kernel takes.
+
+        Raises:
+            ValueError: another number of inputs.
+        """
+        layouts = self.layouts(workload, knobs)
+        return [layout.apply(array) for layout, array in zip(layouts, inputs, strict=True)]
+
+    def unpack(self, workload: Any, knobs: dict[str, Any], out: Array) -> Array:
+        """The kernel's output in its logical layout."""
+        return self.out_layout(workload, knobs).apply(out)
+
+
+class PlainArrays(LaidOut):
     """The part of a template whose kernels take and give arrays in their logical layouts."""
 
-    def pack(self, workload: Workload, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
-        return [np.ascontiguousarray(array) for array in inputs]
+    def layouts(self, workload: Workload, knobs: dict[str, Any]) -> list[Layout]:
+        return [Layout() for _ in workload.input_shapes]
 
     def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
         return workload.output_shape
 
-    def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
-        return out
+    def out_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
+        return Layout()
 
 
 @runtime_checkable

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from tvm import te, tirx
 
-from raydgp.templates.layouts import Array, fill, pack_channels
 from raydgp.workloads import Fused, Workload
 
 
@@ -47,27 +45,3 @@ def finished(
         return value
 
     return [*arrays.values(), te.compute(shape, element, name="out")]
-
-
-def pack_extra(workload: Workload, arrays: Sequence[Array], outer: int, block: int) -> list[Array]:
-    """The epilogue's arrays, logical, in the layouts that `finished` takes: channels as [outer, block].
-
-    Raises:
-        StopIteration: fewer arrays than steps that take one.
-    """
-    steps = [step for step in workload.epilogue if step in ("bias", "add")] if isinstance(workload, Fused) else []
-    return [
-        pack_bias(array, outer, block) if step == "bias" else pack_activation(array, outer, block)
-        for step, array in zip(steps, arrays, strict=True)
-    ]
-
-
-def pack_bias(bias: Array, outer: int, block: int) -> Array:
-    """[c] -> [outer, block], zeros where there is no channel."""
-    return fill(bias, outer * block).reshape(outer, block)
-
-
-def pack_activation(array: Array, outer: int, block: int) -> Array:
-    """[n, c, h, w] -> [n, outer, h, w, block]; [n, c] -> [n, outer, block]; zeros where there is no channel."""
-    whole = fill(array.swapaxes(0, 1), outer * block).swapaxes(0, 1)
-    return pack_channels(whole, block) if array.ndim == 4 else whole.reshape(-1, outer, block)

@@ -1,33 +1,108 @@
-"""Layouts of channel-blocked arrays, in numpy."""
+"""Layouts as data: how an array of a logical layout becomes what a kernel reads, and its output a logical one again.
+
+Data can go where raydgp cannot: a bundle carries layouts to machines that have numpy alone.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+Step = tuple[Any, ...]
 
 
-def pack_channels(data: Array, block: int) -> Array:
-    """[n, c, h, w] -> [n, c / block, h, w, block]."""
-    n, c, h, w = data.shape
-    return np.ascontiguousarray(data.reshape(n, c // block, block, h, w).transpose(0, 1, 3, 4, 2))
+@dataclass(frozen=True)
+class Layout:
+    """Steps that an array goes through from left to right; none where it stays as it is.
+
+    Each step is its name and arguments, JSON-able. They are made by the methods of these names:
+
+    * `pad`, [before, after] of every axis, in zeros;
+    * `slice`, [first, behind the last] of every axis;
+    * `reshape`, the shape;
+    * `transpose`, the axes;
+    * `astype`, NumPy's name of the type;
+    * `einsum`, subscripts and two matrices: of the first one, the array and the second one. The sum is in float64, its
+      result in float32.
+
+    Padding by nothing and axes in their order are left out.
+    """
+
+    steps: tuple[Step, ...] = ()
+
+    def pad(self, *extents: Sequence[int]) -> Layout:
+        return self._then("pad", _pairs(extents)) if np.any(extents) else self
+
+    def slice(self, *bounds: Sequence[int]) -> Layout:
+        return self._then("slice", _pairs(bounds))
+
+    def reshape(self, *shape: int) -> Layout:
+        return self._then("reshape", tuple(map(int, shape)))
+
+    def transpose(self, *axes: int) -> Layout:
+        return self if axes == tuple(range(len(axes))) else self._then("transpose", axes)
+
+    def astype(self, dtype: str) -> Layout:
+        return self._then("astype", dtype)
+
+    def einsum(self, subscripts: str, before: NDArray[np.float64], after: NDArray[np.float64]) -> Layout:
+        matrices = (tuple(map(tuple, matrix.tolist())) for matrix in (before, after))
+        return self._then("einsum", subscripts, *matrices)
+
+    def apply(self, array: NDArray[Any]) -> NDArray[Any]:
+        """The array after all steps, contiguous in memory; itself where it is so already."""
+        for name, *arguments in self.steps:
+            array = _STEPS[name](array, *arguments)
+        return np.ascontiguousarray(array)
+
+    def _then(self, *step: Any) -> Layout:
+        return Layout((*self.steps, step))
 
 
-def unpack_channels(data: Array, channels: int) -> Array:
-    """[n, c / block, h, w, block] -> [n, channels, h, w]; what fills the last block is dropped."""
-    n, outer, h, w, block = data.shape
-    return np.ascontiguousarray(data.transpose(0, 1, 4, 2, 3).reshape(n, outer * block, h, w)[:, :channels])
+_STEPS: dict[str, Any] = {
+    "pad": np.pad,
+    "slice": lambda array, bounds: array[tuple(slice(*bound) for bound in bounds)],
+    "reshape": np.reshape,
+    "transpose": np.transpose,
+    "astype": lambda array, dtype: array.astype(dtype),
+    "einsum": lambda array, subscripts, before, after: np.einsum(
+        subscripts, before, array, after, optimize=True
+    ).astype(np.float32),
+}
 
 
-def pack_weight(weight: Array, outer_co: int, block_co: int, block_ci: int) -> Array:
-    """[co, ci, kh, kw] -> [outer_co, ci / block_ci, kh, kw, block_ci, block_co], zeros where there is no channel."""
-    _, ci, kh, kw = weight.shape
-    whole = fill(weight, outer_co * block_co)
-    blocks = whole.reshape(outer_co, block_co, ci // block_ci, block_ci, kh, kw)
-    return np.ascontiguousarray(blocks.transpose(0, 2, 4, 5, 3, 1))
+def in_blocks(shape: Sequence[int], outer: int, block: int) -> Layout:
+    """[n, c, ...] -> [n, outer, ..., block], zeros where there is no channel.
+
+    Args:
+        shape: before it.
+    """
+    n, channels, *rest = shape
+    whole = Layout().pad((0, 0), (0, outer * block - channels), *[(0, 0)] * len(rest))
+    return whole.reshape(n, outer, block, *rest).transpose(0, 1, *range(3, 3 + len(rest)), 2)
 
 
-def fill(array: Array, extent: int) -> Array:
-    """The array with zeros appended along its first axis, up to an extent."""
-    return np.pad(array, [(0, extent - len(array))] + [(0, 0)] * (array.ndim - 1))
+def out_of_blocks(shape: Sequence[int], outer: int, block: int) -> Layout:
+    """[n, outer, ..., block] -> [n, c, ...]; what fills the last blocks is dropped.
+
+    Args:
+        shape: after it.
+    """
+    n, channels, *rest = shape
+    plain = Layout().transpose(0, 1, 2 + len(rest), *range(2, 2 + len(rest))).reshape(n, outer * block, *rest)
+    bounds = [(0, extent) for extent in shape]
+    return plain.slice(*bounds) if channels < outer * block else plain
+
+
+def bias_in_blocks(channels: int, outer: int, block: int) -> Layout:
+    """[c] -> [outer, block], zeros where there is no channel."""
+    return Layout().pad((0, outer * block - channels)).reshape(outer, block)
+
+
+def _pairs(pairs: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]:
+    return tuple((int(low), int(high)) for low, high in pairs)

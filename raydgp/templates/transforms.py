@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tvm.topi.nn import winograd_util
 
+from raydgp.templates.layouts import Layout
+
 Matrix = NDArray[np.float64]
 
 
@@ -23,7 +25,6 @@ def matrices(m: int, r: int, points: Sequence[float] | None = None) -> tuple[Mat
     return a, b, g
 
 
-def transformed(weight: NDArray[np.float32], g: Matrix) -> NDArray[np.float32]:
-    """G g G^T of [co, ci, r, r] as [alpha, alpha, ci, co]."""
-    out: NDArray[np.float32] = np.einsum("ea,fcab,ub->eucf", g, weight, g, optimize=True).astype(np.float32)
-    return out
+def transformed(weight: Layout, g: Matrix) -> Layout:
+    """Then G g G^T: of a layout of [co, ci, r, r] that of [alpha, alpha, ci, co]."""
+    return weight.einsum("ea,fcab,ub->eucf", g, g)

@@ -11,23 +11,23 @@ from typing import Any
 
 import numpy as np
 import tvm
-from numpy.typing import NDArray
 from tvm import s_tir, te
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 from raydgp.targets import Target
+from raydgp.templates.base import LaidOut
 from raydgp.templates.cuda import wmma
 from raydgp.templates.cuda.tensor_core_space import COPY, FRAGMENT, WARP, as_conv2d, channels, require_tensor_cores
 from raydgp.templates.cuda.tiles import annotate_unroll, bind, keep_rolled
-from raydgp.templates.layouts import Array
+from raydgp.templates.layouts import Array, Layout
 from raydgp.workloads import Conv2d, Dense
 
 
-class TensorCore:
+class TensorCore(LaidOut):
     """data [n, h, w, c], weight [N, K] of float16 -> [M, N]: c is ci in whole copies, M, N, K are whole tiles.
 
     Of a dense layer h and w are 1. The sum runs over kh, kw and c, in this order. What fills the last tiles is zero in
-    the weight, and in the output is dropped by `unpack`. Inputs above 65 504, the largest float16, become infinite.
+    the weight, and in the output is dropped by its layout. Inputs above 65 504, the largest float16, become infinite.
 
     Products of float16 are exact in float32. What is left of an error is the order of the sum and how tensor cores
     round it, towards zero (Fasi et al., 2021): simulated, 3e-5 of the largest output for sums of 4608 and 2e-4 for sums
@@ -44,26 +44,22 @@ class TensorCore:
     def rounded(self, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
         return tuple(array.astype(np.float16).astype(np.float32) for array in inputs)
 
-    def pack(
-        self, workload: Conv2d | Dense, knobs: dict[str, Any], inputs: tuple[Array, ...]
-    ) -> list[NDArray[np.float16]]:
+    def layouts(self, workload: Conv2d | Dense, knobs: dict[str, Any]) -> list[Layout]:
         conv = as_conv2d(workload)
-        shapes = (conv.n, conv.ci, conv.h, conv.w), (conv.co, conv.ci, conv.kh, conv.kw)
-        data, weight = (_channels_last(a.reshape(s), channels(conv)) for a, s in zip(inputs, shapes, strict=True))
-        _, columns, depth = _extents(knobs)
-        matrix = weight.reshape(conv.co, -1)
-        rest = [(0, whole - extent) for whole, extent in zip((columns, depth), matrix.shape, strict=True)]
-        return [np.ascontiguousarray(data), np.pad(matrix, rest)]
+        c, (_, columns, depth) = channels(conv), _extents(knobs)
+        data = _channels_last((conv.n, conv.ci, conv.h, conv.w), c)
+        weight = _channels_last((conv.co, conv.ci, conv.kh, conv.kw), c).reshape(conv.co, conv.kh * conv.kw * c)
+        return [data, weight.pad((0, columns - conv.co), (0, depth - conv.kh * conv.kw * c))]
 
     def out_shape(self, workload: Conv2d | Dense, knobs: dict[str, Any]) -> tuple[int, ...]:
         return _extents(knobs)[:2]
 
-    def unpack(self, workload: Conv2d | Dense, knobs: dict[str, Any], out: Array) -> Array:
+    def out_layout(self, workload: Conv2d | Dense, knobs: dict[str, Any]) -> Layout:
         conv = as_conv2d(workload)
-        image = out[: conv.n * conv.oh * conv.ow, : conv.co].reshape(conv.n, conv.oh, conv.ow, conv.co)
+        matrix = Layout().slice((0, conv.n * conv.oh * conv.ow), (0, conv.co))
         if isinstance(workload, Dense):
-            return np.ascontiguousarray(image[:, 0, 0])
-        return np.ascontiguousarray(image.transpose(0, 3, 1, 2))
+            return matrix
+        return matrix.reshape(conv.n, conv.oh, conv.ow, conv.co).transpose(0, 3, 1, 2)
 
 
 def _extents(knobs: dict[str, Any]) -> tuple[int, int, int]:
@@ -72,10 +68,10 @@ def _extents(knobs: dict[str, Any]) -> tuple[int, int, int]:
     return m, n, k
 
 
-def _channels_last(array: Array, whole: int) -> NDArray[np.float16]:
-    """[a, c, h, w] -> [a, h, w, whole] in float16, zeros behind the channels there are."""
-    rest = whole - array.shape[1]
-    return np.pad(array.transpose(0, 2, 3, 1), [(0, 0), (0, 0), (0, 0), (0, rest)]).astype(np.float16)
+def _channels_last(shape: tuple[int, int, int, int], whole: int) -> Layout:
+    """An array that has the elements of [a, c, h, w] -> [a, h, w, whole] of float16, zeros behind the channels."""
+    rows = Layout().reshape(*shape).transpose(0, 2, 3, 1)
+    return rows.pad((0, 0), (0, 0), (0, 0), (0, whole - shape[1])).astype("float16")
 
 
 def _compute(w: Conv2d, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:

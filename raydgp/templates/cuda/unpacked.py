@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any
 
-import numpy as np
 import tvm
 from tvm import s_tir, te
 
 from raydgp.targets import Target
 from raydgp.templates.base import PlainArrays
 from raydgp.templates.epilogue import finished
-from raydgp.templates.layouts import Array
+from raydgp.templates.layouts import Array, Layout
 from raydgp.workloads import Workload
 
 
-class Unpacked(PlainArrays, ABC):
+class Unpacked(PlainArrays):
     """A `LayerTemplate` of one anchor operator, alone or fused, that takes and gives NCHW, OIHW and row-major arrays.
 
     The kernel takes the data, the weight and, of a fused layer, the arrays of its epilogue: a bias [co], and what is
@@ -32,13 +31,17 @@ class Unpacked(PlainArrays, ABC):
         self.apply(sch, workload, knobs)
         return sch
 
-    def pack(self, workload: Workload, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
-        data, weight, *extra = map(np.ascontiguousarray, inputs)
-        return [data, self.pack_weight(workload, knobs, weight), *extra]
+    def layouts(self, workload: Workload, knobs: dict[str, Any]) -> list[Layout]:
+        data, _, *extra = super().layouts(workload, knobs)
+        return [data, self.weight_layout(workload), *extra]
+
+    def weight_layout(self, workload: Workload) -> Layout:
+        """Of the weight, which keeps its logical layout, whatever the knobs."""
+        return Layout()
 
     def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
-        """The weight alone, from its logical layout, which it keeps."""
-        return weight
+        """The weight alone, from its logical layout."""
+        return self.weight_layout(workload).apply(weight)
 
     def pack_bias(self, workload: Workload, knobs: dict[str, Any], bias: Array) -> Array:
         """A bias of the epilogue, from [co], which it keeps."""

@@ -1,7 +1,7 @@
 """Winograd convolution for CUDA: the meaning of `winograd_space`'s knobs (AutoTVM's schedule).
 
 Tiles of the input and the weight are transformed (Lavin and Gray, 2016), multiplied in alpha^2 independent matrix
-products over the input channels, and transformed back. The weight is transformed beforehand, in `pack`.
+products over the input channels, and transformed back. The weight is transformed beforehand, by its layout.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from raydgp.templates.cuda.tiles import annotate_unroll, bind, fetch, padded_nch
 from raydgp.templates.cuda.unpacked import Unpacked, kernel
 from raydgp.templates.cuda.winograd_space import winograd_tile
 from raydgp.templates.epilogue import anchor_of
-from raydgp.templates.layouts import Array
+from raydgp.templates.layouts import Layout
 from raydgp.templates.transforms import matrices, transformed
 from raydgp.workloads import Conv2d, Workload
 
@@ -28,10 +28,10 @@ _TRANSFORM_THREADS = 128
 class WinogradConv2d(Unpacked):
     """data [n, ci, h, w], weight [alpha, alpha, ci, co] (transformed) -> [n, co, oh, ow]."""
 
-    def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
-        """Lays out an array [co, ci, r, r] as the kernel reads it."""
-        _, _, g = matrices(winograd_tile(anchor_of(workload)), weight.shape[2])
-        return np.ascontiguousarray(transformed(weight, g))
+    def weight_layout(self, workload: Workload) -> Layout:
+        conv = anchor_of(workload)
+        _, _, g = matrices(winograd_tile(conv), conv.kh)
+        return transformed(Layout(), g)
 
     def compute(self, workload: Workload, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
         """Blocks `pad`, `input_tile`, `data_half`, `data_pack`, `bgemm`, `inverse_half`, `inverse`, `conv` and `out`.

@@ -9,7 +9,7 @@ import tvm
 from tvm import s_tir, te
 
 from raydgp.templates.epilogue import anchor_of, finished, reads_plain
-from raydgp.templates.layouts import Array, pack_channels, pack_weight, unpack_channels
+from raydgp.templates.layouts import Layout, in_blocks
 from raydgp.templates.llvm.packed import PackedTemplate
 from raydgp.templates.llvm.tiles import padded, schedule_pad, sum_in_registers, whole_tiles
 from raydgp.workloads import Conv2d, Workload
@@ -21,22 +21,22 @@ class PackedConv2d(PackedTemplate):
     Of a fused layer also the arrays of its epilogue, blocked like the output; its data may be plain [n, ci, h, w].
     """
 
-    def pack_data(self, workload: Workload, knobs: dict[str, Any], data: Array) -> Array:
-        """Lays out an array [n, ci, h, w] as the kernel reads it."""
-        return data if reads_plain(workload) else pack_channels(data, _blocks(knobs)[0])
+    def data_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
+        conv, (block, _) = anchor_of(workload), _blocks(knobs)
+        if reads_plain(workload):
+            return Layout()
+        return in_blocks((conv.n, conv.ci, conv.h, conv.w), conv.ci // block, block)
 
-    def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
-        """Lays out an array [co, ci, kh, kw] as the kernel reads it."""
-        block_ci, block_co = _blocks(knobs)
-        return pack_weight(weight, knobs["tile_co"][0], block_co, block_ci)
+    def weight_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
+        conv, (block_ci, block_co), outer_co = anchor_of(workload), _blocks(knobs), knobs["tile_co"][0]
+        whole = Layout().pad((0, outer_co * block_co - conv.co), (0, 0), (0, 0), (0, 0))
+        blocks = whole.reshape(outer_co, block_co, conv.ci // block_ci, block_ci, conv.kh, conv.kw)
+        return blocks.transpose(0, 2, 4, 5, 3, 1)
 
     def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
         _, block_co = _blocks(knobs)
         conv = anchor_of(workload)
         return (conv.n, knobs["tile_co"][0], conv.oh, conv.ow, block_co)
-
-    def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
-        return unpack_channels(out, anchor_of(workload).co)
 
     def compute(self, workload: Workload, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
         """Blocks `pad`, `conv` over whole tiles, and `out`, which keeps what lies within the output."""

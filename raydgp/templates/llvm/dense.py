@@ -5,12 +5,11 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-import numpy as np
 import tvm
 from tvm import s_tir, te
 
 from raydgp.templates.epilogue import anchor_of, finished
-from raydgp.templates.layouts import Array, fill
+from raydgp.templates.layouts import Layout
 from raydgp.templates.llvm.packed import PackedTemplate
 from raydgp.templates.llvm.tiles import sum_in_registers, whole_tiles
 from raydgp.workloads import Dense, Workload
@@ -22,21 +21,16 @@ class PackedDense(PackedTemplate):
     Of a fused layer also the arrays of its epilogue, blocked like the output.
     """
 
-    def pack_data(self, workload: Workload, knobs: dict[str, Any], data: Array) -> Array:
-        """Lays out an array [n, k] as the kernel reads it."""
-        return np.ascontiguousarray(data)
+    def data_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
+        return Layout()
 
-    def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
-        """Lays out an array [m, k] as the kernel reads it."""
-        outer, block = knobs["tile_m"][0], _block(knobs)
-        return np.ascontiguousarray(fill(weight, outer * block).reshape(outer, block, -1).transpose(0, 2, 1))
+    def weight_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
+        dense, outer, block = anchor_of(workload), knobs["tile_m"][0], _block(knobs)
+        whole = Layout().pad((0, outer * block - dense.m), (0, 0))
+        return whole.reshape(outer, block, dense.k).transpose(0, 2, 1)
 
     def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
         return (anchor_of(workload).n, knobs["tile_m"][0], _block(knobs))
-
-    def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
-        dense = anchor_of(workload)
-        return np.ascontiguousarray(out.reshape(dense.n, -1)[:, : dense.m])
 
     def compute(self, workload: Workload, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
         """Blocks `pad`, `conv` over whole tiles, and `out`, which keeps what lies within the output."""

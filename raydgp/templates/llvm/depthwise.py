@@ -5,12 +5,11 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-import numpy as np
 import tvm
 from tvm import s_tir, te
 
 from raydgp.templates.epilogue import anchor_of, finished
-from raydgp.templates.layouts import Array, pack_channels, unpack_channels
+from raydgp.templates.layouts import Layout, in_blocks
 from raydgp.templates.llvm.packed import PackedTemplate
 from raydgp.templates.llvm.tiles import padded, schedule_pad, sum_in_registers, whole_tiles
 from raydgp.workloads import DepthwiseConv2d, Workload
@@ -22,21 +21,17 @@ class PackedDepthwiseConv2d(PackedTemplate):
     Of a fused layer also the arrays of its epilogue, blocked like the output.
     """
 
-    def pack_data(self, workload: Workload, knobs: dict[str, Any], data: Array) -> Array:
-        """Lays out an array [n, c, h, w] as the kernel reads it."""
-        return pack_channels(data, _block(knobs))
+    def data_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
+        conv = anchor_of(workload)
+        return in_blocks((conv.n, conv.ci, conv.h, conv.w), knobs["tile_c"][0], _block(knobs))
 
-    def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
-        """Lays out an array [c, 1, kh, kw] as the kernel reads it."""
-        blocks = weight.reshape(knobs["tile_c"][0], _block(knobs), *weight.shape[2:])
-        return np.ascontiguousarray(blocks.transpose(0, 2, 3, 1))
+    def weight_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
+        conv = anchor_of(workload)
+        return Layout().reshape(knobs["tile_c"][0], _block(knobs), conv.kh, conv.kw).transpose(0, 2, 3, 1)
 
     def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
         conv = anchor_of(workload)
         return (conv.n, knobs["tile_c"][0], conv.oh, conv.ow, _block(knobs))
-
-    def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
-        return unpack_channels(out, anchor_of(workload).ci)
 
     def compute(self, workload: Workload, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
         """Blocks `pad`, `conv` over whole tiles, and `out`, which keeps what lies within the output."""

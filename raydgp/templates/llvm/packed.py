@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import Any
 
 import tvm
 from tvm import s_tir
 
 from raydgp.targets import Target
-from raydgp.templates.base import Array
-from raydgp.templates.epilogue import pack_bias, pack_extra
+from raydgp.templates.base import LaidOut
+from raydgp.templates.layouts import Array, Layout, bias_in_blocks, in_blocks, out_of_blocks
 from raydgp.workloads import Workload
 
 
-class PackedTemplate(ABC):
+class PackedTemplate(LaidOut):
     """A `LayerTemplate` of one anchor operator, alone or fused; its output [n, outer, ..., block] is channel-blocked.
 
     The kernel takes the data, the weight and, of a fused layer, the arrays of its epilogue, blocked like the output.
@@ -29,14 +29,21 @@ class PackedTemplate(ABC):
         self.apply(sch, knobs)
         return sch
 
-    def pack(self, workload: Workload, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
-        data, weight, *extra = inputs
+    def layouts(self, workload: Workload, knobs: dict[str, Any]) -> list[Layout]:
         _, outer, *_, block = self.out_shape(workload, knobs)
+        _, _, *extra = workload.input_shapes
         return [
-            self.pack_data(workload, knobs, data),
-            self.pack_weight(workload, knobs, weight),
-            *pack_extra(workload, extra, outer, block),
+            self.data_layout(workload, knobs),
+            self.weight_layout(workload, knobs),
+            *(
+                bias_in_blocks(*shape, outer, block) if len(shape) == 1 else in_blocks(shape, outer, block)
+                for shape in extra
+            ),
         ]
+
+    def out_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
+        _, outer, *_, block = self.out_shape(workload, knobs)
+        return out_of_blocks(workload.output_shape, outer, block)
 
     @abstractmethod
     def compute(self, workload: Workload, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
@@ -47,22 +54,22 @@ class PackedTemplate(ABC):
         """Schedules the blocks of `compute`."""
 
     @abstractmethod
-    def pack_data(self, workload: Workload, knobs: dict[str, Any], data: Array) -> Array:
-        """The data alone, from its logical layout."""
+    def data_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
+        """Of the data, from its logical layout to the one that the kernel reads."""
 
     @abstractmethod
+    def weight_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
+        """Of the weight, from its logical layout to the one that the kernel reads."""
+
     def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
         """The weight alone, from its logical layout."""
+        return self.weight_layout(workload, knobs).apply(weight)
 
     def pack_bias(self, workload: Workload, knobs: dict[str, Any], bias: Array) -> Array:
         """A bias of the epilogue, from [co], in the blocks of the output."""
         _, outer, *_, block = self.out_shape(workload, knobs)
-        return pack_bias(bias, outer, block)
+        return bias_in_blocks(len(bias), outer, block).apply(bias)
 
     @abstractmethod
     def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
         """[n, outer, ..., block]: channels, in whole blocks, are the second dimension and the last."""
-
-    @abstractmethod
-    def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
-        """The kernel's output in its logical layout."""

@@ -11,13 +11,12 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
-import numpy as np
 import tvm
 from tvm import s_tir, te, tirx
 from tvm.s_tir.schedule import LoopRV, SBlockRV
 
 from raydgp.templates.epilogue import anchor_of, finished
-from raydgp.templates.layouts import Array, fill, pack_channels, unpack_channels
+from raydgp.templates.layouts import Layout, in_blocks
 from raydgp.templates.llvm.packed import PackedTemplate
 from raydgp.templates.llvm.registers import LANES, widest
 from raydgp.templates.llvm.tiles import padded, whole_tiles
@@ -34,24 +33,21 @@ class PackedWinograd(PackedTemplate):
     Of a fused layer also the arrays of its epilogue, blocked like the output.
     """
 
-    def pack_data(self, workload: Workload, knobs: dict[str, Any], data: Array) -> Array:
-        """Lays out an array [n, ci, h, w] as the kernel reads it."""
-        return pack_channels(data, _blocks(knobs)[0])
+    def data_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
+        conv, (block, _) = anchor_of(workload), _blocks(knobs)
+        return in_blocks((conv.n, conv.ci, conv.h, conv.w), conv.ci // block, block)
 
-    def pack_weight(self, workload: Workload, knobs: dict[str, Any], weight: Array) -> Array:
-        """Lays out an array [co, ci, r, r] as the kernel reads it."""
-        block_ci, block_co = _blocks(knobs)
+    def weight_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
+        conv, (block_ci, block_co) = anchor_of(workload), _blocks(knobs)
         _, outer_co, *_ = self.out_shape(workload, knobs)
-        u = transformed(fill(weight, outer_co * block_co), _transforms(knobs["tile"], weight.shape[2])[2])
-        blocks = u.reshape(*u.shape[:2], -1, block_ci, outer_co, block_co)
-        return np.ascontiguousarray(blocks.transpose(0, 1, 4, 2, 3, 5))
+        whole = Layout().pad((0, outer_co * block_co - conv.co), (0, 0), (0, 0), (0, 0))
+        _, _, g = _transforms(knobs["tile"], conv.kh)
+        blocks = transformed(whole, g).reshape(len(g), len(g), conv.ci // block_ci, block_ci, outer_co, block_co)
+        return blocks.transpose(0, 1, 4, 2, 3, 5)
 
     def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
         conv = anchor_of(workload)
         return (conv.n, prod(knobs["tile_co"][:2]), conv.oh, conv.ow, _blocks(knobs)[1])
-
-    def unpack(self, workload: Workload, knobs: dict[str, Any], out: Array) -> Array:
-        return unpack_channels(out, anchor_of(workload).co)
 
     def compute(self, workload: Workload, knobs: dict[str, Any]) -> tvm.tirx.PrimFunc:
         """Blocks `pad`, `tile`, `rows`, `transformed`, `product`, `kept`, `columns`, `conv` over whole tiles, `out`."""

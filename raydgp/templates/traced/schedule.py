@@ -9,14 +9,15 @@ from tvm.s_tir import Schedule, Trace
 
 from raydgp.errors import InputError, RaydgpError
 from raydgp.targets import Target
-from raydgp.templates.base import Array
+from raydgp.templates.base import LaidOut
+from raydgp.templates.layouts import Layout
 from raydgp.templates.traced.code import arrays, decode
 from raydgp.templates.traced.design import rules_of
 from raydgp.templates.traced.space import decided
 from raydgp.workloads import TracedKernel
 
 
-class TracedTemplate:
+class TracedTemplate(LaidOut):
     """Arrays as the function has them, the output last."""
 
     def schedule(self, workload: TracedKernel, knobs: dict[str, Any], target: Target) -> tvm.IRModule:
@@ -40,14 +41,14 @@ class TracedTemplate:
                 raise RaydgpError(f"{workload}: {type(step).__name__} of MetaSchedule refuses this schedule")
         return sch
 
-    def pack(self, workload: TracedKernel, knobs: dict[str, Any], inputs: tuple[Array, ...]) -> list[Array]:
-        return list(inputs)
+    def layouts(self, workload: TracedKernel, knobs: dict[str, Any]) -> list[Layout]:
+        return [Layout() for _ in arrays(decode(workload))[:-1]]
 
     def out_shape(self, workload: TracedKernel, knobs: dict[str, Any]) -> tuple[int, ...]:
         return arrays(decode(workload))[-1][0]
 
-    def unpack(self, workload: TracedKernel, knobs: dict[str, Any], out: Array) -> Array:
-        return out
+    def out_layout(self, workload: TracedKernel, knobs: dict[str, Any]) -> Layout:
+        return Layout()
 
 
 def _decided(workload: TracedKernel, knobs: dict[str, Any]) -> Schedule:
