@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1] / "raydgp"
 MODULES = sorted(ROOT.rglob("*.py"))
 LADDER = """
 errors registry data sandbox targets settings workloads space templates records build surrogates search run measure
-testing cluster tracking models rivals app cli
+bundle testing cluster tracking models rivals app cli
 """
 ORDER = LADDER.split()
 _TVM = {"targets", "templates", "build", "run", "models", "rivals"}
