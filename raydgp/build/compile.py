@@ -11,6 +11,7 @@ from typing import Any
 
 import tvm
 
+from raydgp.build.launch import Launch
 from raydgp.errors import BuildError
 from raydgp.records import Resources
 from raydgp.sandbox.child_loop import one_line
@@ -22,28 +23,41 @@ from raydgp.workloads import Workload
 
 @dataclass(frozen=True)
 class CompiledKernel:
-    """A shared library, and what each of its CUDA kernels uses of the device; nothing for a CPU."""
+    """Machine code, and what there is to know of each of its CUDA kernels; nothing for a CPU.
+
+    Attributes:
+        library: a shared library that TVM's runtime loads, or the cubin alone where there are launches.
+        resources: what each kernel uses of the device.
+        launches: how the kernels are launched, in order.
+        workspaces: bytes of each buffer that only the launches share.
+    """
 
     library: bytes
     resources: tuple[Resources, ...] = ()
+    launches: tuple[Launch, ...] = ()
+    workspaces: tuple[int, ...] = ()
 
 
-def compile_kernel(template: str, workload: Workload, knobs: dict[str, Any], target: Target) -> CompiledKernel:
+def compile_kernel(
+    template: str, workload: Workload, knobs: dict[str, Any], target: Target, part: str = "build"
+) -> CompiledKernel:
     """Schedules, compiles and links one configuration that is statically valid.
 
     Args:
         template: name of the space's template.
         knobs: `ConfigSpace.decode` of the configuration.
+        part: of `raydgp.targets.Kind` that makes the code, `build` or `parts`.
 
     Returns:
-        An ELF shared library whose function `main` takes the arrays of `Template.pack`, then the output.
+        An ELF shared library whose function `main` takes the arrays of `Template.pack`, then the output; by `parts`
+        of a GPU its cubin, with the launches that take these arrays.
 
     Raises:
         BuildError: its schedule or its code does not compile.
     """
     try:
         module = template_named(template).schedule(workload, knobs, target)
-        compiled: CompiledKernel = target.behaviour.part("build")(module, target)
+        compiled: CompiledKernel = target.behaviour.part(part)(module, target)
         return compiled
     except BuildError:
         raise

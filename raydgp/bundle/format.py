@@ -27,6 +27,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from raydgp.build.launch import Launch
+from raydgp.records import Resources
+
 FORMAT = 1
 POSITIONS = 16384  # of an output that are checked against the reference
 HEADER = "bundle.json"
@@ -38,22 +41,6 @@ Origin = Literal["default", "draw", "grid", "winner", "refused", "neighbour"]
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True)
-
-
-class Launch(_Part):
-    """One of the launches of a kernel, in order, on one stream.
-
-    Attributes:
-        kernel: name in the cubin.
-        grid, block: extents along x, y and z. Shared memory is static alone.
-        arguments: of each of its pointers the number of the buffer: k of argument k of the kernel, the number of
-            arguments of the output, and from there on those of the workspaces.
-    """
-
-    kernel: str
-    grid: tuple[int, int, int]
-    block: tuple[int, int, int]
-    arguments: tuple[int, ...]
 
 
 class Kernel(_Part):
@@ -72,9 +59,9 @@ class Kernel(_Part):
         layouts: number of the layout of each argument in `Task.layouts`.
         out: number of the layout from its output to the logical one.
         out_shape, out_dtype: of its output.
-        launches: of a GPU, in order.
+        launches: of a GPU, in order, on one stream: see `raydgp.build.launch.Launch`.
         workspaces: bytes of each buffer that only its launches share.
-        resources: of each CUDA kernel, as `raydgp.records.Resources` has them.
+        resources: of each CUDA kernel.
     """
 
     index: int
@@ -90,7 +77,7 @@ class Kernel(_Part):
     out_dtype: str = "float32"
     launches: tuple[Launch, ...] = ()
     workspaces: tuple[int, ...] = ()
-    resources: tuple[dict[str, Any], ...] = ()
+    resources: tuple[Resources, ...] = ()
 
 
 class Task(_Part):

@@ -18,8 +18,10 @@ def start() -> Handle:
     def handle(request: dict[str, Any], _: bytes) -> Message:
         try:
             workload, knobs = from_dict(request["workload"]), knobs_from_json(request["knobs"])
-            kernel = compile_kernel(request["template"], workload, knobs, Target.from_dict(request["target"]))
-            return {"resources": [asdict(used) for used in kernel.resources]}, kernel.library
+            target = Target.from_dict(request["target"])
+            kernel = compile_kernel(request["template"], workload, knobs, target, request["part"])
+            found = {name: [asdict(each) for each in getattr(kernel, name)] for name in ("resources", "launches")}
+            return found | {"workspaces": kernel.workspaces}, kernel.library
         except BuildError as error:
             return {"error": str(error)}, b""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
+from raydgp.build.launch import Launch
 from raydgp.errors import ChildDied, ChildHung
 from raydgp.records import Resources, Status
 from raydgp.sandbox.cpus import thread_environment
@@ -20,10 +21,12 @@ class Built:
 
     Attributes:
         status: ok, build_error or build_timeout.
-        library: bytes of the shared library; empty unless ok.
+        library: bytes of the shared library, or by `parts` of a GPU of the cubin; empty unless ok.
         error: one line; empty when ok.
         build_s: seconds it took.
         resources: of each CUDA kernel.
+        launches: of a cubin, in order.
+        workspaces: bytes of each buffer that only the launches share.
     """
 
     status: Status
@@ -31,6 +34,8 @@ class Built:
     error: str = ""
     build_s: float = 0.0
     resources: tuple[Resources, ...] = ()
+    launches: tuple[Launch, ...] = ()
+    workspaces: tuple[int, ...] = ()
 
 
 class Builder:
@@ -45,8 +50,11 @@ class Builder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def build(self, space: ConfigSpace, index: int, target: Target, timeout_s: float) -> Built:
-        """Builds one configuration that is statically valid.
+    def build(self, space: ConfigSpace, index: int, target: Target, timeout_s: float, part: str = "build") -> Built:
+        """Builds one configuration that is statically valid, or that the compiler may try in spite of it.
+
+        Args:
+            part: as of `raydgp.build.compile.compile_kernel`.
 
         Raises:
             RaydgpError: no child can be started here; says nothing about the configuration.
@@ -60,22 +68,27 @@ class Builder:
             "workload": space.workload.to_dict(),
             "knobs": space.decode(index),
             "target": target.to_dict(),
+            "part": part,
         }
         begin = time.monotonic()
         try:
             answer, library = self._child.call(request, b"", timeout_s)
             error = answer.get("error", "")
-            resources = tuple(Resources(**used) for used in answer.get("resources", ()))
+            found: dict[str, Any] = {
+                "resources": tuple(Resources(**used) for used in answer.get("resources", ())),
+                "launches": tuple(map(Launch.of, answer.get("launches", ()))),
+                "workspaces": tuple(answer.get("workspaces", ())),
+            }
             status = Status.BUILD_ERROR if error else Status.OK
         except (ChildHung, ChildDied) as failure:
             self.close()
             status = Status.BUILD_TIMEOUT if isinstance(failure, ChildHung) else Status.BUILD_ERROR
-            error, library, resources = str(failure), b"", ()
+            error, library, found = str(failure), b"", {}
         except BaseException:
             self.close()
             raise
         build_s = time.monotonic() - begin
-        return Built(status=status, library=library, error=error, build_s=build_s, resources=resources)
+        return Built(status=status, library=library, error=error, build_s=build_s, **found)
 
     def close(self) -> None:
         """Ends the child; may be called twice, and from another thread to end a build."""

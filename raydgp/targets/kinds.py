@@ -30,6 +30,8 @@ class Kind(ABC):
         resource: Ray's name of what there is one of for each runner; empty where there is one runner a node.
         runner_options: of Ray's actor that one runner is, by which it gets it.
         build: (scheduled module, Target) -> `raydgp.build.compile.CompiledKernel`.
+        parts: the same, of machine code that can be run without TVM's compiler, as a bundle holds it; empty where there
+            is none.
         executable: (Relax module, Target) -> a whole model, with TVM's `export_library`.
         fusion: TVM's pass that fuses a packed model into kernels.
         traced: `raydgp.templates.traced.design.TracedRules` of the spaces of kernels that have no template; empty where
@@ -44,6 +46,7 @@ class Kind(ABC):
     resource: ClassVar[str] = ""
     runner_options: ClassVar[Mapping[str, Any]] = {}
     build: ClassVar[str] = "raydgp.build.compile:compile_library"
+    parts: ClassVar[str] = ""
     executable: ClassVar[str] = "raydgp.build.compile:compile_executable"
     fusion: ClassVar[str] = "raydgp.models.fusion:FUSE"
     traced: ClassVar[str] = ""

@@ -7,7 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from raydgp.bundle.format import CODES, FORMAT, HEADER, Header, Kernel, Launch, Task
+from raydgp.build.launch import Launch
+from raydgp.bundle.format import CODES, FORMAT, HEADER, Header, Kernel, Task
 from raydgp.bundle.inputs import logical_input, logical_inputs
 from raydgp.bundle.reading import Bundle
 from raydgp.bundle.writing import compressed, lines, sampled, write

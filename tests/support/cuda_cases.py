@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 
 from raydgp import Conv2d, Dense, DepthwiseConv2d, GroupConv2d
+from raydgp.build.cuda.launches import launches_of
 from raydgp.build.cuda.library import cuda_source
 from raydgp.build.cuda.source import quick
 from raydgp.targets import Target
 from raydgp.workloads import Fused
-from tests.support.cuda_emulator import compile_emulated, launches
+from tests.support.cuda_emulator import compile_emulated
 
 CUDA = Target.named("cuda/sm_80")
 SAME: dict[str, Any] = {"kh": 3, "kw": 3, "padding": (1, 1)}
@@ -65,13 +66,12 @@ TENSOR_CORES = {
 
 def emulated(module, folder, change=lambda source: source):
     """Runs a scheduled module: its arrays in order, and whether threads take turns in reverse."""
-    source, _ = quick(cuda_source(module, CUDA))  # what is compiled for a GPU
-    run = compile_emulated(change(source), launches(module), folder)
-    main = module["main"]
-    between = {str(b.name): [int(e) for e in b.shape] for b in main.body.block.alloc_buffers if b.scope() == "global"}
+    source = cuda_source(module, CUDA)
+    launches, workspaces = launches_of(module, source)
+    compiled, _ = quick(source)  # what is compiled for a GPU
+    run = compile_emulated(change(compiled), launches, folder)
 
     def kernel(arrays, reverse):
-        named = dict(zip((str(p.name) for p in main.params), arrays, strict=True))
-        run(named | {name: np.full(shape, np.nan, np.float32) for name, shape in between.items()}, reverse)
+        run([*arrays, *(np.full(size // 4, np.nan, np.float32) for size in workspaces)], reverse)
 
     return kernel

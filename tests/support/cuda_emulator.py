@@ -14,12 +14,12 @@ The order in which threads run between two barriers can be turned round; a race 
 import ctypes
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import tvm
-from tvm import s_tir, tirx
+
+from raydgp.build.launch import Launch
 
 _RUNTIME = r"""
 #include <ucontext.h>
@@ -118,45 +118,28 @@ _IN_WARP = re.compile(r"^ +(?:float w_\d+_\d+ = .*|.* = w_\d+_\d+);$", re.MULTIL
 _SHARED = re.compile(r"__shared__ (?:alignas\(\d+\) )?(float|half) (\w+)\[(\d+)\];")
 
 
-def launches(module: tvm.IRModule) -> list[dict[str, int]]:
-    """Extents of `blockIdx.?` and `threadIdx.?` of each kernel of a scheduled module, in order."""
-    sch = s_tir.Schedule(module)
-    nests: list[tuple[tirx.For, dict[str, int]]] = []
-    for block in sch.get_child_blocks(sch.get_sblock("root")):
-        loops = [sch.get(loop) for loop in sch.get_loops(block)]
-        if not any(loops[0].same_as(outermost) for outermost, _ in nests):
-            nests.append((loops[0], {}))
-        bound = [loop for loop in loops if loop.thread_binding is not None]
-        nests[-1][1].update({str(loop.thread_binding.thread_tag): int(loop.extent) for loop in bound})
-    return [extents for _, extents in nests]
-
-
-def compile_emulated(source: str, extents: list[dict[str, int]], folder: Path) -> Callable[..., None]:
+def compile_emulated(source: str, launches: Sequence[Launch], folder: Path) -> Callable[..., None]:
     """Compiles what TVM generated.
 
     Returns:
-        `run(arrays, reverse)`: runs the kernels one after the other on arrays of float32 (or float16, where the kernel
-        says half), by name, which they write in place; RuntimeError when the threads of a block part at a barrier.
+        `run(buffers, reverse)`: launches the kernels one after the other on arrays of float32 (or float16, where the
+        kernel says half), by number, which they write in place; RuntimeError when the threads of a block part at a
+        barrier.
     """
     code = source[source.index('extern "C"') :]
-    kernels = [
-        (name, [(argument.split()[0], argument.split()[-1].removesuffix("_ptr")) for argument in arguments.split(",")])
-        for name, arguments in _KERNEL.findall(code)
-    ]
+    types = {name: [one.split()[0] for one in arguments.split(",")] for name, arguments in _KERNEL.findall(code)}
     shared = _SHARED.findall(code)  # made global, so that each block can find them forgotten
     code = _IN_WARP.sub(r"\g<0> lockstep();", _SHARED.sub("", code))
     declared = "".join(f"alignas(64) static {kind} {name}[{size}];\n" for kind, name, size in shared)
     forget = "".join(f"for (auto& x : {name}) x = std::numeric_limits<float>::quiet_NaN();\n" for _, name, _ in shared)
     units = _TENSOR_CORES if "nvcuda::wmma" in code else ""
     parts = [_RUNTIME, units, declared, f"static void forget() {{ {forget} }}\nstatic void** given;\n", _LAUNCH, code]
-    for (kernel, names), extent in zip(kernels, extents, strict=True):
-        grid, block = (
-            ", ".join(str(extent.get(f"{kind}.{axis}", 1)) for axis in "xyz") for kind in ("blockIdx", "threadIdx")
-        )
-        arguments = ", ".join(f"({kind})given[{i}]" for i, (kind, _) in enumerate(names))
+    for launch in launches:
+        grid, block = (", ".join(map(str, extents)) for extents in (launch.grid, launch.block))
+        arguments = ", ".join(f"({kind})given[{i}]" for i, kind in enumerate(types[launch.kernel]))
         parts.append(
-            f'extern "C" int run_{kernel}(void** pointers, int reversed) {{\n  given = pointers;\n'
-            f"  return launch([] {{ {kernel}({arguments}); }}, {{{grid}}}, {{{block}}}, reversed);\n}}\n"
+            f'extern "C" int run_{launch.kernel}(void** pointers, int reversed) {{\n  given = pointers;\n'
+            f"  return launch([] {{ {launch.kernel}({arguments}); }}, {{{grid}}}, {{{block}}}, reversed);\n}}\n"
         )
     file, library = folder / "kernel.cpp", folder / "kernel.so"
     file.write_text("".join(parts))
@@ -165,10 +148,10 @@ def compile_emulated(source: str, extents: list[dict[str, int]], folder: Path) -
     assert answer.returncode == 0, answer.stderr[:2000]
     loaded = ctypes.CDLL(str(library))
 
-    def run(arrays: dict[str, np.ndarray], reverse: bool = False) -> None:
-        for kernel, names in kernels:
-            pointers = (ctypes.c_void_p * len(names))(*(arrays[name].ctypes.data for _, name in names))
-            if getattr(loaded, f"run_{kernel}")(pointers, int(reverse)):
-                raise RuntimeError(f"{kernel}: threads of a block part at a barrier")
+    def run(buffers: Sequence[np.ndarray], reverse: bool = False) -> None:
+        for launch in launches:
+            given = [buffers[number].ctypes.data for number in launch.arguments]
+            if getattr(loaded, f"run_{launch.kernel}")((ctypes.c_void_p * len(given))(*given), int(reverse)):
+                raise RuntimeError(f"{launch.kernel}: threads of a block part at a barrier")
 
     return run

@@ -10,6 +10,7 @@ from tvm import s_tir
 
 from raydgp import config_space
 from raydgp.build.cuda.library import cuda_source
+from raydgp.build.launch import Launch
 from raydgp.targets import Target
 from raydgp.targets.compiler import to_tvm
 from raydgp.templates.base import RoundingTemplate
@@ -115,6 +116,7 @@ def test_fibres_notice_a_barrier_that_some_threads_miss(tmp_path):
   if (threadIdx.x < 2) { __syncthreads(); }
   out_ptr[threadIdx.x] = 1;
 }"""
-    run = compile_emulated(source, [{"threadIdx.x": 4}], tmp_path)
+    launch = Launch(kernel="f", grid=(1, 1, 1), block=(4, 1, 1), arguments=(0,))
+    run = compile_emulated(source, [launch], tmp_path)
     with pytest.raises(RuntimeError, match="part at a barrier"):
-        run({"out": np.zeros(4, np.float32)})
+        run([np.zeros(4, np.float32)])

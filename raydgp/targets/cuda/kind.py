@@ -29,6 +29,7 @@ class Cuda(Kind):
     resource = "GPU"
     runner_options: ClassVar[Mapping[str, Any]] = {"num_gpus": 1}
     build = "raydgp.build.cuda.library:compile_library"
+    parts = "raydgp.build.cuda.launches:compile_parts"
     executable = "raydgp.build.cuda.executable:compile_executable"
     traced = "raydgp.templates.traced.cuda:CudaRules"
 

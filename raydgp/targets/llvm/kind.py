@@ -17,6 +17,7 @@ class Llvm(Kind):
     """Kernels as native code for processors."""
 
     name = "llvm"
+    parts = Kind.build
     fusion = "raydgp.models.fusion:FUSE_FOR_VECTORS"
     traced = "raydgp.templates.traced.cpu:CpuRules"
     peak = "raydgp.run.peak:measured_peak_gflops"
