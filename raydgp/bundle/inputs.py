@@ -1,6 +1,6 @@
 """Inputs that any numpy makes anew, so that no bundle need hold them.
 
-The runner of a bundle (`raydgp/bundle/runner.py`) has the same few lines, as it imports nothing of raydgp.
+The runner takes this module with it: it imports nothing but numpy, and what does not.
 """
 
 from __future__ import annotations

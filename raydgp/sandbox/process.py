@@ -67,7 +67,7 @@ class Child:
     def alive(self) -> bool:
         return self.process.poll() is None
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Returns when the child has imported what it needs.
 
         Raises:
@@ -76,7 +76,7 @@ class Child:
         if self._ready:
             return
         try:
-            receive(self._channel, self._waiter(time.monotonic() + START_TIMEOUT_S))
+            receive(self._channel, self._waiter(time.monotonic() + timeout_s))
         except (EOFError, OSError, FrameError, ChildDied):
             end = self._how_it_ended()
             self._stderr.seek(0)
@@ -84,7 +84,7 @@ class Child:
             last = next((line.strip() for line in reversed(lines) if line.strip()), "no word why")
             raise ChildDied(f"a child process cannot start ({end}): {last}; see `raydgp doctor`") from None
         except ChildHung:
-            raise ChildHung(f"a child process took over {START_TIMEOUT_S:g} s to start; see `raydgp doctor`") from None
+            raise ChildHung(f"a child process took over {timeout_s:g} s to start; see `raydgp doctor`") from None
         self._ready = True
 
     def call(self, header: dict[str, Any], body: bytes, timeout_s: float) -> Message:

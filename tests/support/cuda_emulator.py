@@ -126,6 +126,23 @@ def compile_emulated(source: str, launches: Sequence[Launch], folder: Path) -> C
         kernel says half), by number, which they write in place; RuntimeError when the threads of a block part at a
         barrier.
     """
+    loaded = ctypes.CDLL(str(emulated_library(source, launches, folder)))
+
+    def run(buffers: Sequence[np.ndarray], reverse: bool = False) -> None:
+        for launch in launches:
+            given = [buffers[number].ctypes.data for number in launch.arguments]
+            if getattr(loaded, f"run_{launch.kernel}")((ctypes.c_void_p * len(given))(*given), int(reverse)):
+                raise RuntimeError(f"{launch.kernel}: threads of a block part at a barrier")
+
+    return run
+
+
+def emulated_library(source: str, launches: Sequence[Launch], folder: Path) -> Path:
+    """Compiles what TVM generated to a shared library.
+
+    For each kernel it has `run_<kernel>(pointers, reversed)`, and `shape_<kernel>`: extents of the grid, of a block,
+    and how many arguments it takes.
+    """
     code = source[source.index('extern "C"') :]
     types = {name: [one.split()[0] for one in arguments.split(",")] for name, arguments in _KERNEL.findall(code)}
     shared = _SHARED.findall(code)  # made global, so that each block can find them forgotten
@@ -140,18 +157,11 @@ def compile_emulated(source: str, launches: Sequence[Launch], folder: Path) -> C
         parts.append(
             f'extern "C" int run_{launch.kernel}(void** pointers, int reversed) {{\n  given = pointers;\n'
             f"  return launch([] {{ {launch.kernel}({arguments}); }}, {{{grid}}}, {{{block}}}, reversed);\n}}\n"
+            f'extern "C" const unsigned shape_{launch.kernel}[] = {{{grid}, {block}, {len(launch.arguments)}}};\n'
         )
     file, library = folder / "kernel.cpp", folder / "kernel.so"
     file.write_text("".join(parts))
     command = ["g++", "-O1", "-w", "-std=c++17", "-shared", "-fPIC", "-o", str(library), str(file)]
     answer = subprocess.run(command, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr[:2000]
-    loaded = ctypes.CDLL(str(library))
-
-    def run(buffers: Sequence[np.ndarray], reverse: bool = False) -> None:
-        for launch in launches:
-            given = [buffers[number].ctypes.data for number in launch.arguments]
-            if getattr(loaded, f"run_{launch.kernel}")((ctypes.c_void_p * len(given))(*given), int(reverse)):
-                raise RuntimeError(f"{launch.kernel}: threads of a block part at a barrier")
-
-    return run
+    return library
