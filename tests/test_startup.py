@@ -27,6 +27,7 @@ ASKED = {
     "a misspelt strategy": ["tune", "--model", "resnet18", "--strategy", "autotwm"],
     "a misspelt strategy for a model": ["tune", "resnet18", "--strategy", "autotwm"],
     "a misspelt key": ["tune", "--config", "bad.yaml"],
+    "a misspelt key of a plan": ["bundle", "make", "bad.yaml", "--out", "x.bundle"],
 }
 SCRIPT = """
 import sys

@@ -1,7 +1,7 @@
 """What a bundle is: one file of data, the machine code of many kernels with all that it takes to run and check them.
 
 A ZIP whose members are stored as they are; those named `.xz` are compressed one by one. Nothing in it is pickled, and
-unless it carries the runner (`__main__.py`) nothing in it is Python. Its members:
+unless it carries the runner (`raydgp.bundle.script`) nothing in it is Python. Its members:
 
 * `bundle.json`: a `Header`. The SHA-256 of its bytes identifies the bundle.
 * `tasks/<k>/kernels.jsonl.xz` (`Task.kernels`): a `Kernel` a line, in the order of measuring. A kernel's place is the
@@ -34,7 +34,6 @@ FORMAT = 1
 POSITIONS = 16384  # of an output that are checked against the reference
 HEADER = "bundle.json"
 CODES = "codes.jsonl.xz"
-RUNNER = "__main__.py"
 
 Origin = Literal["default", "draw", "grid", "winner", "refused", "neighbour"]
 
@@ -78,6 +77,15 @@ class Kernel(_Part):
     launches: tuple[Launch, ...] = ()
     workspaces: tuple[int, ...] = ()
     resources: tuple[Resources, ...] = ()
+
+
+class Code(_Part):
+    """Where machine code is: see the module's docstring."""
+
+    code: str
+    block: int
+    offset: int
+    size: int
 
 
 class Task(_Part):

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from raydgp.bundle.format import CODES, FORMAT, HEADER, Header, Kernel, Task
+from raydgp.bundle.format import CODES, FORMAT, HEADER, Code, Header, Kernel, Task
 from raydgp.errors import InputError
 
 _BLOCKS = 2  # decompressed ones that are kept
@@ -87,12 +87,12 @@ class Bundle:
     def code(self, sha256: str) -> bytes:
         """Machine code, checked."""
         try:
-            block, offset, size = self._codes[sha256]
+            at = self._codes[sha256]
         except KeyError:
             raise self._damaged(CODES) from None
-        code = self._block(block)[offset : offset + size]
+        code: bytes = self._block(at.block)[at.offset : at.offset + at.size]
         if hashlib.sha256(code).hexdigest() != sha256:
-            raise self._damaged(f"blocks/{block}.xz")
+            raise self._damaged(f"blocks/{at.block}.xz")
         return code
 
     def library(self, file: str) -> bytes:
@@ -100,10 +100,10 @@ class Bundle:
         return self._decompressed(self.header.runtime[file])
 
     @cached_property
-    def _codes(self) -> dict[str, tuple[int, int, int]]:
+    def _codes(self) -> dict[str, Code]:
         try:
-            return {line["code"]: (line["block"], line["offset"], line["size"]) for line in self._lines(CODES)}
-        except (KeyError, TypeError):
+            return {line["code"]: Code.model_validate(line) for line in self._lines(CODES)}
+        except (KeyError, TypeError, ValidationError):
             raise self._damaged(CODES) from None
 
     def _decompressed_block(self, block: int) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import click
 from raydgp import bundle as bundles
 from raydgp import cli
 from raydgp.cli.options import common_options
+from raydgp.settings import BundleSettings, load
 
 _path = click.Path(path_type=Path)
 
@@ -20,6 +22,27 @@ def bundle() -> None:
 
     They are built here, measured there by Python and numpy alone, and brought back as records.
     """
+
+
+@bundle.command()
+@click.argument("plan", type=_path)
+@click.option("--out", required=True, type=_path, help="Bundle to write.")
+@click.option("--carry-runner", is_flag=True, help="Put the runner's script into it, so that `python OUT` measures it.")
+@common_options
+def make(plan: Path, out: Path, carry_runner: bool, as_json: bool) -> None:
+    """Build the kernels of PLAN into one file.
+
+    PLAN is a YAML file of layers and configurations. The same command again goes on where it was stopped.
+    """
+    settings = load(plan, {}, BundleSettings)
+    tell = cli.live.counted(cli.live.observer_of(cli.console.progress), "kernels built")
+    made = bundles.make.make(settings, out, carry_runner, tell)
+    if as_json:
+        click.echo(json.dumps(asdict(made), default=str))
+        return
+    failed = "".join(f", {count} {status}" for status, count in made.failed.items())
+    size = f"{made.size_bytes / 1e6:.1f} MB in {made.wall_s:.0f} s"
+    cli.console.say(f"{made.kernels} kernels of {made.tasks} tasks{failed}; {size}. Results: {out}")
 
 
 @bundle.command()

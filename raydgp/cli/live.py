@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
@@ -19,6 +22,20 @@ def observer_of(console: Console) -> Observer:
     if console.is_terminal:
         return LiveObserver(console)
     return PlainObserver(lambda line: console.print(line, soft_wrap=True, markup=False, highlight=False))
+
+
+def counted(observer: Observer, name: str) -> Callable[[int, int], None]:
+    """Tells an observer of work by (done, of how many), with the time left at the rate since the first call."""
+    first: list[tuple[float, int]] = []
+
+    def tell(done: int, total: int) -> None:
+        now_s = time.monotonic()
+        began_s, at_start = first[0] if first else (now_s, done)
+        first[:] = [(began_s, at_start)]
+        left_s = (total - done) * (now_s - began_s) / (done - at_start) if done > at_start else None
+        observer.step(name, done, total, "" if left_s is None else f"about {duration(left_s)} left")
+
+    return tell
 
 
 class _Left(ProgressColumn):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
 from typing import Any
 
 from raydgp.errors import InputError
 from raydgp.measure.base import Measurer
 from raydgp.records import Measurement, Phases, Status
-from raydgp.run.builder import Builder, Built
+from raydgp.run.builder import Built
+from raydgp.run.building import Builders
 from raydgp.run.supervisor import Supervisor
-from raydgp.sandbox.cpus import own_cpus
 from raydgp.settings import MeasureSettings
 from raydgp.space import ConfigSpace, Indices
 from raydgp.targets import Target
@@ -40,14 +38,15 @@ class LocalMeasurer(Measurer):
         self._versions = versions()
         self._supervisor = Supervisor(settings.threads, cpus)
         self._device = target.behaviour.device(target, self._supervisor.threads)
-        self._builders = [Builder() for _ in range(workers or len(own_cpus()))]
+        self._builders = Builders(workers)
 
     def measure(self, space: ConfigSpace, indices: Indices) -> list[Measurement]:
         if space.target != self._target.kind:
             raise InputError(f"a space of target {space.target} cannot be measured on {self._target.kind}")
         valid = space.valid(indices)
         wanted = list(dict.fromkeys(int(index) for index, good in zip(indices, valid, strict=True) if good))
-        built = dict(zip(wanted, self._build(space, wanted), strict=True))
+        jobs = [(space, index) for index in wanted]
+        built = dict(zip(wanted, self._builders.build(jobs, self._target, self._settings.build_timeout_s), strict=True))
         return [
             self._run(space, int(index), *built[int(index)])
             if good
@@ -57,30 +56,7 @@ class LocalMeasurer(Measurer):
 
     def close(self) -> None:
         self._supervisor.close()
-        for builder in self._builders:
-            builder.close()
-
-    def _build(self, space: ConfigSpace, indices: list[int]) -> list[tuple[Built, float]]:
-        """Each build with the monotonic time of its end."""
-        idle: SimpleQueue[Builder] = SimpleQueue()
-        for builder in self._builders:
-            idle.put(builder)
-
-        def build(index: int) -> tuple[Built, float]:
-            builder = idle.get()
-            try:
-                return builder.build(space, index, self._target, self._settings.build_timeout_s), time.monotonic()
-            finally:
-                idle.put(builder)
-
-        with ThreadPoolExecutor(len(self._builders)) as pool:
-            try:
-                return list(pool.map(build, indices))
-            except BaseException:  # Ctrl-C: running builds are ended, not awaited
-                pool.shutdown(wait=False, cancel_futures=True)
-                for builder in self._builders:
-                    builder.close()
-                raise
+        self._builders.close()
 
     def _run(self, space: ConfigSpace, index: int, built: Built, built_at_s: float) -> Measurement:
         if built.status is not Status.OK:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -16,6 +16,8 @@ class Settings(BaseModel):
     """Base of all settings: their fields are the keys of a file, and those of the command line's options."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    on_command_line: ClassVar[bool] = True  # a missing key can be given as an option
 
 
 M = TypeVar("M", bound=Settings)
@@ -75,12 +77,13 @@ def _explain(error: ValidationError, kind: type[Settings]) -> str:
     if fault["type"] == "extra_forbidden":
         return f"unknown key {key!r}{nearest(path[-1], _keys(path[:-1], kind))}"
     if fault["type"] == "missing":
-        return f"key {key!r} is missing; give it in the file or with --{key.replace('_', '-')}"
+        option = f" or with --{key.replace('_', '-')}" if kind.on_command_line else ""
+        return f"key {key!r} is missing; give it in the file{option}"
     return f"key {key!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}, not {fault['input']!r}"
 
 
 def _keys(path: list[str], kind: type[Settings]) -> list[str]:
     model: Any = kind
-    for part in path:
-        model = model.model_fields[part].annotation
+    for part in path:  # the number of an element of a list, or the name of a field
+        model = get_args(model)[0] if part.isdigit() else model.model_fields[part].annotation
     return list(model.model_fields)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from raydgp.app.observer import RunProgress
+from raydgp.app.observer import RunProgress, SilentObserver
 from raydgp.cli.display import layer_table
-from raydgp.cli.live import LiveObserver, observer_of
+from raydgp.cli.live import LiveObserver, counted, observer_of
 from raydgp.records import Context, Measurement, Record, Status, TaskEntry
 from raydgp.records.summary import RunSummary
 from raydgp.targets import Target
@@ -98,3 +98,18 @@ def test_without_a_terminal_there_are_plain_lines() -> None:
     console = Console(file=io.StringIO(), width=80)
     observer_of(console).message("x" * 100)
     assert text_of(console) == "x" * 100 + "\n"
+
+
+def test_what_is_counted_says_the_time_left_by_what_this_start_has_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_s, said = [100.0], []
+    monkeypatch.setattr("raydgp.cli.live.time.monotonic", lambda: now_s[0])
+
+    class Told(SilentObserver):
+        def step(self, name: str, done: float, total: float, detail: str = "") -> None:
+            said.append((name, done, total, detail))
+
+    tell = counted(Told(), "kernels built")
+    tell(50, 100)  # kept from an earlier start
+    now_s[0] = 110.0
+    tell(60, 100)
+    assert said == [("kernels built", 50, 100, ""), ("kernels built", 60, 100, "about 40 s left")]

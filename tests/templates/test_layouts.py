@@ -11,15 +11,15 @@ from raydgp.templates import Layout
 from raydgp.templates.cuda.tensor_core_space import as_conv2d
 from raydgp.templates.cuda.winograd_space import winograd_tile
 from raydgp.templates.epilogue import anchor_of
-from raydgp.templates.llvm.winograd import _transforms
+from raydgp.templates.llvm.winograd import transforms
 from raydgp.templates.reference import random_inputs
 from raydgp.templates.registry import template_for
 from raydgp.templates.transforms import matrices
 from raydgp.workloads import Fused
 from tests.support.cuda_cases import SHAPES as CUDA_SHAPES
 from tests.support.cuda_cases import TENSOR_CORES
-from tests.templates.test_llvm_templates import SHAPES as LLVM_SHAPES
-from tests.templates.test_llvm_templates import WINOGRAD
+from tests.support.llvm_cases import SHAPES as LLVM_SHAPES
+from tests.support.llvm_cases import WINOGRAD
 
 LLVM = {name: (w, "direct") for name, w in LLVM_SHAPES.items()} | {
     name: (w, "winograd") for name, w in WINOGRAD.items()
@@ -70,7 +70,7 @@ def by_hand(space, knobs, inputs):
     elif "winograd" in kind and space.target == "llvm":
         block_ci, block = prod(knobs["tile_ci"][1:]), prod(knobs["tile_co"][2:])
         outer, (_, ci, r, _) = prod(knobs["tile_co"][:2]), weight.shape
-        u = transformed(grown(weight, (outer * block, ci, r, r)), _transforms(knobs["tile"], r)[2])
+        u = transformed(grown(weight, (outer * block, ci, r, r)), transforms(knobs["tile"], r)[2])
         blocks = u.reshape(*u.shape[:2], ci // block_ci, block_ci, outer, block)
         packed = blocked(data, block_ci), blocks.transpose(0, 1, 4, 2, 3, 5)
     elif kind.startswith("depthwise") and space.target == "llvm":

@@ -41,7 +41,7 @@ class PackedWinograd(PackedTemplate):
         conv, (block_ci, block_co) = anchor_of(workload), _blocks(knobs)
         _, outer_co, *_ = self.out_shape(workload, knobs)
         whole = Layout().pad((0, outer_co * block_co - conv.co), (0, 0), (0, 0), (0, 0))
-        _, _, g = _transforms(knobs["tile"], conv.kh)
+        _, _, g = transforms(knobs["tile"], conv.kh)
         blocks = transformed(whole, g).reshape(len(g), len(g), conv.ci // block_ci, block_ci, outer_co, block_co)
         return blocks.transpose(0, 1, 4, 2, 3, 5)
 
@@ -53,7 +53,7 @@ class PackedWinograd(PackedTemplate):
         """Blocks `pad`, `tile`, `rows`, `transformed`, `product`, `kept`, `columns`, `conv` over whole tiles, `out`."""
         w: Conv2d = anchor_of(workload)
         m = knobs["tile"]
-        alpha, (a, b, _) = m + w.kh - 1, _transforms(m, w.kh)
+        alpha, (a, b, _) = m + w.kh - 1, transforms(m, w.kh)
         block_ci, block_co = _blocks(knobs)
         shape = self.out_shape(workload, knobs)
         n, outer_co, outer_ci = w.n, shape[1], w.ci // block_ci
@@ -107,7 +107,8 @@ class PackedWinograd(PackedTemplate):
         _transform_data(sch, knobs, shared if knobs["grid"] == "groups" else None)
 
 
-def _transforms(m: int, r: int) -> tuple[Matrix, Matrix, Matrix]:
+def transforms(m: int, r: int) -> tuple[Matrix, Matrix, Matrix]:
+    """A, B and G of `raydgp.templates.transforms.matrices`, of the points that cost least here."""
     return matrices(m, r, _POINTS[: m + r - 2])
 
 
