@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -55,7 +56,8 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         time.sleep(0.5)
     yield f"http://127.0.0.1:{port}"
     for child in psutil.Process(process.pid).children(recursive=True):  # a head that is asked to end drains for 30 s
-        child.kill()
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
     process.kill()
     process.wait(timeout=60)
 

@@ -16,11 +16,17 @@ from tests.support.processes import start_python
 from tests.support.tracked import FINISH_S, NETWORK, manifest, record, snapshot, write_run
 
 
+def follower_of(driver: psutil.Process) -> psutil.Process:
+    """The follower of a process, which may have other children: libraries' helpers of earlier tests."""
+    (follower,) = (child for child in driver.children() if "raydgp.tracking.follower" in child.cmdline())
+    return follower
+
+
 def test_finish_waits_no_longer_than_it_is_told_to(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as hanging:
         sink = TrackerProcess(write_run(tmp_path / "run", f"http://127.0.0.1:{hanging.getsockname()[1]}"))
         sink.start()
-        (follower,) = psutil.Process().children()
+        follower = follower_of(psutil.Process())
         assert sink.finish(timeout_s=0.5) is False
         assert not follower.is_running()
 
@@ -61,7 +67,7 @@ def test_a_killed_follower_loses_nothing(tmp_path: Path, uri: str, expected: dic
     sink = TrackerProcess(run)
     sink.start()
     wait_for_child(tmp_path / "mlflow.db")
-    (follower,) = psutil.Process().children()
+    follower = follower_of(psutil.Process())
     follower.kill()
     assert sink.finish(timeout_s=FINISH_S) is False
     sync(run)
@@ -77,7 +83,7 @@ def test_the_follower_ends_when_the_driver_is_killed(tmp_path: Path, uri: str) -
     with start_python("-c", script, str(run)) as driver:
         assert driver.stdout
         driver.stdout.readline()
-        (follower,) = psutil.Process(driver.pid).children()
+        follower = follower_of(psutil.Process(driver.pid))
         driver.kill()
     follower.wait(FINISH_S)
     assert snapshot(uri)["a/random"][0][1] == "KILLED"
