@@ -163,5 +163,6 @@ def _kept(work: Work, piece: _Piece, built: Sequence[Built], known: set[str]) ->
             codes.append(Code(code=name, block=piece.number, offset=len(block), size=len(result.library)))
             block += result.library
     chunk = Chunk(kernels=tuple(kernels), codes=tuple(codes))
-    work.keep(piece.number, chunk, compressed(bytes(block)))
+    on_gpu = any(result.launches for result in built)
+    work.keep(piece.number, chunk, compressed(bytes(block), words=on_gpu))
     return chunk

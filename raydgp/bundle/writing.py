@@ -15,13 +15,17 @@ from numpy.typing import NDArray
 
 from raydgp.bundle.format import POSITIONS
 
-# Machine code of an instruction set of words of 16 or 4 bytes: contexts by position in a word pay.
-_PRESET = 6 | lzma.PRESET_EXTREME
+_LZMA: dict[str, int] = {"id": lzma.FILTER_LZMA2, "preset": 6 | lzma.PRESET_EXTREME}
+_WORDS = {"pb": 4, "lp": 4, "lc": 0}  # contexts by position in 16 bytes, a GPU's instruction: cubins are 5 % smaller
 
 
-def compressed(content: bytes) -> bytes:
-    """A member whose name ends with `.xz`."""
-    return lzma.compress(content, lzma.FORMAT_XZ, filters=[{"id": lzma.FILTER_LZMA2, "preset": _PRESET}])
+def compressed(content: bytes, words: bool = False) -> bytes:
+    """A member whose name ends with `.xz`.
+
+    Args:
+        words: whether it is instructions of 16 bytes, as in cubins.
+    """
+    return lzma.compress(content, lzma.FORMAT_XZ, filters=[_LZMA | (_WORDS if words else {})])
 
 
 def lines(parts: Iterable[Any]) -> bytes:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from raydgp import Dense, config_space
-from raydgp.templates import Layout
+from raydgp.templates import LaidOut, Layout
 from raydgp.templates.cuda.tensor_core_space import as_conv2d
 from raydgp.templates.cuda.winograd_space import winograd_tile
 from raydgp.templates.epilogue import anchor_of
@@ -138,6 +138,7 @@ def test_the_output_is_found_again_where_the_kernel_writes_it(kind, workload, al
 def test_layouts_are_json(kind, workload, algorithm):
     space = config_space(workload, kind, algorithm)
     template, knobs, inputs = template_for(space), space.decode(space.default), random_inputs(workload, 1)
+    assert isinstance(template, LaidOut)
     for layout, array in zip(template.layouts(workload, knobs), inputs, strict=True):
         read = Layout(tuple(json.loads(json.dumps(layout.steps))))
         np.testing.assert_array_equal(read.apply(array), layout.apply(array))
