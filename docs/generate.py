@@ -67,6 +67,10 @@ def setting_rows(model: type[BaseModel], prefix: str = "") -> Iterator[list[str]
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from setting_rows(field.annotation, f"{prefix}{name}.")
             continue
+        element = next(iter(get_args(field.annotation)), None)
+        if isinstance(element, type) and issubclass(element, BaseModel):
+            yield from setting_rows(element, f"{prefix}{name}[].")
+            continue
         bounds = [
             f"{word} {getattr(m, sign)}" for m in field.metadata for sign, word in _SIGNS.items() if hasattr(m, sign)
         ]
@@ -84,7 +88,11 @@ def settings_page() -> None:
     )
     tables = [
         f"## `raydgp {command}`\n\n" + table(("key", "type", "default", "meaning"), setting_rows(model))
-        for command, model in (("tune", settings.TuneSettings), ("compare", settings.CompareSettings))
+        for command, model in (
+            ("tune", settings.TuneSettings),
+            ("compare", settings.CompareSettings),
+            ("bundle make", settings.BundleSettings),
+        )
     ]
     write("settings.md", "# Settings", intro, *tables)
 
