@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from raydgp.errors import InputError, JournalError
-from raydgp.records import Record, read
-from raydgp.records.frames import read_parquet
+from raydgp.errors import InputError
+from raydgp.records import Record
+from raydgp.records.files import read_records
 from raydgp.records.history import sorted_json
 from raydgp.records.importers import autotvm_log
 from raydgp.records.recorded import RecordedSpace, is_recorded
@@ -54,19 +54,14 @@ def _fitted(knobs: Knobs, tails: dict[str, dict[tuple[int, ...], tuple[int, ...]
 
 @lru_cache(maxsize=16)  # a plan names the same files for many tasks
 def _best_of(path: Path) -> list[Knobs]:
-    try:
-        if path.suffix == ".log":
-            return [record.knobs for record in autotvm_log.scan(path, path.stem).records if record.measurement.ok]
-        if path.suffix == ".parquet" and is_recorded(path):
-            recorded = RecordedSpace.load(path)
-            return [recorded.space.decode(int(recorded.indices[recorded.gflops.argmax()]))]
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; give a journal, a Parquet file or a log of AutoTVM's winners")
-        return list(_best(list(read(path)) if path.suffix == ".jsonl" else read_parquet(path)))
-    except (OSError, ValueError, KeyError, TypeError, JournalError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: neither a journal nor a Parquet file of records ({error})") from None
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give a journal, a Parquet file or a log of AutoTVM's winners")
+    if path.suffix == ".log":
+        return [record.knobs for record in autotvm_log.scan(path, path.stem).records if record.measurement.ok]
+    if path.suffix == ".parquet" and is_recorded(path):
+        recorded = RecordedSpace.load(path)
+        return [recorded.space.decode(int(recorded.indices[recorded.gflops.argmax()]))]
+    return list(_best(read_records(path)))
 
 
 def _best(records: Sequence[Record]) -> Iterator[Knobs]:

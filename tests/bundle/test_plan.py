@@ -13,6 +13,7 @@ from raydgp.bundle.register_rule import refused_beside_valid
 from raydgp.bundle.winners import winners
 from raydgp.errors import InputError
 from raydgp.records import Context, Journal, Measurement, Record, Status
+from raydgp.records.recorded import RecordedSpace
 from raydgp.settings import BundleSettings, BundleTask, load
 from raydgp.space.thinning import thinned
 from raydgp.targets import Limits, Target
@@ -123,6 +124,29 @@ def test_a_winner_of_another_layer_fits_by_all_but_its_outermost_factors(tmp_pat
     assert space.decode(found) == knobs | fitted
     assert of(wanted(winners=[best])[1], "winner") == [found]
     assert winners([best], config_space(zoo.tasks("mobilenet_v1")[1].workload, SM_90)) == []
+
+
+def test_of_a_recorded_space_the_best_is_a_winner(tmp_path):
+    space = thinned(config_space(RB4_SC, SM_90), 20)
+    indices = np.flatnonzero(space.valid(np.arange(space.size))).tolist()
+    measured = [
+        Measurement(index=index, status=Status.OK, times_s=(1.0 + (place - 3) ** 2,), device={"name": "A100"})
+        for place, index in enumerate(indices)
+    ]
+    RecordedSpace.of(LAYER, space, measured).save(tmp_path / "a.parquet")
+    whole = config_space(RB4_SC, SM_90)
+    assert winners([tmp_path / "a.parquet"], whole) == [whole.encode(space.decode(indices[3]))]
+
+
+def test_files_of_something_else_are_named(tmp_path):
+    for name, text in (("a.jsonl", "{}\n" * 3), ("b.parquet", "text"), ("c.txt", "text")):
+        (tmp_path / name).write_text(text)
+        space = config_space(RB4_SC, SM_90)
+        if name == "a.jsonl":
+            assert winners([tmp_path / name], space) == []  # a journal whose lines are quarantined
+        else:
+            with pytest.raises(InputError, match=name):
+                winners([tmp_path / name], space)
 
 
 def test_what_counts_most_comes_first_and_the_rest_is_mixed(tmp_path):

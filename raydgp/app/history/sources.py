@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from raydgp.data import history
-from raydgp.errors import InputError, JournalError
-from raydgp.records import Record, Status, read
-from raydgp.records.frames import read_parquet
+from raydgp.errors import InputError
+from raydgp.records import Record, Status
+from raydgp.records.files import read_records
 from raydgp.records.history import first
 from raydgp.records.recorded import RecordedSpace, is_recorded
 from raydgp.records.run import JOURNAL_NAME
@@ -45,18 +45,6 @@ def gather(paths: Sequence[Path], records: Iterable[Record] = ()) -> list[Measur
     if not tasks:
         raise InputError(f"{', '.join(map(str, paths)) or 'history'}: no measurements; give journals or Parquet files")
     return tasks
-
-
-def read_records(file: Path) -> list[Record]:
-    """Records of a journal or of the Parquet file of one.
-
-    Raises:
-        InputError: it is neither.
-    """
-    try:
-        return list(read(file)) if file.suffix == ".jsonl" else read_parquet(file)
-    except (OSError, ValueError, KeyError, TypeError, JournalError) as error:
-        raise InputError(f"{file}: neither a journal nor a Parquet file of records ({error})") from None
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
