@@ -26,7 +26,7 @@ class Outcome:
     Attributes:
         times_s: by state of the caches; empty unless ok.
         run_s: from the request to the answer.
-        overhead_s: all that it took beside the timing.
+        overhead_s: all that it took beside the calls of the kernel, for the check and for the timing.
     """
 
     status: str
