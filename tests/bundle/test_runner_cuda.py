@@ -18,11 +18,6 @@ QUICK = MeasureSettings(min_repeat_ms=0, repeat=2, run_timeout_s=3)
 
 
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory):
-    return fake_cuda.build(tmp_path_factory.mktemp("driver"))
-
-
-@pytest.fixture(scope="module")
 def faulty(tmp_path_factory):
     """A task whose kernels have names, for faults to find them."""
     return dense([f"kernel_{n}" for n in range(6)])

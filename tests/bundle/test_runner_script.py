@@ -7,8 +7,6 @@ import time
 import zipfile
 from pathlib import Path
 
-import numpy as np
-import pytest
 from click.testing import CliRunner
 
 from raydgp.bundle import script
@@ -16,18 +14,6 @@ from raydgp.cli import commands
 from tests.support.bundles import bundle, hostile_tasks, results
 
 ABSENT = ["tvm", "tvm_ffi", "torch", "ray", "mlflow", "raydgp", "pydantic", "click", "scipy", "psutil", "lazy_loader"]
-
-
-@pytest.fixture(scope="module")
-def bare_python(tmp_path_factory):
-    """A Python that has numpy and the standard library alone."""
-    folder = tmp_path_factory.mktemp("bare")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--symlinks", folder], check=True)
-    site = next(folder.glob("lib/python*/site-packages"))
-    numpy = Path(str(np.__file__)).parent
-    for each in filter(Path.exists, (numpy, numpy.parent / "numpy.libs")):
-        (site / each.name).symlink_to(each)
-    return folder / "bin" / "python"
 
 
 def call(python, *arguments, folder):

@@ -1,6 +1,10 @@
 """CUDA kernels of a bundle for the stand-in driver: on fibres instead of a GPU's threads."""
 
+import hashlib
+import json
+import lzma
 import tempfile
+import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +15,12 @@ from raydgp import Dense, config_space
 from raydgp.build.cuda.launches import launches_of
 from raydgp.build.cuda.library import cuda_source
 from raydgp.build.cuda.source import quick
+from raydgp.build.launch import Launch
+from raydgp.bundle.reading import Bundle
+from raydgp.sandbox.child_loop import knobs_from_json
 from raydgp.space import ConfigSpace
 from raydgp.templates.registry import template_named
+from raydgp.workloads import from_dict
 from tests.support.bundles import Kernels
 from tests.support.cuda_cases import CUDA
 from tests.support.cuda_emulator import emulated_library
@@ -28,14 +36,7 @@ def add_kernel(task: Kernels, space: ConfigSpace, index: int, name: str = "") ->
     """
     knobs = space.decode(index)
     template: Any = template_named(space.template)
-    module = template.schedule(space.workload, knobs, CUDA)
-    source = cuda_source(module, CUDA)
-    launches, workspaces = launches_of(module, source)
-    compiled, _ = quick(source)  # what is compiled for a GPU
-    if name:
-        compiled, launches = compiled.replace("main_kernel", name), (replace(launches[0], kernel=name),)
-    with tempfile.TemporaryDirectory() as folder:
-        code = emulated_library(compiled, launches, Path(folder)).read_bytes()
+    code, launches, workspaces = on_fibres(template.schedule(space.workload, knobs, CUDA), name)
     task.add(
         code,
         [layout.steps for layout in template.layouts(space.workload, knobs)],
@@ -54,3 +55,44 @@ def dense(names: Any = ("right_0", "right_1", "right_2")) -> Kernels:
     for index, name in zip(space.sample_valid(len(names), np.random.default_rng(0)), names, strict=True):
         add_kernel(task, space, int(index), name)
     return task
+
+
+def on_fibres(module: Any, name: str = "") -> tuple[bytes, tuple[Launch, ...], tuple[int, ...]]:
+    """What stands for the cubin of a scheduled module, its launches and its workspaces; add_kernel has `name`."""
+    source = cuda_source(module, CUDA)
+    launches, workspaces = launches_of(module, source)
+    compiled, _ = quick(source)  # what is compiled for a GPU
+    if name:
+        compiled, launches = compiled.replace("main_kernel", name), (replace(launches[0], kernel=name),)
+    with tempfile.TemporaryDirectory() as folder:
+        return emulated_library(compiled, launches, Path(folder)).read_bytes(), launches, workspaces
+
+
+def put_on_fibres(path: Path) -> None:
+    """Gives a bundle of `raydgp bundle make` other machine code, for the stand-in driver; all else it keeps."""
+    with Bundle(path) as made:
+        codes: dict[str, bytes] = {}
+        for task in made.header.tasks:
+            workload = from_dict(task.workload)
+            for kernel in made.kernels(task):
+                knobs = knobs_from_json(kernel.knobs)
+                module = template_named(task.template).schedule(workload, knobs, CUDA)
+                codes[kernel.code] = on_fibres(module)[0]
+    names = {old: hashlib.sha256(code).hexdigest() for old, code in codes.items()}
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist() if not name.startswith(("blocks/", "codes"))}
+    for name, content in members.items():
+        if name.endswith("kernels.jsonl.xz"):
+            text = lzma.decompress(content).decode()
+            for old, new in names.items():
+                text = text.replace(old, new)
+            members[name] = lzma.compress(text.encode())
+    entries = []
+    for number, code in enumerate(codes.values()):
+        members[f"blocks/{number}.xz"] = lzma.compress(code)
+        digest = hashlib.sha256(code).hexdigest()
+        entries.append({"code": digest, "block": number, "offset": 0, "size": len(code)})
+    members["codes.jsonl.xz"] = lzma.compress("".join(json.dumps(entry) + "\n" for entry in entries).encode())
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
