@@ -32,8 +32,9 @@ def group() -> None:
 @click.argument("whole", metavar="[MODEL]", required=False)
 @settings_options(
     TuneSettings,
-    *("model", "tasks", "target", "strategy", "options", "trials", "minutes", "batch", "seed", "run"),
+    *("model", "inputs", "tasks", "target", "strategy", "options", "trials", "minutes", "batch", "seed", "run"),
     *("runs_dir", "models_dir", "ray.address", "mlflow.uri"),
+    flags={"inputs": "input"},
     known={"model": lambda: list(raydgp.zoo.NETWORKS), "target": kinds, "strategy": lambda: search.names()},
 )
 @click.option("--preset", help="Preset of the strategy's options, such as small; options of their own go over it.")

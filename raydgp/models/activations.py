@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tvm import relax, topi
+from tvm.ir import is_prim_var
 
 from raydgp.models.layers import constant, operator, shape_of
 
@@ -36,15 +37,19 @@ class Activations:
     Attributes:
         builder: of the new function.
         values: by variable of the old one.
+        functions: of the new module, by those of the old one.
     """
 
     builder: relax.BlockBuilder = field(default_factory=relax.BlockBuilder)
     values: dict[relax.Var, Value] = field(default_factory=dict)
+    functions: dict[relax.GlobalVar, relax.GlobalVar] = field(default_factory=dict)
 
     def substituted(self, expr: Any) -> Any:
         """An expression of the old function on plain arrays of the new one."""
         if isinstance(expr, relax.Var):
             return self.plain(self.values[expr])
+        if isinstance(expr, relax.GlobalVar):
+            return self.functions[expr]
         if isinstance(expr, relax.Tuple):
             return relax.Tuple([self.substituted(part) for part in expr.fields])
         if isinstance(expr, relax.TupleGetItem):
@@ -81,10 +86,11 @@ class Activations:
 
     def other(self, call: relax.Expr) -> Value:
         """What computes a call that is no layer: on blocked arrays where that is simple, else on plain ones."""
-        value = self._on_blocks(call) if operator(call) else None
+        single = isinstance(call.ty, relax.TensorType)  # rather than a tuple of them
+        value = self._on_blocks(call) if single and operator(call) else None
         if value is None:
             plain = self.builder.emit(self.substituted(call))
-            return Value(shape_of(plain) if isinstance(plain.ty, relax.TensorType) else (), plain=plain)
+            return Value(shape_of(plain) if _fixed(plain) else (), plain=plain)
         return value
 
     def _on_blocks(self, call: relax.Call) -> Value | None:
@@ -131,3 +137,9 @@ class Activations:
             options["count_include_pad"] = bool(attrs.count_include_pad)
         kind = _POOLS[operator(call)]
         return self.builder.emit_te(topi.nn.pool2d, x, kernel, stride, dilation, padding, kind, **options)
+
+
+def _fixed(value: relax.Expr) -> bool:
+    """Whether it is a tensor of a fixed shape, as all are that TVM computes; what runs beside it may give others."""
+    shape = value.ty.shape if isinstance(value.ty, relax.TensorType) else None
+    return shape is not None and not any(is_prim_var(extent) for extent in shape)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from tvm import relax
 
 from raydgp.build.compile import link
 from raydgp.errors import InputError
+from raydgp.models import beside
 from raydgp.records.manifest import write_atomically
 from raydgp.targets import Target, kind_named
 
@@ -45,6 +46,24 @@ out = [out] if isinstance(out, tvm.runtime.Tensor) else list(out)
 for k, array in enumerate(out):
     print(array.shape, "largest error:", np.abs(array.numpy() - sample[f"output{{k}}"]).max())
 '''
+_BESIDE = """import json
+import onnxruntime
+
+
+def beside(path):
+    session = onnxruntime.InferenceSession(str(path))
+    names = [value.name for value in session.get_inputs()]
+
+    def run(*arguments):
+        feeds = {name: argument.numpy() for name, argument in zip(names, arguments)}
+        outputs = [tvm.runtime.tensor(array, device) for array in session.run(None, feeds)]
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    return run
+
+
+for name, file in json.loads((Path(__file__).parent / "manifest.json").read_bytes())["beside"].items():
+    tvm.register_global_func(name, beside(Path(__file__).parent / file))"""
 _LOAD = """here = Path(__file__).parent
 model = relax.VirtualMachine(tvm.runtime.load_module(str(here / "{library}")), device)"""
 
@@ -69,13 +88,19 @@ def write(
     inputs: Sequence[Array],
     expected: Sequence[Array],
     manifest: dict[str, Any],
+    others: Mapping[str, bytes] | None = None,
 ) -> None:
     """Writes the library, its parameters, a sample with the right answer, the manifest and an example.
 
     Args:
+        others: ONNX models that the library calls, by the names of their functions; the manifest is told their files.
         manifest: JSON-able; its `target`, `versions` and `threads` go into the example.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if others:
+        manifest["beside"] = {name: f"{name}.onnx" for name in others}
+    for name, model in (others or {}).items():
+        (folder / f"{name}.onnx").write_bytes(model)
     executable.export_library(str(folder / LIBRARY), fcompile=link)
     np.savez(folder / PARAMETERS, **{f"p{k}": array for k, array in enumerate(parameters)})  # type: ignore[arg-type]
     sample = {f"input{k}": a for k, a in enumerate(inputs)} | {f"output{k}": a for k, a in enumerate(expected)}
@@ -83,6 +108,9 @@ def write(
     requirements = f"apache-tvm=={manifest['versions']['tvm']} apache-tvm-ffi==0.1.14.post1 numpy"
     purpose = f"Runs the model of this folder with TVM alone: pip install {requirements}"
     load = _LOAD.format(library=LIBRARY)
+    if others:
+        purpose = f"Runs the model of this folder with TVM and onnxruntime: pip install {requirements} onnxruntime"
+        load = f"{_BESIDE}\n{load}"
     write_example(folder / EXAMPLE, purpose, load, Target.of(manifest["target"]).kind, manifest["threads"])
     write_manifest(folder, manifest)
 
@@ -146,6 +174,9 @@ class Library:
                 sample = {name: file[name] for name in file.files}
             kind = Target.of(self.manifest["target"]).kind
             device_of(kind)  # without a GPU, TVM has no loader for what is in the library
+            parts = {name: (folder / file).read_bytes() for name, file in self.manifest.get("beside", {}).items()}
+            if parts:
+                beside.register(parts, int(self.manifest["threads"]))
             library = tvm.runtime.load_module(str((folder / LIBRARY).resolve()))
         except InputError:
             raise

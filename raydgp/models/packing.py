@@ -67,12 +67,12 @@ def pack(module: tvm.IRModule, target: Target, choose: Choose | None = None) -> 
         space = config_space(workload, target)
         return workload, space.decode(space.default)
 
-    return _Packer(function, target, choose or default).run()
+    return _Packer(module, target, choose or default).run()
 
 
 @dataclass
 class _Packer:
-    function: relax.Function
+    module: tvm.IRModule
     target: Target
     choose: Choose
     activations: Activations = field(default_factory=Activations)
@@ -84,14 +84,18 @@ class _Packer:
         return self.activations.builder
 
     def run(self) -> PackedModel:
-        (block,) = self.function.body.blocks
-        result = self.function.body.body
+        function = self.module["main"]
+        (block,) = function.body.blocks
+        result = function.body.body
+        for name, other_function in self.module.functions_items():
+            if name.name_hint != "main":  # what the importer wrote as loops itself
+                self.activations.functions[name] = self.builder.add_func(other_function, name.name_hint)
         outputs = set(result.fields) if isinstance(result, relax.Tuple) else {result}
         layers = find_layers(block.bindings, outputs, lambda anchor: serves_layers(anchor, self.target))
         values, other = self.activations.values, self.activations.other
         by_output = {layer.output: layer for layer in layers}
         within = {var for layer in layers for var in layer.calls[:-1]}
-        inputs = list(self.function.params)
+        inputs = list(function.params)
         for var in inputs:
             values[var] = Value(shape_of(var), plain=var)
         with self.builder.function("main"):

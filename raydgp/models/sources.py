@@ -20,7 +20,7 @@ def check(source: str) -> None:
     path, name = Path(source), source.removeprefix("zoo:")
     if name in NAMES:
         return
-    if path.suffix in FILES:
+    if path.suffix.lower() in FILES:
         if not path.is_file():
             raise InputError(f"{source}: no such file")
     elif ":" not in source or source.startswith("zoo:"):

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from raydgp.errors import InputError
 from raydgp.settings.base import Settings
@@ -70,6 +70,9 @@ class TuneSettings(Settings):
         description="A network's layer table in the papers (`resnet18`), or a whole model: `zoo:resnet18`, "
         "`package.module:function`, a .pt2 or an .onnx file.",
     )
+    inputs: dict[str, tuple[int, ...]] = Field(
+        default_factory=dict, description="Shapes of an ONNX file's inputs, by name, as 1x3x224x224."
+    )
     tasks: list[str] | None = Field(None, description="Names of the layer tasks that are tuned; all by default.")
     target: KindName = Field("llvm", description="`llvm` is this machine's CPU, `cuda` its GPU.")
     strategy: str = Field("autotvm", description="Name of the search strategy.")
@@ -89,6 +92,13 @@ class TuneSettings(Settings):
     ray: RaySettings = Field(default_factory=RaySettings)
     mlflow: TrackingSettings = Field(default_factory=TrackingSettings)
 
+    @field_validator("inputs", mode="before")
+    @classmethod
+    def _sizes(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: _shape(name, shape) for name, shape in value.items()}
+
     @property
     def run_name(self) -> str:
         """Folder of the run: the same command finds it again, which is how a run resumes."""
@@ -97,7 +107,7 @@ class TuneSettings(Settings):
     @property
     def is_imported(self) -> bool:
         """Whether the model is imported as a whole, rather than a table of layers."""
-        return ":" in self.model or Path(self.model).suffix in (".pt2", ".onnx")
+        return ":" in self.model or Path(self.model).suffix.lower() in (".pt2", ".onnx")
 
     @property
     def model_name(self) -> str:
@@ -124,6 +134,16 @@ class TuneSettings(Settings):
         return self.runs_dir / self.run_name
 
 
+def _shape(name: str, value: Any) -> Any:
+    """Sizes out of a text like `1x3x224x224`; anything else as it is."""
+    if not isinstance(value, str | int):
+        return value
+    sizes = str(value).split("x")
+    if not all(size.isdigit() and int(size) for size in sizes):
+        raise ValueError(f"{name}={value} is not a shape: write it as {name}=1x3x224x224, one size for each dimension")
+    return tuple(int(size) for size in sizes)
+
+
 def source_of(model: str) -> str:
     """What MODEL of the command line stands for, as `TuneSettings.model` has it: a name alone is a whole network.
 
@@ -131,9 +151,9 @@ def source_of(model: str) -> str:
         InputError: a file of another kind; says how to export one.
     """
     path = Path(model)
-    if path.suffix in (".pt", ".pth") or (path.suffix not in (".pt2", ".onnx") and path.is_file()):
+    if path.suffix in (".pt", ".pth") or (path.suffix.lower() not in (".pt2", ".onnx") and path.is_file()):
         raise InputError(
             f"{model}: only .pt2 and .onnx files hold a whole model; make one with "
             f"torch.export.save(torch.export.export(model.eval(), example_inputs), {path.stem + '.pt2'!r})"
         )
-    return model if ":" in model or path.suffix in (".pt2", ".onnx") else f"zoo:{model}"
+    return model if ":" in model or path.suffix.lower() in (".pt2", ".onnx") else f"zoo:{model}"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tvm import relax
 
 from raydgp.errors import InputError
-from raydgp.models import importing
+from raydgp.models import beside, importing
 from raydgp.models.importing import Imported, load
 from tests.support.processes import environment, python
 
@@ -135,13 +135,6 @@ def test_an_entry_and_its_export_are_the_same_model() -> None:
     np.testing.assert_allclose(ours.expected[0], file.expected[0], rtol=1e-5)
 
 
-def test_onnx_without_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
-    fast = load("small.onnx")
-    monkeypatch.setattr(importing, "find_spec", lambda name: None)
-    slow = load("small.onnx")
-    np.testing.assert_allclose(fast.expected[0], slow.expected[0], rtol=1e-4)
-
-
 def test_transformer_block() -> None:
     model = load("transformer_block")
     assert "layer_norm" in model.module.script()  # one kernel, not a chain of small ones
@@ -206,21 +199,39 @@ def onnx_file(path: str, *nodes: onnx.NodeProto, shape: list[Any]) -> None:
     onnx.save(model, path)
 
 
-def test_an_onnx_operator_that_tvm_lacks_is_named() -> None:
-    onnx_file("odd.onnx", helper.make_node("Bernoulli", ["x"], ["y"]), shape=[3])
-    with pytest.raises(InputError, match=r"^odd: TVM cannot import the model.*Bernoulli"):
-        load("odd.onnx")
+def test_an_onnx_operator_that_tvm_lacks_runs_beside_it() -> None:
+    onnx_file("odd.onnx", helper.make_node("Det", ["x"], ["y"]), shape=[3, 3])
+    model = load("odd.onnx")
+    assert "onnxruntime runs 1 operators (Det) in one part beside TVM" in model.notes[0]
+    beside.register(model.beside)
+    assert_same_numbers(model)
 
 
 def test_dynamic_dimensions_are_refused_with_the_remedy(folder: Path) -> None:
-    onnx_file("dynamic.onnx", helper.make_node("Relu", ["x"], ["y"]), shape=["batch", 3])
-    with pytest.raises(InputError, match=r"'x' has dynamic dimensions \(batch\): fix them with `python -m"):
+    onnx_file("dynamic.onnx", helper.make_node("Relu", ["x"], ["y"]), shape=["batch", "length"])
+    with pytest.raises(InputError, match=r"\(batch at position 0, length at position 1\): fix them with --input x=1x1"):
         load("dynamic.onnx")
+    assert load("dynamic.onnx", {"x": (2, 3)}).inputs[0].shape == (2, 3)
     module = nn.ReLU()
     dynamic = {"input": {0: torch.export.Dim("batch")}}
     torch.export.save(torch.export.export(module, (torch.ones(2, 3),), dynamic_shapes=dynamic), "dynamic.pt2")
     with pytest.raises(InputError, match=r"dynamic\.pt2: .*dynamic dimensions: export it with fixed shapes"):
         load("dynamic.pt2")
+
+
+def test_an_open_batch_is_one_and_said() -> None:
+    onnx_file("batch.onnx", helper.make_node("Relu", ["x"], ["y"]), shape=["batch", 3])
+    model = load("batch.onnx")
+    assert model.inputs[0].shape == (1, 3)
+    assert model.notes == ("input x is float 1x3: batch 1; another is --input x=Nx3",)
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    onnx_file("fixed.onnx", helper.make_node("Relu", ["x"], ["y"]), shape=["batch", 3])
+    with pytest.raises(InputError, match="input 'x' is float batchx3, not 1x4"):
+        load("fixed.onnx", {"x": (1, 4)})
+    with pytest.raises(InputError, match="has no input 'z'; known are x"):
+        load("fixed.onnx", {"z": (1, 4)})
 
 
 def test_a_program_in_training_mode_is_refused() -> None:

@@ -18,7 +18,7 @@ from raydgp.errors import InputError
 from raydgp.measure import Measurer
 from raydgp.measure.local import LocalMeasurer
 from raydgp.models import folder as folders
-from raydgp.models.importing import Imported, load
+from raydgp.models.importing import Imported, load, with_inputs
 from raydgp.models.interchange import export
 from raydgp.models.lowering import compile_model, lower
 from raydgp.records import RunFolder, RunManifest
@@ -94,15 +94,16 @@ def deploy_run(
     check_rivals(rivals, target)
     _remeasure(run, observer, tools)
     observer.message(f"{settings.model}: importing and compiling ...")
-    model, out = load(settings.model), out or Path("deployed") / run.name
+    model, out = load(settings.model, settings.inputs), out or Path("deployed") / run.name
     tuned: TunedModel | None = None
+    source = with_inputs(settings.model, settings.inputs, run.path)
     with tempfile.TemporaryDirectory(prefix="raydgp-defaults-") as defaults:
         write_model(Path(defaults), model, run, Kernels(target, {}), exported=False)
         manifest = write_model(out, model, run, Kernels(target, run.choice()), exported=True)
         ours: Ways = {name: ("raydgp", str(at), target.kind) for name, at in (("raydgp", out), ("defaults", defaults))}
         if METASCHEDULE in rivals:
-            tuned = tune_metaschedule(run, tools.metaschedule, observer)
-        latencies = _latencies(ours | ways_of(rivals, run), runs, manifest["threads"], observer, tools)
+            tuned = tune_metaschedule(run, source, tools.metaschedule, observer)
+        latencies = _latencies(ours | ways_of(rivals, run, source), runs, manifest["threads"], observer, tools)
     deployment = _described(out, manifest, latencies, tuned, run)
     if settings.mlflow.enabled:
         try:
@@ -134,7 +135,7 @@ def write_model(folder: Path, model: Imported, run: RunFolder, kernels: Kernels,
     executable = compile_model(lowered, kernels.target, kernels.scheduled)
     tasks = [kernels.chosen.get(task.workload.layer, found[task.workload]) for task in lowered.tasks]
     manifest = _manifest(run.manifest, model.digest, tasks)
-    folders.write(folder, executable, lowered.parameters, model.inputs, model.expected, manifest)
+    folders.write(folder, executable, lowered.parameters, model.inputs, model.expected, manifest, model.beside)
     return manifest
 
 

@@ -29,9 +29,13 @@ def check_rivals(rivals: Sequence[str], target: Target) -> None:
         raise InputError(f"rival 'metaschedule' is compared with on CPUs only: leave it out for target {target.kind}")
 
 
-def ways_of(rivals: Sequence[str], run: RunFolder) -> Ways:
-    """How each rival is run; torch in several ways."""
-    kind, model = run.manifest.target.kind, run.settings.model
+def ways_of(rivals: Sequence[str], run: RunFolder, model: str) -> Ways:
+    """How each rival is run; torch in several ways.
+
+    Args:
+        model: of the run, its inputs fixed.
+    """
+    kind = run.manifest.target.kind
     ways: Ways = {}
     for rival in rivals:
         if rival == METASCHEDULE:
@@ -41,12 +45,13 @@ def ways_of(rivals: Sequence[str], run: RunFolder) -> Ways:
     return ways
 
 
-def tune_metaschedule(run: RunFolder, spend: Callable[..., TunedModel], observer: Observer) -> TunedModel:
+def tune_metaschedule(run: RunFolder, source: str, spend: Callable[..., TunedModel], observer: Observer) -> TunedModel:
     """Brings MetaSchedule's tuning of the run's model, kept in the run's folder, to the seconds that the run has spent.
 
     Not to the minutes that the run was allowed: it may have ended early, or gone over them by its last measurements.
 
     Args:
+        source: the run's model, its inputs fixed.
         spend: `raydgp.rivals.metaschedule.budget.spend`.
     """
     settings, manifest, folder = run.settings, run.manifest, run.path / METASCHEDULE
@@ -59,6 +64,6 @@ def tune_metaschedule(run: RunFolder, spend: Callable[..., TunedModel], observer
         observer.step("MetaSchedule", min(spent_s, budget_s), budget_s, detail)
 
     measure = settings.measure.model_copy(update={"threads": manifest.device["threads"]})
-    tuned = spend(folder, settings.model, manifest.target, measure, budget_s, show)
+    tuned = spend(folder, source, manifest.target, measure, budget_s, show)
     observer.step("MetaSchedule", budget_s, budget_s)
     return tuned

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -15,11 +15,14 @@ from raydgp.workloads import Fused, Task, zoo
 from raydgp.workloads.fused import ALGORITHMS
 
 
-def plan(settings: TuneSettings, layers: Sequence[Task] | None = None) -> tuple[TuneSettings, list[Task]]:
+def plan(
+    settings: TuneSettings, layers: Sequence[Task] | None = None, say: Callable[[str], None] = lambda _: None
+) -> tuple[TuneSettings, list[Task]]:
     """The layer tasks that the settings ask for: of the papers' table of a network, or of a model that is imported.
 
     Args:
         layers: the caller's own, in place of the model's.
+        say: is told what was chosen for the user when the model was imported.
 
     Returns:
         The settings, completed by what the model says, and the tasks.
@@ -32,7 +35,7 @@ def plan(settings: TuneSettings, layers: Sequence[Task] | None = None) -> tuple[
     elif settings.is_imported:
         models.sources.check(settings.model)  # first: torch and TVM take seconds to load
         search.named(settings.strategy)
-        settings, tasks = _imported(settings)
+        settings, tasks = _imported(settings, say)
     else:
         tasks = zoo.tasks(settings.model)
     if settings.tasks is not None:
@@ -53,11 +56,14 @@ def strategy_of(settings: TuneSettings, task: Task) -> search.Strategy:
     return search.create(settings.strategy, config_space(task.workload, settings.target), settings.seed, **options)
 
 
-def _imported(settings: TuneSettings) -> tuple[TuneSettings, list[Task]]:
+def _imported(settings: TuneSettings, say: Callable[[str], None]) -> tuple[TuneSettings, list[Task]]:
     # the GPU may be another machine's, of a cluster that is joined later; the tasks do not depend on it
     kind = kind_named(settings.target)
     target = kind.for_tasks()
-    lowered = models.lowering.lower(models.importing.load(settings.model).module, target)
+    model = models.importing.load(settings.model, settings.inputs)
+    for note in model.notes:
+        say(f"{settings.model}: {note}")
+    lowered = models.lowering.lower(model.module, target)
     if kind.on_processors and settings.measure.model_mb is None:
         model_mb = sum(array.nbytes for array in lowered.parameters) / 1e6
         settings = settings.model_copy(update={"measure": settings.measure.model_copy(update={"model_mb": model_mb})})

@@ -39,7 +39,7 @@ def tune(settings: TuneSettings, observer: Observer, layers: Sequence[Task] | No
         RaydgpError: the run could not go on; what was measured is kept.
         Stopped: Ctrl-C or SIGTERM; what was measured is kept.
     """
-    settings, tasks = plan(settings, layers)
+    settings, tasks = plan(settings, layers, observer.message)
     run = RunFolder(settings.run_dir)
     so_far = records_so_far(settings, tasks)
     if settings.mlflow.enabled:

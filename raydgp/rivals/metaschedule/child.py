@@ -31,7 +31,7 @@ def start() -> Handle:
 
     def tune() -> None:
         try:
-            tune_model(load(state.model).module, state, folder, settings, budget_s)
+            tune_model(load(state.model, check=False).module, state, folder, settings, budget_s)
         except Exception as error:
             faults.append(one_line(error))
 

@@ -1,0 +1,61 @@
+"""Which operators of an ONNX graph TVM computes wrongly: each one alone, on what the reference gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from raydgp.models import beside
+from raydgp.models.importing.checking import difference, runnable
+from raydgp.models.importing.onnx_graph import translate
+from raydgp.models.importing.onnx_parts import Part, model_of
+from raydgp.models.importing.onnx_simplify import Reference, outputs_of
+
+Array = NDArray[Any]
+
+
+def faults(model: ModelProto, feeds: Mapping[str, Array], refused: Collection[str]) -> dict[str, str]:
+    """What is wrong with nodes, by their first outputs, in the order of the graph.
+
+    Args:
+        model: simplified, its shapes inferred.
+        feeds: its inputs.
+        refused: nodes that are not translated anyway.
+    """
+    names = [name for node in model.graph.node for name in node.output if name]
+    values = dict(zip(names, Reference(outputs_of(model, names))(feeds), strict=True)) | dict(feeds)
+    found: dict[str, str] = {}
+    seen: dict[bytes, str | None] = {}
+    for node in model.graph.node:
+        first = next((name for name in node.output if name), "")
+        if first in refused or not first:
+            continue
+        part = Part.of([node], model)
+        alone = model_of(part, model, {})
+        kind = f"{node.op_type} {first}"
+        key = _shape(alone, values)
+        if key not in seen:
+            seen[key] = _wrong(alone, [values[name] for name in part.inputs], [values[name] for name in part.outputs])
+        if reason := seen[key]:
+            found[first] = f"{kind}: {reason}"
+    return found
+
+
+def _shape(alone: ModelProto, values: Mapping[str, Array]) -> bytes:
+    """What tells two nodes apart that may be right and wrong."""
+    return alone.SerializeToString(deterministic=True)
+
+
+def _wrong(alone: ModelProto, inputs: list[Array], expected: list[Array]) -> str | None:
+    try:
+        translated = translate(alone, {})
+        if translated.refused:
+            return None
+        beside.register(translated.beside)
+        return difference(runnable(translated.module)([np.asarray(array) for array in inputs]), expected)
+    except Exception as error:  # TVM's, whatever it is
+        return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)

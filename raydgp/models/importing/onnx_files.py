@@ -1,0 +1,132 @@
+"""An ONNX file read, checked, its inputs given fixed shapes: what there is before anything is translated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import onnx
+from onnx import ModelProto, TensorProto, ValueInfoProto
+from onnx.helper import tensor_dtype_to_string
+
+from raydgp.errors import InputError, nearest
+from raydgp.models.archive import refusal
+
+Shape = tuple[int, ...]
+NEWEST_IR = 13  # that onnxruntime 1.31 reads; later ones add types, which it does not compute with
+
+
+def read(path: Path) -> ModelProto:
+    """The model of a file, external data with it, initialisers no longer among its inputs.
+
+    Raises:
+        InputError: it is no ONNX model, or one that its own standard does not allow.
+    """
+    with refusal(path, "broken, export it again"):
+        onnx.checker.check_model(str(path))
+        model = onnx.load(path)
+    return tidied(path, model)
+
+
+def tidied(path: Path, model: ModelProto) -> ModelProto:
+    """A model, changed in place, without initialisers among its inputs, of a version that onnxruntime reads."""
+    model.ir_version = min(model.ir_version, NEWEST_IR)
+    initialised = {tensor.name for tensor in model.graph.initializer}
+    if initialised:
+        inputs = [value for value in model.graph.input if value.name not in initialised]
+        del model.graph.input[:]
+        model.graph.input.extend(inputs)
+    if not model.graph.output:
+        raise InputError(f"{path}: the model has no outputs")
+    return model
+
+
+def fix_inputs(path: Path, model: ModelProto, given: Mapping[str, Sequence[int]]) -> list[str]:
+    """Gives every input of a model, in place, a fixed shape: the given one, or batch 1 where the batch alone is open.
+
+    Args:
+        given: shapes by the names of inputs.
+
+    Returns:
+        What was chosen, in words.
+
+    Raises:
+        InputError: dimensions that are open still, a shape that does not fit, an input that is no tensor.
+    """
+    names = [value.name for value in model.graph.input]
+    for name in given:
+        if name not in names:
+            raise InputError(
+                f"{path}: has no input {name!r}{nearest(name, names)}; it has {', '.join(names) or 'none'}"
+            )
+    notes: list[str] = []
+    named: dict[str, int] = {}
+    for value in model.graph.input:
+        kind = value.type.WhichOneof("value")
+        if kind != "tensor_type":
+            said = (kind or "untyped").removesuffix("_type")
+            raise InputError(f"{path}: input {value.name!r}: {said} inputs cannot be imported; make it tensors")
+        if value.type.tensor_type.elem_type in (TensorProto.STRING, TensorProto.UNDEFINED):
+            raise InputError(f"{path}: input {value.name!r} is of strings, which TVM does not compute with")
+        if value.name in given:
+            _set(path, value, tuple(given[value.name]), named)
+    for value in model.graph.input:
+        notes += _close(path, value, named)
+    for value in model.graph.output:  # their open dimensions are inferred anew
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.ClearField("shape")
+    del model.graph.value_info[:]
+    return notes
+
+
+def _set(path: Path, value: ValueInfoProto, shape: Shape, named: dict[str, int]) -> None:
+    tensor = value.type.tensor_type
+    declared = [dim.dim_value for dim in tensor.shape.dim]
+    fits = len(declared) == len(shape) and all(
+        not have or have == want for have, want in zip(declared, shape, strict=True)
+    )
+    if tensor.HasField("shape") and not fits:
+        raise InputError(f"{path}: input {value.name!r} is {described(value)}, not {'x'.join(map(str, shape))}")
+    for dim, size in zip(tensor.shape.dim, shape, strict=False):
+        if not dim.dim_value and dim.dim_param:
+            named[dim.dim_param] = size
+    tensor.shape.ClearField("dim")
+    for size in shape:
+        tensor.shape.dim.add().dim_value = size
+
+
+def _close(path: Path, value: ValueInfoProto, named: Mapping[str, int]) -> list[str]:
+    """Closes what is open: by what the dimension's name is elsewhere, or the first one by 1."""
+    tensor, dims = value.type.tensor_type, value.type.tensor_type.shape.dim
+    for dim in dims:
+        if dim.dim_value <= 0 and dim.dim_param in named:
+            dim.dim_value = named[dim.dim_param]
+    opened = [place for place, dim in enumerate(dims) if dim.dim_value <= 0 and not _empty(dim)]
+    if not tensor.HasField("shape"):
+        raise InputError(f"{path}: input {value.name!r} has no shape: give one with --input {value.name}=1x3x224x224")
+    if not opened:
+        return []
+    if opened != [0] or len(dims) == 1:
+        example = "x".join(str(dim.dim_value) if dim.dim_value > 0 else "1" for dim in dims)
+        open_names = ", ".join(f"{dims[place].dim_param or '?'} at position {place}" for place in opened)
+        raise InputError(
+            f"{path}: input {value.name!r} ({described(value)}) has dynamic dimensions ({open_names}): "
+            f"fix them with --input {value.name}={example}, with your sizes"
+        )
+    dims[0].dim_value = 1
+    return [f"input {value.name} is {described(value)}: batch 1; another is --input {value.name}=Nx{_rest(value)}"]
+
+
+def _empty(dim: onnx.TensorShapeProto.Dimension) -> bool:
+    return bool(dim.HasField("dim_value") and dim.dim_value == 0)
+
+
+def _rest(value: ValueInfoProto) -> str:
+    return "x".join(str(dim.dim_value) for dim in value.type.tensor_type.shape.dim[1:])
+
+
+def described(value: ValueInfoProto) -> str:
+    """A tensor's type and shape, as `float 1x3x?x?`."""
+    tensor = value.type.tensor_type
+    dims = [str(dim.dim_value) if dim.dim_value > 0 else dim.dim_param or "?" for dim in tensor.shape.dim]
+    return f"{tensor_dtype_to_string(tensor.elem_type).removeprefix('TensorProto.').lower()} {'x'.join(dims)}"

@@ -1,0 +1,69 @@
+"""Example inputs of an ONNX model: seeded, of the declared shapes, whole numbers within what they index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import ModelProto, ValueInfoProto
+
+Array = NDArray[Any]
+Feeds = dict[str, Array]
+
+_SAME = {"Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Flatten", "Transpose", "Concat", "Slice", "Expand"}
+_ROWS = {"Gather": 0, "EmbedLayerNormalization": 2}  # by operator, the input that a whole number picks rows of
+_TIES = {"ArgMax", "ArgMin", "TopK", "NonMaxSuppression", "NonZero", "Unique", "MaxPool"}
+
+
+def examples(model: ModelProto) -> Feeds:
+    """Standard normal numbers; whole numbers below what they index, or 0 and 1; the same in every process."""
+    return _drawn(model, np.random.default_rng(0))
+
+
+def draws(model: ModelProto) -> Iterator[Feeds]:
+    """The examples and what else an import is checked on: other numbers, larger ones, and zeros.
+
+    Zeros are left out of models that choose among equal values, where more than one answer is right.
+    """
+    yield examples(model)
+    yield {
+        name: array * 3 if array.dtype.kind == "f" else array
+        for name, array in _drawn(model, np.random.default_rng(1)).items()
+    }
+    if not any(node.op_type in _TIES for node in model.graph.node):
+        yield {name: np.zeros_like(array) for name, array in examples(model).items()}
+
+
+def _drawn(model: ModelProto, rng: np.random.Generator) -> Feeds:
+    return {value.name: _array(model, value, rng) for value in model.graph.input}
+
+
+def _array(model: ModelProto, value: ValueInfoProto, rng: np.random.Generator) -> Array:
+    tensor = value.type.tensor_type
+    shape = [dim.dim_value for dim in tensor.shape.dim]
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+    if dtype.kind == "f" or dtype.kind == "V":
+        return np.asarray(rng.standard_normal(shape)).astype(dtype)
+    if dtype.kind == "c":
+        return np.asarray(rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)
+    return np.asarray(rng.integers(0, _below(model, value.name), shape)).astype(dtype)
+
+
+def _below(model: ModelProto, name: str) -> int:
+    """The number of rows that a whole number may pick; 2 where it is none that picks."""
+    sizes = {tensor.name: tensor.dims for tensor in model.graph.initializer}
+    names, least = {name}, 0
+    for node in model.graph.node:
+        if not names & set(node.input):
+            continue
+        if node.op_type in _SAME:
+            names.update(node.output)
+        source = node.input[_ROWS[node.op_type]] if node.op_type in _ROWS else ""
+        if source in sizes and node.input[0] not in names:
+            axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
+            rows = sizes[source][axis]
+            least = min(least, rows) if least else rows
+    return least or 2

@@ -1,0 +1,1 @@
+"""Operators of torch that TVM's importer lacks or gets wrong, translated to Relax."""
