@@ -1,3 +1,4 @@
+from . import bundles as bundles
 from . import compare as compare
 from . import deploy as deploy
 from . import doctor as doctor

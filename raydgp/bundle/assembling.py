@@ -96,6 +96,7 @@ def _task(number: int, planned: PlannedTask, kernels: Sequence[Kernel]) -> tuple
         layouts=tuple(layout.steps for layout in numbers),
         kernels=f"tasks/{number}/kernels.jsonl.xz",
         count=len(kernels),
+        grid={knob.name: tuple(knob.labels) for knob in planned.grid.knobs} if planned.grid else {},
     )
     return task, laid_out
 

@@ -100,6 +100,7 @@ class Task(_Part):
         default: place of the default's kernel; None where it has no code.
         expected: member of the reference's values.
         layouts: distinct ones, each a list of steps.
+        grid: options of each knob of the sub-space whose valid configurations are all there; empty where none is.
         kernels: member of the kernels.
         count: how many kernels there are, those without code among them.
     """
@@ -116,6 +117,7 @@ class Task(_Part):
     layouts: tuple[tuple[tuple[Any, ...], ...], ...]
     kernels: str
     count: int
+    grid: dict[str, tuple[Any, ...]] = {}
 
 
 class Header(_Part):

@@ -30,6 +30,7 @@ class PlannedTask:
     name: str
     space: ConfigSpace
     wanted: tuple[Wanted, ...]
+    grid: ConfigSpace | None = None  # the sub-space of it that is there as a whole
 
 
 def planned(settings: BundleSettings) -> tuple[Target, list[PlannedTask]]:
@@ -56,21 +57,23 @@ def planned(settings: BundleSettings) -> tuple[Target, list[PlannedTask]]:
 def _planned(task: BundleTask, target: Target, seed: int) -> PlannedTask:
     space = config_space(_workload(task.layer), target, task.algorithm)
     _check_layouts(space)
+    grid = thinned(space, task.grid) if task.grid else None
     name = task.layer if task.algorithm == "direct" else f"{task.layer}-{task.algorithm}"
-    return PlannedTask(name, space, tuple(_configurations(task, space, target, seed).items()))
+    return PlannedTask(name, space, tuple(_configurations(task, space, grid, target, seed).items()), grid)
 
 
-def _configurations(task: BundleTask, space: ConfigSpace, target: Target, seed: int) -> dict[int, Origin]:
+def _configurations(
+    task: BundleTask, space: ConfigSpace, grid: ConfigSpace | None, target: Target, seed: int
+) -> dict[int, Origin]:
     """The default, then winners, then all else mixed, so that of a measurement cut short all kinds are there.
 
     What is refused stands beside its neighbour: the same clocks and temperature for both.
     """
     draws, pairs, order = (np.random.default_rng([seed, stream]) for stream in range(3))
     groups: list[list[Wanted]] = [[(index, "draw")] for index in space.sample_valid(task.draws, draws).tolist()]
-    if task.grid:
-        thin = thinned(space, task.grid)
-        kept = np.flatnonzero(thin.valid(np.arange(thin.size))).tolist()
-        groups += [[(space.encode(thin.decode(index)), "grid")] for index in kept]
+    if grid:
+        kept = np.flatnonzero(grid.valid(np.arange(grid.size))).tolist()
+        groups += [[(space.encode(grid.decode(index)), "grid")] for index in kept]
     for refused, valid in refused_beside_valid(space, target, task.algorithm, task.refused, pairs):
         groups.append([(refused, "refused"), (valid, "neighbour")])
     mixed = [one for number in order.permutation(len(groups)) for one in groups[number]]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
+from raydgp import app, cli
 from raydgp import bundle as bundles
-from raydgp import cli
-from raydgp.cli.options import common_options
-from raydgp.settings import BundleSettings, load
+from raydgp.cli.options import common_options, settings_of, settings_options
+from raydgp.settings import BundleSettings, MergeSettings, load
 
 _path = click.Path(path_type=Path)
 
@@ -75,3 +76,29 @@ def script(out: Path, as_json: bool) -> None:
         click.echo(json.dumps({"script": str(out)}))
         return
     cli.console.say(f"Results: {out}")
+
+
+@bundle.command()
+@click.argument("file", metavar="BUNDLE", type=_path)
+@click.argument("results", nargs=-1, required=True, type=_path)
+@settings_options(
+    MergeSettings,
+    *("out", "mlflow.uri", "mlflow.enabled", "mlflow.experiment"),
+    flags={"mlflow.enabled": "mlflow"},
+)
+@common_options
+def merge(file: Path, results: tuple[Path, ...], config: Path | None, as_json: bool, **given: Any) -> None:
+    """Make a run of the RESULTS of BUNDLE.
+
+    Its folder is read by `report`, `sync`, `tune` and `pretrain` like any run's. Beside the journal it holds the
+    records as one Parquet file, and a file for each grid that was measured as a whole, which `compare` takes.
+    """
+    made = app.bundles.merge_into_run(file, results, settings_of(MergeSettings, config, given))
+    if as_json:
+        click.echo(json.dumps(asdict(made), default=str))
+        return
+    cli.console.say(f"{made.measured} of {made.kernels} measured, {made.records} records. Results: {made.folder}")
+    if made.spaces:
+        cli.console.say(f"{len(made.spaces)} whole spaces: raydgp compare {made.spaces[0].parent}")
+    if made.note:
+        cli.console.say(made.note)

@@ -55,6 +55,7 @@ def _row(record: Record) -> dict[str, Any]:
         "versions": sorted_json(measured.versions),
         "resources": json.dumps([asdict(used) for used in measured.resources]),
         "conditions": sorted_json(measured.conditions),
+        "caches": measured.caches,
     }
 
 
@@ -64,6 +65,7 @@ def _record(row: Mapping[Any, Any]) -> Record:
     measured = {key: row[key] for key in ("index", "status", "times_s", "error", "time_unix_s")}
     measured |= {key: json.loads(row[key]) for key in ("device", "versions")}
     measured |= {key: json.loads(row[key]) for key in ("resources", "conditions") if key in row}  # not in older files
+    measured["caches"] = row.get("caches", "")
     measured["phases"] = {field.name: row[field.name] for field in fields(Phases)}
     knobs = json.loads(row["knobs"])
     return Record.from_dict({"context": context, "trial": row["trial"], "knobs": knobs, "measurement": measured})

@@ -17,15 +17,21 @@ def searched(record: Record) -> bool:
     return record.context.strategy != FINALISTS
 
 
-def identity(record: Record) -> tuple[str, int, Target, str]:
-    """What makes two records measurements of the same thing: space, configuration, target and device."""
+def identity(record: Record) -> tuple[str, int, Target, str, str]:
+    """What makes two records measurements of the same thing: space, configuration, target, device, state of caches."""
     measured = record.measurement
-    return record.context.space_hash, measured.index, record.context.target, sorted_json(measured.device)
+    return (
+        record.context.space_hash,
+        measured.index,
+        record.context.target,
+        sorted_json(measured.device),
+        measured.caches,
+    )
 
 
 def first(records: Iterable[Record]) -> list[Record]:
     """The records that count, in order: of one identity the first, runner_lost only where nothing else is known."""
-    kept: dict[tuple[str, int, Target, str], Record] = {}
+    kept: dict[tuple[str, int, Target, str, str], Record] = {}
     for record in records:
         key = identity(record)
         if key not in kept or kept[key].measurement.status is Status.RUNNER_LOST:

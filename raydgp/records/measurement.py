@@ -11,7 +11,7 @@ from typing import Any
 from raydgp.errors import InputError
 from raydgp.targets import Target
 
-_OPTIONAL = ("resources", "conditions")
+_OPTIONAL = ("resources", "conditions", "caches")
 
 
 class Status(StrEnum):
@@ -78,6 +78,7 @@ class Measurement:
         time_unix_s: when it ended.
         resources: of each CUDA kernel that was built, in the order of their launch; empty for a CPU.
         conditions: clocks, temperature and power of a GPU at the end of the run, where they could be read.
+        caches: `rotated` where its inputs were beyond the caches at every call; empty where they were left warm.
     """
 
     index: int
@@ -90,6 +91,7 @@ class Measurement:
     time_unix_s: float = 0.0
     resources: tuple[Resources, ...] = ()
     conditions: dict[str, float] = field(default_factory=dict)
+    caches: str = ""
 
     @property
     def ok(self) -> bool:
@@ -111,7 +113,7 @@ class Measurement:
         return flops / self.median_s / 1e9 if self.ok else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields, JSON-able; those that only GPUs have are left out where they are empty."""
+        """All fields, JSON-able; those that few have are left out where they are empty."""
         return {name: value for name, value in asdict(self).items() if value or name not in _OPTIONAL}
 
     @classmethod

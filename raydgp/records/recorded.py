@@ -17,7 +17,7 @@ from raydgp.data import history
 from raydgp.errors import InputError
 from raydgp.records.measurement import Measurement, Phases, Resources, Status
 from raydgp.space import ConfigSpace, Indices
-from raydgp.templates.spaces import config_space
+from raydgp.templates.spaces import config_spaces
 from raydgp.workloads import from_dict
 
 _KEY = b"raydgp"
@@ -155,12 +155,17 @@ class RecordedSpace:
         try:
             table = pq.read_table(path)
             said = json.loads((table.schema.metadata or {})[_KEY])
-            options = {name: [_option(o) for o in labels] for name, labels in said["options"].items()}
+            options = dict(said["options"])
         except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
             raise InputError(f"{path}: not a recorded space ({error}); make one with `raydgp history record`") from None
-        space = config_space(from_dict(said["workload"]), said["target"]).restricted(options)
-        if space.hash != said["space_hash"]:
-            raise InputError(f"{path}: recorded with another version of {space.template}; record it again")
+        spaces = [
+            whole.restricted(options)
+            for whole in config_spaces(from_dict(said["workload"]), said["target"])
+            if {knob.name for knob in whole.knobs} == set(options)
+        ]
+        space = next((each for each in spaces if each.hash == said["space_hash"]), None)
+        if space is None:
+            raise InputError(f"{path}: recorded with another version of its template; record it again")
         times = [name for name in table.column_names if name.startswith("time_")]
         return cls(
             said["name"],
@@ -176,7 +181,3 @@ class RecordedSpace:
             if "resources" in table.column_names
             else (),
         )
-
-
-def _option(label: Any) -> Any:
-    return tuple(label) if isinstance(label, list) else label

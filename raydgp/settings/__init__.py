@@ -1,7 +1,7 @@
 """The settings of the commands: one pydantic model each, which a YAML file and the command line's options fill."""
 
 from raydgp.settings.base import Settings, load
-from raydgp.settings.bundles import BundleSettings, BundleTask
+from raydgp.settings.bundles import BundleSettings, BundleTask, MergeSettings
 from raydgp.settings.studies import CompareSettings, ImportSettings, PretrainingSettings, RecordSettings
 from raydgp.settings.tune import MeasureSettings, RaySettings, TrackingSettings, TuneSettings, source_of
 
@@ -11,6 +11,7 @@ __all__ = [
     "CompareSettings",
     "ImportSettings",
     "MeasureSettings",
+    "MergeSettings",
     "PretrainingSettings",
     "RaySettings",
     "RecordSettings",

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from raydgp.settings.base import Settings
-from raydgp.settings.tune import MeasureSettings
+from raydgp.settings.tune import MeasureSettings, TrackingSettings
 
 
 class BundleTask(Settings):
@@ -44,3 +44,10 @@ class BundleSettings(Settings):
     )
     seed: int = Field(0, ge=0, description="Seed of all random streams.")
     measure: MeasureSettings = Field(default_factory=MeasureSettings, description="How it is built and measured.")
+
+
+class MergeSettings(Settings):
+    """What `raydgp bundle merge` makes of results."""
+
+    out: Path | None = Field(None, description="Folder of the run to write; runs/BUNDLE by default.")
+    mlflow: TrackingSettings = Field(default_factory=TrackingSettings)

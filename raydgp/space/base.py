@@ -80,15 +80,16 @@ class ConfigSpace:
         """The sub-space in which some knobs have fewer options, in this space's order; it has indices of its own.
 
         Args:
-            options: knob name -> the options it keeps, as `decode` gives them. Where the default's is not among them,
-                the first one is the sub-space's default.
+            options: knob name -> the options it keeps, as `decode` gives them or as JSON has made lists of them. Where
+                the default's is not among them, the first one is the sub-space's default.
 
         Raises:
             InputError: an unknown knob or option, or none is kept.
         """
         default = self.decode(self.default)
         known = {knob.name: knob for knob in self.knobs}
-        for name, kept in options.items():
+        for name, given in options.items():
+            kept = [tuple(option) if isinstance(option, list) else option for option in given]
             if name not in known:
                 raise InputError(f"{self.template}: unknown knob {name!r}; the knobs are {', '.join(known)}")
             strange = [option for option in kept if option not in known[name].labels]
