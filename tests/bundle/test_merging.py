@@ -57,7 +57,7 @@ def measured(bundle: Path) -> list[Line]:
                     time_s = 1e-3 * (place + 1 + 10 * (caches == "rotated"))
                     answer = {"status": "ok", "times_s": [time_s] * 3, "error": ""}
                     wrong = {"status": "wrong_answer", "times_s": [], "error": "relative error 1"}
-                    line = {"task": number, "place": place, "index": kernel.index, "caches": caches}
+                    line: Line = {"task": number, "place": place, "index": kernel.index, "caches": caches}
                     line |= {"run_s": 0.1, "time_unix_s": 1e9 + place, "conditions": {"sm_mhz": 1980.0}}
                     lines.append(line | (wrong if place == 2 else answer))
     return lines
@@ -120,7 +120,7 @@ def test_reports_strategies_and_surrogates_read_it(
     assert {task.space.template.split(".")[1] for task in tasks} == {"conv2d_nchw", "conv2d_nchw_winograd"}
     spaces = [RecordedSpace.load(path) for path in made.spaces]
     assert [space.name for space in spaces] == ["resnet18/rb4-conv2-winograd", "resnet18/rb4-conv2-winograd-rotated"]
-    assert all(len(space.indices) == space.space.valid(range(space.space.size)).sum() <= 12 for space in spaces)  # type: ignore[arg-type]
+    assert all(len(space.indices) == space.space.valid(range(space.space.size)).sum() <= 12 for space in spaces)
     assert merged(tmp_path / "r.jsonl").records == made.records  # again, as with more results
 
 

@@ -74,8 +74,8 @@ def _of_records(records: Iterable[Record]) -> Iterator[Measured]:
         device = str(record.measurement.device.get("name", ""))
         workload = json.dumps(record.context.workload, sort_keys=True)
         if record.measurement.status is not Status.RUNNER_LOST:
-            part = workload, record.context.target.kind, device, record.measurement.caches, *sorted(record.knobs)
-            parts[part].append(record)
+            key = workload, record.context.target.kind, device, record.measurement.caches, *sorted(record.knobs)
+            parts[key].append(record)
     for (_, target, device, _, *names), part in parts.items():
         spaces = config_spaces(from_dict(part[0].context.workload), target)
         space = next((space for space in spaces if sorted(k.name for k in space.knobs) == names), spaces[0])
