@@ -11,6 +11,7 @@ from raydgp.bundle.format import Origin
 from raydgp.bundle.register_rule import refused_beside_valid
 from raydgp.bundle.winners import winners
 from raydgp.errors import InputError, nearest
+from raydgp.records.recorded import recorded_files
 from raydgp.settings import BundleSettings, BundleTask
 from raydgp.space import ConfigSpace
 from raydgp.space.thinning import thinned
@@ -79,7 +80,11 @@ def _configurations(
     mixed = [one for number in order.permutation(len(groups)) for one in groups[number]]
     first: list[Wanted] = [(space.default, "default")] if space.valid([space.default])[0] else []
     out: dict[int, Origin] = {}
-    for index, origin in [*first, *((index, "winner") for index in winners(task.winners, space)), *mixed]:
+    for index, origin in [
+        *first,
+        *((index, "winner") for index in winners(recorded_files(task.winners), space)),
+        *mixed,
+    ]:
         out.setdefault(index, origin)
     return out
 

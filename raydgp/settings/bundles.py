@@ -20,8 +20,8 @@ class BundleTask(Settings):
     grid: int = Field(0, ge=0, description="All valid ones of a sub-space that has so many at most.")
     winners: list[Path] = Field(
         [],
-        description="Journals, Parquet files and logs of AutoTVM's winners (TopHub) from other devices: their best "
-        "configurations, of whatever layer, whose knobs this space has.",
+        description="Journals, Parquet files and logs of AutoTVM from other devices, folders of them, or the name of "
+        "what comes with the package (`tophub`): their best configurations, of whatever layer, whose knobs it has.",
     )
     refused: int = Field(
         0,

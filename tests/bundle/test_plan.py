@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from raydgp.templates import PlainArrays
 from raydgp.templates.registry import template_for
 from raydgp.workloads import zoo
 
+PLANS = Path(__file__).parents[2] / "jobs" / "plans"
 SM_90 = Target.named("cuda/sm_90")
 LAYER = "resnet18/rb4-sc"
 (RB4_SC,) = [task.workload for task in zoo.tasks("resnet18") if task.name == "rb4-sc"]
@@ -215,3 +217,15 @@ def test_a_template_that_lays_out_by_code_is_told_what_it_lacks(monkeypatch):
     monkeypatch.setattr(plan, "template_for", lambda space: ByCode())
     with pytest.raises(InputError, match="lays out arrays by code; say `layouts` and `out_layout`"):
         planned(settings({}))
+
+
+@pytest.mark.parametrize("path", sorted(PLANS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_ready_plan_can_be_made(path):
+    """With fewer draws."""
+    plan = load(path, {}, BundleSettings)
+    few = [task.model_copy(update={"draws": 1, "refused": min(1, task.refused)}) for task in plan.tasks]
+    _, tasks = planned(plan.model_copy(update={"tasks": few}))
+    origins = {origin for task in tasks for _, origin in task.wanted}
+    assert {"default", "draw"} <= origins
+    assert ("winner" in origins) == any(task.winners for task in plan.tasks)
+    assert ("refused" in origins) == any(task.refused for task in plan.tasks)
