@@ -10,6 +10,9 @@ import numpy as np
 from raydgp.errors import InputError
 from raydgp.space.base import ConfigSpace
 
+_SAMPLE = 8192
+_ENOUGH = 100
+
 
 def fix(space: ConfigSpace, assignments: Sequence[str]) -> ConfigSpace:
     """The sub-space in which knobs have one option each, given as `knob=option`, the option as it is printed.
@@ -38,7 +41,7 @@ def thinned(space: ConfigSpace, valid: int) -> ConfigSpace:
     labels = {knob.name: list(knob.labels) for knob in space.knobs}
     sizes = {name: len(options) for name, options in labels.items()}
     thin = space
-    while _count_valid(thin) > valid:
+    while _has_more_valid(thin, valid):
         widest = max(sizes, key=lambda name: sizes[name])
         sizes[widest] -= 1
         kept = {name: _spread(labels[name], sizes[name], default[name]) for name in labels}
@@ -46,11 +49,19 @@ def thinned(space: ConfigSpace, valid: int) -> ConfigSpace:
     return thin
 
 
-def _count_valid(space: ConfigSpace) -> float:
-    """Exact where it can be enumerated, else an estimate: then it is far too large anyway."""
+def _has_more_valid(space: ConfigSpace, most: int) -> bool:
+    """Whether a space has more valid configurations: counted, unless a sample shows it at a tenth of the time.
+
+    A sample counts where it finds enough valid ones to be within a half of the truth in all but one of 10^5 cases, and
+    says twice as many.
+    """
     if space.size > 1 << 20:
-        return float(space.size)
-    return float(space.valid(np.arange(space.size)).sum())
+        return True
+    if space.size > 4 * _SAMPLE:
+        valid = int(space.valid(np.random.default_rng(0).integers(space.size, size=_SAMPLE)).sum())
+        if valid > _ENOUGH and valid / _SAMPLE * space.size > 2 * most:
+            return True
+    return int(space.valid(np.arange(space.size)).sum()) > most
 
 
 def _spread(options: list[Any], count: int, needed: Any) -> list[Any]:
