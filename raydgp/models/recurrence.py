@@ -47,7 +47,7 @@ def recurrent(
     emit, const = builder.emit, relax.const
     steps, batch, _ = (int(extent) for extent in x.ty.shape)
     hidden, gates = int(states[0].ty.shape[1]), GATES[kind]
-    inputs = emit(relax.op.matmul(x, emit(relax.op.permute_dims(weights[0]))))
+    inputs = emit(relax.op.matmul(x, _turned(builder, weights[0])))
     kept = const(np.zeros(gates * hidden, np.float32))  # a GRU's reset gate is also for what the state's bias adds
     if biases:
         inputs = emit(inputs + biases[0])
@@ -55,7 +55,7 @@ def recurrent(
             kept = biases[1]
         else:
             inputs = emit(inputs + biases[1])
-    matrix = emit(relax.op.permute_dims(weights[1]))
+    matrix = _turned(builder, weights[1])
     written: Any = _KERNELS[kind]
     function = written(steps, batch, hidden, backward, relu, reset_after).without_attr("global_symbol")
     kernel = builder.add_func(function, kind.lower())
@@ -69,6 +69,13 @@ def recurrent(
     last = 0 if backward else steps - 1
     row = emit(relax.op.strided_slice(y, [0], [last], [last + 1]))
     return [y, emit(relax.op.reshape(row, (batch, hidden))), *cell]
+
+
+def _turned(builder: relax.BlockBuilder, weight: relax.Expr) -> relax.Expr:
+    """A matrix with its axes swapped; now where it is known, since TVM would compile a kernel for that."""
+    if isinstance(weight, tvm.ir.GenericConst):
+        return relax.const(tvm.runtime.tensor(np.ascontiguousarray(weight.value.numpy().T)))
+    return builder.emit(relax.op.permute_dims(weight))
 
 
 def _lstm(steps: int, batch: int, hidden: int, backward: bool, *_: bool) -> tvm.tirx.PrimFunc:

@@ -151,7 +151,7 @@ def with_places(
     Returns:
         Values, and int64 places.
     """
-    n, c = (int(extent) for extent in x.ty.shape[:2])
+    n, c, *_ = (int(extent) for extent in x.ty.shape)
     rank, emit, dtype = len(window.size), builder.emit, str(x.ty.dtype)
     lowest = float(np.finfo(dtype).min) if dtype.startswith("float") else float(np.iinfo(dtype).min)
     behind = [max(pair) for pair in zip(window.needed, window.after, strict=True)]

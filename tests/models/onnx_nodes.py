@@ -36,6 +36,8 @@ _STRUCTURAL |= {
     "DFT": (1, 2),
     "STFT": (1, 3),
 }
+_STRUCTURAL |= {"ConvInteger": (2, 3), "MatMulInteger": (2, 3), "QLinearConv": (1, 2, 4, 5, 6, 7)}
+_STRUCTURAL |= {"QLinearMatMul": (1, 2, 4, 5, 6, 7)}
 _STRUCTURAL |= {"Loop": (0, 1), "If": (0,), "CumProd": (1,), "Compress": (1,), "Col2Im": (1, 2)}
 
 
@@ -84,7 +86,7 @@ def outcome(case: TestCase) -> tuple[str, str]:
         onnx_files.fix_inputs(path, model, shapes)
         with refusal(path, "TVM cannot import the model"):
             translated = translate(simplified(model, EXPANDED), {})
-        beside.register(translated.beside)
+            beside.register(translated.beside)
         actual = runnable(translated.module)(inputs)
         wrong = difference(actual, expected)
         if wrong:  # onnxruntime, which is our reference, differs from the standard in few cases

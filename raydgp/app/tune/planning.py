@@ -44,6 +44,8 @@ def plan(
             if name not in by_name:
                 raise InputError(f"{settings.model} has no task {name!r}{nearest(name, by_name)}")
         tasks = [by_name[name] for name in dict.fromkeys(settings.tasks)]
+    if not tasks and settings.tasks is None:
+        raise InputError(f"{settings.model}: has no kernel that can be tuned, so there is nothing for a run to do")
     if not tasks:
         raise InputError("tasks: name at least one, or leave the key out to tune all of them")
     strategy_of(settings, tasks[0])

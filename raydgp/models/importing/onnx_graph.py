@@ -23,7 +23,7 @@ from raydgp.models import beside
 from raydgp.models.importing.onnx_parts import Part, model_of, parted, random_operator
 from raydgp.models.importing.onnx_simplify import Reference
 from raydgp.models.onnx_operators.base import CONVERTERS, Operation, Unsupported
-from raydgp.models.onnx_operators.registration import DISTRUSTED
+from raydgp.models.onnx_operators.registration import CONTRIBUTED, DISTRUSTED
 
 
 @dataclass
@@ -139,8 +139,10 @@ class _Translation(ONNXGraphImporter):
         operation = Operation(self.bb, node.op_type, opset, plain, inputs, len(node.output))
         if converter := CONVERTERS.get((domain, node.op_type)):
             result = converter(operation)
-        elif domain or node.op_type in DISTRUSTED or node.op_type not in _get_convert_map():
+        elif node.op_type not in _get_convert_map() or (domain and node.op_type not in CONTRIBUTED):
             raise Unsupported(f"TVM has no operator {node.op_type}")
+        elif node.op_type in DISTRUSTED and DISTRUSTED[node.op_type](operation):
+            raise Unsupported(f"TVM's {node.op_type} is another")
         else:
             attributes["tvm_custom"] = {"name": node.name, "num_outputs": len(node.output)}
             result = self._convert_operator(node.op_type, inputs, attributes, opset)

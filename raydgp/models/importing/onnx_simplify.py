@@ -14,6 +14,7 @@ import onnx.inliner
 import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, version_converter
+from onnx.helper import make_tensor_value_info
 from onnx.reference import ReferenceEvaluator
 
 Array = NDArray[Any]
@@ -76,8 +77,23 @@ def _expanded(model: ModelProto, names: Collection[str]) -> ModelProto:
     if not {node.op_type for node in model.graph.node} & set(names):
         return model
     functions = [("", name) for name in names]
-    with contextlib.suppress(Exception):  # where types are not known; what stays is not translated
-        return onnx.inliner.inline_selected_functions(inferred(model), functions, inline_schema_functions=True)
+    typed = inferred(model)
+    known = {value.name for value in typed.graph.value_info}
+    for tensor in typed.graph.initializer:  # the inliner looks for types in declarations alone
+        if tensor.name not in known:
+            typed.graph.value_info.append(make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    with contextlib.suppress(Exception):  # where types are not known still; what stays is not translated
+        return _older(onnx.inliner.inline_selected_functions(typed, functions, inline_schema_functions=True))
+    return model
+
+
+def _older(model: ModelProto) -> ModelProto:
+    """A model that calls itself newer than onnxruntime is, of operators that are not."""
+    for opset in model.opset_import:
+        if opset.domain in ("", "ai.onnx") and opset.version > NEWEST_OPSET:
+            kinds = {node.op_type for node in model.graph.node if node.domain in ("", "ai.onnx")}
+            if all(onnx.defs.get_schema(kind, opset.version).since_version <= NEWEST_OPSET for kind in kinds):
+                opset.version = NEWEST_OPSET
     return model
 
 

@@ -19,6 +19,7 @@ from raydgp.models.importing.onnx_files import fix_inputs, read
 from raydgp.models.importing.onnx_graph import Translated, translate
 from raydgp.models.importing.onnx_inputs import draws, examples
 from raydgp.models.importing.onnx_simplify import Reference, simplified
+from raydgp.models.importing.onnx_types import single
 from raydgp.models.onnx_operators.registration import EXPANDED
 
 
@@ -33,7 +34,7 @@ def from_onnx(path: Path, shapes: Mapping[str, Sequence[int]], check: bool) -> I
         InputError: it cannot be imported, or differs.
     """
     model = read(path)
-    notes = fix_inputs(path, model, shapes)
+    notes = [*fix_inputs(path, model, shapes), *single(model)]
     simple = simplified(model, EXPANDED)
     with refusal(path, "the model does not run on its example inputs"):
         reference = Reference(model)

@@ -7,31 +7,24 @@ from typing import Any
 from tvm import relax
 
 from raydgp.models.onnx_operators.base import Operation, Unsupported, const, converts
+from raydgp.models.onnx_operators.convolution import window_of
 from raydgp.models.windows import Window, averaged, largest, reduced, with_places
 
 
-def window_of(op: Operation) -> Window:
-    """The window that a pooling operator's attributes describe."""
-    size = op.shape()[2:]
-    ones = [1] * len(size)
-    kernel, auto = op.get("kernel_shape"), op.get("auto_pad", "NOTSET")
-    stride, dilation = op.get("strides") or ones, op.get("dilations") or ones
-    if auto.startswith("SAME"):
-        return Window.same(size, kernel, stride, dilation, auto == "SAME_LOWER")
-    pads = [0] * 2 * len(size) if auto == "VALID" else op.get("pads") or [0] * 2 * len(size)
-    return Window.of(size, kernel, stride, dilation, pads, bool(op.get("ceil_mode", 0)))
+def _window(op: Operation) -> Window:
+    return window_of(op, op.shape()[2:], tuple(op.get("kernel_shape")))
 
 
 @converts("AveragePool")
 def average(op: Operation) -> Any:
-    return averaged(op.builder, op.tensor(), window_of(op), bool(op.get("count_include_pad", 0)))
+    return averaged(op.builder, op.tensor(), _window(op), bool(op.get("count_include_pad", 0)))
 
 
 @converts("MaxPool")
 def maximum(op: Operation) -> Any:
     if op.outputs > 1:
-        return with_places(op.builder, op.tensor(), window_of(op), bool(op.get("storage_order", 0)), whole=True)
-    return largest(op.builder, op.tensor(), window_of(op))
+        return with_places(op.builder, op.tensor(), _window(op), bool(op.get("storage_order", 0)), whole=True)
+    return largest(op.builder, op.tensor(), _window(op))
 
 
 @converts("LpPool")
@@ -39,7 +32,7 @@ def norm(op: Operation) -> Any:
     p = float(op.get("p", 2))
     if not op.dtype().startswith("float"):
         raise Unsupported(f"of {op.dtype()}")
-    total = reduced(op.builder, op.tensor(), window_of(op), "sum", power=p)
+    total = reduced(op.builder, op.tensor(), _window(op), "sum", power=p)
     return relax.op.power(total, const(1 / p, op.dtype()))
 
 

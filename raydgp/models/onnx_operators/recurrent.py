@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import tvm
 from tvm import relax
 
-from raydgp.models.onnx_operators.base import Operation, Unsupported, converts
+from raydgp.models.onnx_operators.base import Operation, Unsupported, const, converts
 from raydgp.models.recurrence import GATES, recurrent
 
 _USUAL = {"LSTM": ["sigmoid", "tanh", "tanh"], "GRU": ["sigmoid", "tanh"], "RNN": ["tanh"]}
@@ -30,11 +31,8 @@ def layer(op: Operation) -> list[relax.Expr]:
     for place, backward in enumerate(directions):
         biases = None
         if op.input(3) is not None:
-            row = _row(op, 3, place)
-            halves = [
-                emit(relax.op.strided_slice(row, [0], [k * gates * hidden], [(k + 1) * gates * hidden])) for k in (0, 1)
-            ]
-            biases = (halves[0], halves[1])
+            width = gates * hidden
+            biases = (_row(op, 3, place, 0, width), _row(op, 3, place, width, 2 * width))
         states = [_state(op, k, place, batch, hidden, batch_first) for k in ((5, 6) if kind == "LSTM" else (5,))]
         weights = (_row(op, 1, place), _row(op, 2, place))
         after = kind != "GRU" or bool(op.get("linear_before_reset", 0))
@@ -61,13 +59,15 @@ def _activation(op: Operation, directions: int) -> bool:
     return relu
 
 
-def _row(op: Operation, place: int, direction: int) -> Any:
-    """An input without its axis of directions."""
-    shape = op.shape(place)
-    value = op.tensor(place)
+def _row(op: Operation, place: int, direction: int, begin: int = 0, end: int | None = None) -> Any:
+    """Rows of an input without its axis of directions; taken now where it is known."""
+    shape, value = op.shape(place), op.tensor(place)
+    if isinstance(value, tvm.ir.GenericConst):
+        return const(value.value.numpy()[direction, begin:end], op.dtype(place))
     if shape[0] > 1:
         value = op.emit(relax.op.strided_slice(value, [0], [direction], [direction + 1]))
-    return op.emit(relax.op.reshape(value, shape[1:]))
+    value = op.emit(relax.op.reshape(value, shape[1:]))
+    return value if end is None else op.emit(relax.op.strided_slice(value, [0], [begin], [end]))
 
 
 def _state(op: Operation, place: int, direction: int, batch: int, hidden: int, batch_first: bool) -> Any:

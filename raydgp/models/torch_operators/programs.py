@@ -9,10 +9,10 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument
 from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
 
-from raydgp.models.torch_operators import images, parts, recurrent
+from raydgp.models.torch_operators import images, parts, recurrent, reductions
 from raydgp.models.torch_operators.base import CONVERTERS
 
-__all__ = ["images", "parts", "prepared", "recurrent"]
+__all__ = ["images", "parts", "prepared", "recurrent", "reductions"]
 
 _DISTRUSTED = {"grid_sampler_2d.default", "upsample_nearest2d.vec"}
 

@@ -69,6 +69,8 @@ def _normalised(name: str, func: tvm.tirx.PrimFunc) -> tvm.IRModule:
         raise InputError(f"kernel {name}: {len(outputs)} outputs; only kernels whose one output is the last array fit")
     if not all(isinstance(extent, tvm.tirx.IntImm) for param in func.params for extent in param.shape):
         raise InputError(f"kernel {name}: its shapes must be fixed; export the model with fixed shapes")
+    if not all(sch.get(block).iter_vars for block in blocks):
+        raise InputError(f"kernel {name}: its loops are written by hand, which leaves nothing to schedule")
     if not func.params[-1].shape:
         raise InputError(f"kernel {name}: its output is one number, which leaves nothing to schedule")
     if str(func.params[-1].dtype) != "float32":
