@@ -39,10 +39,14 @@ def _flat(out: Any) -> Iterable[Array]:
             yield from _flat(part)
 
 
-def difference(actual: Sequence[Array], expected: Sequence[Array]) -> str | None:
+def difference(actual: Sequence[Array], expected: Sequence[Array], usual: Sequence[Array] | None = None) -> str | None:
     """What is wrong with outputs, in words; None where they are right.
 
     Floats may differ by `TOLERANCE`; whole numbers and truth values, which are often indices, must be the same.
+
+    Args:
+        usual: what the model gives for usual inputs. Errors are relative to it where it is larger: zeros make a norm
+            give nothing but rounding errors.
     """
     if len(actual) != len(expected):
         return f"{len(actual)} outputs instead of {len(expected)}"
@@ -55,12 +59,12 @@ def difference(actual: Sequence[Array], expected: Sequence[Array]) -> str | None
         if theirs.dtype.kind != "f":
             if different := int((ours != theirs).sum()):
                 return f"{said}{different} of {theirs.size} values differ"
-        elif (error := relative_error(ours, theirs)) > TOLERANCE:
+        elif (error := relative_error(ours, theirs, usual[place] if usual else None)) > TOLERANCE:
             return f"{said}relative error {error:.2g}"
     return None
 
 
-def relative_error(actual: Array, expected: Array) -> float:
+def relative_error(actual: Array, expected: Array, usual: Array | None = None) -> float:
     """Largest error relative to the largest finite magnitude; infinity where one is not finite and the other is."""
     if not expected.size:
         return 0.0
@@ -70,4 +74,9 @@ def relative_error(actual: Array, expected: Array) -> float:
     if not finite.any():
         return 0.0
     ours, theirs = actual[finite].astype(np.float64), expected[finite].astype(np.float64)
-    return float(np.abs(ours - theirs).max() / max(float(np.abs(theirs).max()), 1e-6))
+    return float(np.abs(ours - theirs).max() / max(_magnitude(theirs), 0 if usual is None else _magnitude(usual), 1e-6))
+
+
+def _magnitude(values: Array) -> float:
+    finite = values[np.isfinite(values)]
+    return float(np.abs(finite).max()) if finite.size else 0.0

@@ -20,7 +20,7 @@ from tvm import relax
 from tvm.relax.frontend.onnx.onnx_frontend import ONNXGraphImporter, _get_convert_map, onnx_input
 
 from raydgp.models import beside
-from raydgp.models.importing.onnx_parts import Part, model_of, parted, random_operator
+from raydgp.models.importing.onnx_parts import Part, model_of, parted, random_operator, read_by
 from raydgp.models.importing.onnx_simplify import Reference
 from raydgp.models.onnx_operators.base import CONVERTERS, Operation, Unsupported
 from raydgp.models.onnx_operators.registration import CONTRIBUTED, DISTRUSTED
@@ -259,6 +259,6 @@ def _ordered(graph: GraphProto, parts: Collection[Part]) -> list[Any]:
                 ordered.append(item)
                 continue
             stack.append((item, True))
-            reads = item.inputs if isinstance(item, Part) else item.input
+            reads = item.inputs if isinstance(item, Part) else list(read_by(item))
             stack += [(makes[name], False) for name in reads if name in makes and id(makes[name]) not in done]
     return ordered

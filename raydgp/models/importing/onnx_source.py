@@ -13,7 +13,7 @@ from raydgp.models import beside
 from raydgp.models.archive import refusal
 from raydgp.models.folding import fold_batch_norms
 from raydgp.models.importing.checking import difference, runnable
-from raydgp.models.importing.imported import Imported, digest_of
+from raydgp.models.importing.imported import Array, Imported, digest_of
 from raydgp.models.importing.onnx_faults import faults
 from raydgp.models.importing.onnx_files import fix_inputs, read
 from raydgp.models.importing.onnx_graph import Translated, translate
@@ -74,16 +74,19 @@ def _right(
         if _wrong(model, reference, translated) is None:
             return translated
     named = "; ".join(f"{name}: {reason}" for name, reason in list(found.items())[:1])
-    raise InputError(f"{path}: what TVM computes is not what onnxruntime does ({wrong}){f'; {named}' if named else ''}")
+    raise InputError(f"what TVM computes is not what onnxruntime does ({wrong}){f'; {named}' if named else ''}")
 
 
 def _wrong(model: ModelProto, reference: Reference, translated: Translated) -> str | None:
     beside.register(translated.beside)
     try:
         run = runnable(_finished(translated))
+        usual: list[Array] | None = None
         for feeds in draws(model):
-            if wrong := difference(run(list(feeds.values())), reference(feeds)):
+            expected = reference(feeds)
+            if wrong := difference(run(list(feeds.values())), expected, usual):
                 return wrong
+            usual = usual or expected
     except InputError:
         raise
     except Exception as error:  # of TVM, from its compiler or from the model as it runs

@@ -23,6 +23,7 @@ MODULES = (convolution, elementwise, pooling, quantised, recurrent, resize, shap
 DISTRUSTED: dict[str, Callable[[Operation], bool]] = {
     **{name: lambda _: True for name in ("Unique", "NonZero", "NonMaxSuppression", "AllClassNMS", "Compress")},
     "BatchNormalization": lambda op: bool(op.get("training_mode", 0)) or op.outputs > 1,
+    "AffineGrid": lambda _: True,
     "BitShift": lambda _: True,
     "Mod": lambda op: op.dtype().startswith("float"),
     "RoiAlign": lambda op: op.get("mode", "avg") != "avg",
@@ -31,7 +32,7 @@ DISTRUSTED: dict[str, Callable[[Operation], bool]] = {
 }
 
 # replaced by their definitions in other operators
-EXPANDED = {"AffineGrid", "Attention", "CausalConvWithState", "CenterCropPad", "Celu", "GroupNormalization"}
+EXPANDED = {"Attention", "CausalConvWithState", "CenterCropPad", "Celu", "GroupNormalization"}
 EXPANDED |= {"NegativeLogLikelihoodLoss", "RMSNormalization", "RotaryEmbedding", "SoftmaxCrossEntropyLoss"}
 EXPANDED |= {"SwiGLU", "Swish"}
 
