@@ -11,7 +11,7 @@ from math import prod
 from typing import Any
 
 import tvm
-from tvm.s_tir import Schedule
+from tvm.s_tir import Schedule, ScheduleError
 from tvm.s_tir.analysis import estimate_tir_flops
 
 from raydgp.errors import InputError
@@ -37,8 +37,11 @@ def kernel(name: str, func: tvm.tirx.PrimFunc, target: Target) -> TracedKernel:
     rules = rules_of(target)
     if rules is None:
         raise InputError(f"kernel {name}: target {target.kind} has no rules for traced kernels")
-    module = _normalised(name, func)
-    sketches = [_sketch(schedule, module, rules.defaults(target)) for schedule in rules.design(module, target)]
+    try:
+        module = _normalised(name, func)
+        sketches = [_sketch(schedule, module, rules.defaults(target)) for schedule in rules.design(module, target)]
+    except ScheduleError as error:  # a kernel that writes where its data say, as a scatter does
+        raise InputError(f"kernel {name}: our rules do not apply to it") from error
     sketches = [sketch for sketch in sketches if rules.runs(module, sketch["trace"])]
     if not sketches:
         raise InputError(
