@@ -6,7 +6,7 @@ import importlib.util
 import json
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
@@ -32,6 +32,7 @@ class Registry(Generic[T]):
             which registers its parts while it is imported.
         parts: those that are there from the start.
         check: of a part that is registered or loaded; raises InputError where it lacks something.
+        others: further groups of entry points whose modules may register such parts, too.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class Registry(Generic[T]):
         group: str,
         parts: Mapping[str, T | str] | None = None,
         check: Callable[[str, T], None] = lambda name, part: None,
+        others: Sequence[str] = (),
     ) -> None:
-        self._what, self._group, self._check = what, group, check
+        self._what, self._group, self._check, self._others = what, group, check, others
         self._parts: dict[str, T | str] = dict(parts or {})
         self._read = False
 
@@ -114,6 +116,9 @@ class Registry(Generic[T]):
                 self._parts.setdefault(entry.name, entry.value)
             else:
                 resolve(entry.value, f"entry point {entry.name!r} of {self._group}")
+        for group in self._others:
+            for entry in entry_points(group=group):
+                resolve(entry.value.partition(":")[0], f"entry point {entry.name!r} of {group}")
 
 
 def registered() -> dict[str, dict[str, Any]]:

@@ -125,3 +125,12 @@ def test_what_tests_register_is_told_to_no_later_child(monkeypatch):
         Registry[Any]("thing", "test.things", {}).register("thing", object(), "outside")
         assert "outside" in registry.extensions()[registry.EXTENSIONS]
     assert registry.extensions() == before
+
+
+def test_modules_of_another_group_may_register_parts_too(installed, monkeypatch):
+    installed("teaches", "from parts_of_a_test import parts\nparts.register('late', 44)", "test.others", any="teaches")
+    parts: Registry[Any] = Registry("number", "test.own", others=["test.others"])
+    module = ModuleType("parts_of_a_test")
+    vars(module)["parts"] = parts
+    monkeypatch.setitem(sys.modules, "parts_of_a_test", module)
+    assert parts["late"] == 44

@@ -57,8 +57,11 @@ def merge_into_run(bundle: Path, results: Sequence[Path], settings: MergeSetting
         raise InputError(f"{results[0]}: no kernel was measured; run `raydgp bundle run` for longer")
     if settings.mlflow.enabled:
         tracking.check(settings.mlflow.uri)
-    run.journal.unlink(missing_ok=True)
-    run.save(_manifest(run, bundle, found, settings))
+    try:
+        run.journal.unlink(missing_ok=True)
+        run.save(_manifest(run, bundle, found, settings))
+    except OSError as error:
+        raise InputError(f"{run.path}: {error.strerror or error}; give another --out") from None
     with run.writer() as journal:
         journal.append(sorted(records, key=lambda record: record.measurement.time_unix_s))
     write_parquet(records, run.path / RECORDS_NAME)

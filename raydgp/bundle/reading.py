@@ -32,7 +32,7 @@ class Bundle:
 
     Attributes:
         header: what `bundle.json` says.
-        sha256: of its bytes, which identifies the bundle.
+        sha256: of the bytes of `bundle.json`, which identifies the bundle.
     """
 
     def __init__(self, path: Path) -> None:

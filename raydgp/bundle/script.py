@@ -10,11 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import raydgp
+from raydgp.errors import InputError
 
 _ROOT = Path(raydgp.__file__).parents[1]
 _ENTRIES = ("raydgp.bundle.runner.command", "raydgp.bundle.runner.child")
-_MAIN = """from pathlib import Path
+_MAIN = """import sys
+if sys.version_info < (3, 11):
+    sys.exit("raydgp bundle: needs Python 3.11 or newer, and this is %d.%d" % sys.version_info[:2])
+from importlib.util import find_spec
+from pathlib import Path
 from zipfile import ZipFile
+if find_spec("numpy") is None:
+    sys.exit("raydgp bundle: this Python has no numpy: install it, or use another Python")
 from raydgp.bundle.runner.command import main
 here = Path(__file__).parent
 with ZipFile(here) as script:
@@ -38,14 +45,21 @@ def members() -> dict[str, bytes]:
 
 
 def write_script(out: Path) -> None:
-    """Writes the script, which `python OUT BUNDLE --out FILE --minutes M` runs."""
+    """Writes the script, which `python OUT BUNDLE --out FILE --minutes M` runs.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
     content = io.BytesIO(b"#!/usr/bin/env python3\n")
     content.seek(0, os.SEEK_END)
     with zipfile.ZipFile(content, "a", zipfile.ZIP_DEFLATED) as script:
         for name, text in members().items():
             script.writestr(name, text)
-    out.write_bytes(content.getvalue())
-    out.chmod(0o755)
+    try:
+        out.write_bytes(content.getvalue())
+        out.chmod(0o755)
+    except OSError as error:
+        raise InputError(f"{out}: {error.strerror or error}; give a file in a folder that is there") from None
 
 
 def modules() -> set[str]:

@@ -105,9 +105,11 @@ def compare(
     if strategies is not None:
         named = {name: settings.strategies.get(name, {}) for name in map(str.strip, strategies.split(","))}
         settings = settings.model_copy(update={"strategies": named})
-    if settings.baseline not in settings.strategies:
-        raise InputError(f"baseline {settings.baseline!r} is not among the strategies; add it to them")
     files = app.compare.compare.check(recorded, settings)
+    if settings.baseline not in settings.strategies:
+        raise InputError(f"baseline {settings.baseline!r} is not among the strategies; add it, or change --baseline")
+    if csv and csv.is_dir():
+        raise InputError(f"{csv}: is a folder; give --out a file to write")
     with cli.console.bar() as bar:
         row = bar.add_task("")
         runs = app.compare.compare.compare(

@@ -114,7 +114,7 @@ def tune_layer(job: LayerJob, pool: ActorHandle, recorder: ActorHandle) -> Layer
     adopt(job.parts)
     logging.getLogger("ray.tune").setLevel(logging.ERROR)
     searcher = _LayerSearcher(job, pool)
-    parameters = tune.with_parameters(MeasureBatch, pool=pool, recorder=recorder, context=job.context)
+    parameters = tune.with_parameters(MeasureBatch, pool=pool, recorder=recorder, context=job.context, parts=job.parts)
     # A trial must hold something, but a hundredth of a processor would keep a build from the whole one that it takes.
     here = tune.PlacementGroupFactory([{f"node:{ray.util.get_node_ip_address()}": 0.001}])
     trainable = tune.with_resources(parameters, here)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from ray.tune import Trainable
 
 from raydgp.errors import RaydgpError
 from raydgp.records import Context, Measurement, Record
+from raydgp.registry import adopt
 from raydgp.search import Outcome
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import from_dict
@@ -25,7 +27,12 @@ class MeasureBatch(Trainable):
     """
 
     def setup(  # type: ignore[override]  # the rest comes from tune.with_parameters
-        self, config: dict[str, Any], pool: ActorHandle, recorder: ActorHandle, context: Context
+        self,
+        config: dict[str, Any],
+        pool: ActorHandle,
+        recorder: ActorHandle,
+        context: Context,
+        parts: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Once an actor.
 
@@ -33,10 +40,16 @@ class MeasureBatch(Trainable):
             pool: a `RunnerPool`.
             recorder: a `Recorder`.
             context: whose measurements these are.
+            parts: that the driver has registered, see `raydgp.registry.registered`.
         """
         self._pool, self._recorder, self._context = pool, recorder, context
-        self._space = config_space(from_dict(context.workload), context.target)
+        self._refused: RaydgpError | None = None
         self.config = config
+        try:
+            adopt(parts or {})
+            self._space = config_space(from_dict(context.workload), context.target)
+        except RaydgpError as error:  # raised here, Tune would but say that the actor is gone
+            self._refused = error
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """The next trial takes this actor over."""
@@ -45,6 +58,8 @@ class MeasureBatch(Trainable):
 
     def step(self) -> dict[str, Any]:
         try:
+            if self._refused:
+                raise self._refused
             measured = self._measured()
         except RaydgpError as error:
             cause = getattr(error, "cause", error)

@@ -41,10 +41,10 @@ def load(path: Path | None, overrides: dict[str, Any], kind: type[M]) -> M:
         try:
             data = yaml.safe_load(path.read_text()) or {}
         except OSError as error:
-            known = ", ".join(configurations())
-            raise InputError(
-                f"{source}: {error.strerror or error}; give --config a file that exists, or one of {known}"
-            ) from None
+            remedy = "give a file that exists"
+            if kind.on_command_line:
+                remedy = f"give --config a file that exists, or one of {', '.join(configurations())}"
+            raise InputError(f"{source}: {error.strerror or error}; {remedy}") from None
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             where = getattr(error, "problem_mark", None)
             at = f"line {where.line + 1}: " if where else ""

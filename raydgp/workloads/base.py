@@ -112,7 +112,7 @@ class Workload:
         return f"{self.op}({', '.join(f'{k}={v}' for k, v in dataclasses.asdict(self).items())})"
 
 
-OPERATORS: Registry[type[Workload]] = Registry("operator", "raydgp.operators")
+OPERATORS: Registry[type[Workload]] = Registry("operator", "raydgp.operators", others=["raydgp.templates"])
 
 
 def from_dict(data: dict[str, Any]) -> Workload:

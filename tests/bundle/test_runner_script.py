@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 from raydgp.bundle import script
 from raydgp.cli import commands
+from raydgp.errors import InputError
 from tests.support.bundles import bundle, hostile_tasks, results
 
 ABSENT = ["tvm", "tvm_ffi", "torch", "ray", "mlflow", "raydgp", "pydantic", "click", "scipy", "psutil", "lazy_loader"]
@@ -112,3 +113,16 @@ def _children(pid):
             return loaded
         time.sleep(0.05)
     raise AssertionError("no child has the device")
+
+
+def test_what_cannot_be_measured_or_written_is_a_line(target, tmp_path):
+    path = bundle(tmp_path / "x.bundle", hostile_tasks(["out[0] = right;"]), target)
+    for arguments, message in {
+        ("run", path, "--out", tmp_path / "r.jsonl", "--minutes", "nan"): "give a positive number",
+        ("run", path, "--out", tmp_path / "r.jsonl", "--minutes", "-1"): "give a positive number",
+        ("script", tmp_path): "give a file in a folder that is there",
+        ("script", tmp_path / "absent" / "run.pyz"): "give a file in a folder that is there",
+    }.items():
+        done = CliRunner().invoke(commands.group, ["bundle", *map(str, arguments)])
+        assert isinstance(done.exception, InputError)
+        assert message in str(done.exception)

@@ -17,6 +17,7 @@ import pandas as pd
 from raydgp import search
 from raydgp.app.compare.leave_one_out import make_without
 from raydgp.app.compare.trajectory import follow
+from raydgp.errors import InputError
 from raydgp.records.recorded import RecordedSpace, recorded_files
 from raydgp.registry import adopt, registered
 from raydgp.settings import CompareSettings
@@ -38,6 +39,10 @@ def check(paths: Sequence[Path], settings: CompareSettings) -> list[Path]:
         InputError: a file is not a recorded space, or a strategy or option is unknown.
     """
     files = recorded_files(paths)
+    if not files:
+        raise InputError(f"{', '.join(map(str, paths))}: no Parquet files there; give folders of recorded spaces")
+    if missing := [path for path in files if not path.is_file()]:
+        raise InputError(f"{missing[0]}: no such file; give recorded spaces, folders of them, or a name such as znver4")
     spaces = [RecordedSpace.load(path).space for path in files]
     for name, options in settings.strategies.items():
         search.create(options.get("strategy", name), spaces[0], **_without_name(options))

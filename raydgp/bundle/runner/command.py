@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import signal
 import sys
 import time
@@ -38,6 +39,8 @@ def run(bundle: Path, out: Path, minutes: float) -> dict[str, Any]:
         RaydgpError: the device can no longer be used. What was measured before is kept.
         Stopped: by a signal; what was measured is kept.
     """
+    if not 0 < minutes < math.inf:
+        raise InputError(f"--minutes {minutes:g}: give a positive number")
     ends = time.monotonic() + 60 * minutes
     archive = Archive(bundle)
     threads, opening = _opening(archive)
