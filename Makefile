@@ -4,7 +4,7 @@ VENV := .venv
 EXTRAS ?= compare
 BIN := $(VENV)/bin
 
-.PHONY: tune test lint docs wheel lock clean
+.PHONY: tune test test-slow lint docs wheel lock clean
 
 tune: $(VENV)/.installed
 	$(BIN)/raydgp tune --config quickstart
@@ -14,8 +14,12 @@ tune: $(VENV)/.installed
 ALONE := tests/cluster tests/faults tests/notebooks
 
 test: lint
-	$(BIN)/pytest --numprocesses 2 --dist loadfile $(ALONE:%=--ignore %)
-	$(BIN)/pytest $(ALONE)
+	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile $(ALONE:%=--ignore %)
+	$(BIN)/pytest -m "not slow" $(ALONE)
+
+# What takes half a minute or more a test, and whose parts `make test` tests, too.
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/pytest -m slow
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

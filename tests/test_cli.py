@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+TWO_SPACES = [f"history/znver4/mobilenet_v1-sp-{n}-dp1.parquet" for n in (3, 5)]
 RAYDGP = [sys.executable, "-m", "raydgp"]
 
 
@@ -36,8 +37,8 @@ BAD = {
     "no run": (["report", "absent"], "absent"),
     "no run to sync": (["sync", "absent"], "absent"),
     "nothing to learn from": (["pretrain", "absent"], "absent: no such file or folder"),
-    "nothing to compare on": (["compare", "absent.parquet"], "absent.parquet: not a recorded space"),
-    "baseline left out": (["compare", "x.parquet", "--strategies", "random"], "add it to them"),
+    "nothing to compare on": (["compare", "absent.parquet"], "absent.parquet: no such file"),
+    "baseline left out": (["compare", TWO_SPACES[0], "--strategies", "random"], "or change --baseline"),
     "a knob that is none": (
         ["history", "record", "--model", "resnet18", "--task", "rb3-sc", "--fix", "tile=1", "--out", "x.parquet"],
         "cannot fix 'tile=1'",
@@ -86,10 +87,9 @@ def test_the_doctor_finds_what_the_main_job_needs(tmp_path: Path) -> None:
     assert all(finding["remedy"] for finding in findings.values() if finding["state"] != "ok")
 
 
-def test_pretrain_compares_and_registers_what_was_recorded(tmp_path: Path) -> None:
+def test_pretrain_learns_and_registers_what_was_recorded(tmp_path: Path) -> None:
     """On two layers of the recorded spaces that come with the package."""
-    files = [f"history/znver4/mobilenet_v1-sp-{n}-dp1.parquet" for n in (3, 5)]
-    answer = raydgp("pretrain", *files, "--epochs", "1", "--no-evaluate", "--json", cwd=tmp_path)
+    answer = raydgp("pretrain", *TWO_SPACES, "--epochs", "1", "--no-evaluate", "--json", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     made = [Path(entry["folder"]) for entry in json.loads(answer.stdout)]
     assert [folder.name for folder in made] == [
@@ -102,9 +102,12 @@ def test_pretrain_compares_and_registers_what_was_recorded(tmp_path: Path) -> No
     assert card["held_out"] == {"by": "none", "spearman": None, "ndcg": None}
     assert (tmp_path / "mlflow.db").exists()
 
+
+@pytest.mark.slow
+def test_strategies_are_compared_with_models_of_the_other_spaces(tmp_path: Path) -> None:
     options = ["--strategies", "random,dgp+", "--baseline", "random", "--seeds", "1", "--trials", "24"]
     (tmp_path / "quick.yaml").write_text("epochs: 1\n")
-    answer = raydgp("compare", *files, "--config", "quick.yaml", *options, "--json", cwd=tmp_path)
+    answer = raydgp("compare", *TWO_SPACES, "--config", "quick.yaml", *options, "--json", cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     assert [row["strategy"] for row in json.loads(answer.stdout)] == ["random", "dgp+"]
 

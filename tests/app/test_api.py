@@ -35,6 +35,7 @@ def small() -> nn.Module:
         return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 64, 4)).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_layers_are_tuned_shown_and_resumed() -> None:
     layers = {"fc": DENSE, "conv": CONV}
@@ -57,6 +58,7 @@ def test_layers_are_tuned_shown_and_resumed() -> None:
         run.deploy()
 
 
+@pytest.mark.slow  # the notebook of a user's own model does the same
 @pytest.mark.cluster
 def test_a_live_module_is_tuned_deployed_and_called(inside: Path) -> None:
     module, x = small(), torch.randn(1, 3, 8, 8)

@@ -33,6 +33,7 @@ def bring(folder, budget_s, *on_progress):
     return spend(folder, "tiny_nets:tiny", Target.here("llvm"), SETTINGS, budget_s, *on_progress)
 
 
+@pytest.mark.slow
 def test_what_was_stopped_goes_on_and_what_is_over_is_not_done_again(tmp_path, monkeypatch):
     (tmp_path / "tiny_nets.py").write_text(MODEL)
     monkeypatch.chdir(tmp_path)
