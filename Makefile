@@ -33,17 +33,16 @@ docs: $(VENV)/.installed-dev
 wheel: $(VENV)/.installed-dev
 	$(BIN)/python -m build --no-isolation
 
-# torch goes first, by its locked version: a resolver that starts elsewhere may fetch gigabytes of another build. Of the
-# many modules Python compiles those that are imported, when they are.
+# torch goes first, by its locked version: a resolver that starts elsewhere may fetch gigabytes of another build.
 $(VENV)/.installed: pyproject.toml requirements.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "raydgp needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock torch
-	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable '.[$(EXTRAS)]'
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock torch
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[$(EXTRAS)]'
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --constraint requirements.lock --editable '.[dev]'
 	touch $@
 
 # Renews the lock file from what the environment holds now; local version labels (torch's +cpu) stay out of it.

@@ -11,7 +11,10 @@ from raydgp.targets import Target
 from tests.support.architectures import ARCHITECTURES
 
 
-@pytest.mark.parametrize("name", ["convnext", "shufflenet", "lstm_tagger", "tcn"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("convnext", "lstm_tagger", "tcn")]
+
+
+@pytest.mark.parametrize("name", ["shufflenet", *SLOW])
 def test_both_files_import_right_and_lower(name: str, tmp_path: Path) -> None:
     module, inputs = ARCHITECTURES[name]()
     torch.export.save(torch.export.export(module, inputs), tmp_path / "model.pt2")
