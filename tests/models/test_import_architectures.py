@@ -10,7 +10,6 @@ from raydgp.models.lowering import lower
 from raydgp.targets import Target
 from tests.support.architectures import ARCHITECTURES
 
-
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("convnext", "lstm_tagger", "tcn")]
 
 
