@@ -50,6 +50,13 @@ def test_links_name_files_that_exist(page: Path) -> None:
             assert (page.parent / target).exists(), f"{target} is linked, and there is no such file"
 
 
+def test_what_is_made_of_the_code_is_not_kept_beside_it() -> None:
+    """It would be old with the next change; run by hand, docs/generate.py writes into docs/."""
+    assert not [name for name in [*GENERATED, "reference"] if (ROOT / "docs" / name).exists()]
+    marks = re.findall(r"<!-- (\w+) -->", (ROOT / "docs" / "record-format.md").read_text())
+    assert marks == ["example", "fields", "statuses", "manifest", "columns"]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_in_the_documents_compiles(page: Path) -> None:
     for code in blocks(page, "python"):
