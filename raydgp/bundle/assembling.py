@@ -6,9 +6,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from raydgp.bundle.format import CODES, FORMAT, HEADER, Code, Header, Kernel, Task
+from raydgp.bundle.format import Code, Header, Kernel, Task
 from raydgp.bundle.inputs import logical_inputs
 from raydgp.bundle.plan import PlannedTask
+from raydgp.bundle.runner.archive import CODES, FORMAT, HEADER
 from raydgp.bundle.writing import compressed, lines, sampled
 from raydgp.settings import BundleSettings
 from raydgp.targets import Target

@@ -30,10 +30,7 @@ from pydantic import BaseModel, ConfigDict
 from raydgp.build.launch import Launch
 from raydgp.records import Resources
 
-FORMAT = 1
 POSITIONS = 16384  # of an output that are checked against the reference
-HEADER = "bundle.json"
-CODES = "codes.jsonl.xz"
 
 Origin = Literal["default", "draw", "grid", "winner", "refused", "neighbour"]
 
@@ -124,7 +121,7 @@ class Header(_Part):
     """What `bundle.json` says.
 
     Attributes:
-        format: `FORMAT`.
+        format: of `raydgp.bundle.runner.archive.FORMAT`.
         made_unix_s: when it was made.
         versions: of raydgp, TVM and what else shapes the kernels.
         target: TVM's attributes, as records have them.

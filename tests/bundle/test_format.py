@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from raydgp.build.launch import Launch
-from raydgp.bundle.format import CODES, FORMAT, HEADER, Header, Kernel, Task
+from raydgp.bundle.format import Header, Kernel, Task
 from raydgp.bundle.inputs import logical_input, logical_inputs
 from raydgp.bundle.reading import Bundle
+from raydgp.bundle.runner.archive import CODES, FORMAT, HEADER
 from raydgp.bundle.writing import compressed, lines, sampled, write
 from raydgp.errors import InputError
 from raydgp.templates import Layout
@@ -155,7 +156,7 @@ def test_a_code_that_is_not_what_it_is_called_is_not_handed_out(written):
 def test_other_files_are_named(tmp_path, written):
     (tmp_path / "text").write_text("no bundle")
     (tmp_path / "cut").write_bytes(written().read_bytes()[:-30])
-    for name, message in (("text", "no bundle"), ("cut", "cut off"), ("missing", "No such file")):
+    for name, message in (("text", "not a bundle"), ("cut", "cut short"), ("missing", "No such file")):
         with pytest.raises(InputError, match=f"{name}: .*{message}"):
             Bundle(tmp_path / name)
     header = json.loads(zipfile.ZipFile(written()).read(HEADER)) | {"format": 2}

@@ -12,10 +12,10 @@ import tvm
 
 from raydgp.build.cuda import compiler as cuda_compiler
 from raydgp.bundle import make as making
-from raydgp.bundle.format import CODES
 from raydgp.bundle.inputs import logical_inputs
 from raydgp.bundle.make import make
 from raydgp.bundle.reading import Bundle
+from raydgp.bundle.runner.archive import CODES
 from raydgp.bundle.work import Work
 from raydgp.errors import InputError, RaydgpError
 from raydgp.run.timing import load

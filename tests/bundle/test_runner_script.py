@@ -86,7 +86,7 @@ def test_wrong_arguments_are_said_in_one_line(bare_python, tmp_path):
     script.write_script(tmp_path / "run.pyz")
     code, _, said = call(bare_python, "run.pyz", "none.bundle", "--out", "r", "--minutes", "1", folder=tmp_path)
     assert code == 2
-    assert said == "raydgp bundle: none.bundle: no such file; `raydgp bundle make` makes one\n"
+    assert said == "raydgp bundle: none.bundle: No such file or directory; give a file of `raydgp bundle make`\n"
     assert call(bare_python, "run.pyz", "--help", folder=tmp_path)[0] == 0
     assert call(bare_python, "run.pyz", "x", folder=tmp_path)[0] == 2
 

@@ -13,6 +13,7 @@ from typing import Any
 from raydgp.errors import InputError
 
 FORMAT = 1
+HEADER, CODES = "bundle.json", "codes.jsonl.xz"
 _HELD_BLOCKS_BYTES = 1 << 29  # of decompressed machine code, so that tasks can take turns
 
 
@@ -30,19 +31,20 @@ class Archive:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        remedy = "give a file of `raydgp bundle make`"
         try:
             self._zip = zipfile.ZipFile(path)
-            text = self._zip.read("bundle.json")
-        except FileNotFoundError:
-            raise InputError(f"{path}: no such file; `raydgp bundle make` makes one") from None
         except OSError as error:
-            raise InputError(f"{path}: {error.strerror or error}; give a bundle's file") from None
-        except (zipfile.BadZipFile, KeyError):
-            raise InputError(f"{path}: not a bundle, or cut short; copy it again") from None
+            raise InputError(f"{path}: {error.strerror or error}; {remedy}") from None
+        except zipfile.BadZipFile:
+            raise InputError(f"{path}: not a bundle, or cut short; {remedy}, copied whole") from None
+        text = self.member(HEADER)
         self.digest = hashlib.sha256(text).hexdigest()
-        self.header: dict[str, Any] = self._json(text, "bundle.json")
-        if self.header.get("format") != FORMAT:
-            raise InputError(f"{path}: format {self.header.get('format')!r}, and this runner reads {FORMAT}")
+        header = self._json(text, HEADER)
+        found = header.get("format") if isinstance(header, dict) else None
+        if found != FORMAT:
+            raise InputError(f"{path}: format {found!r}, and this version reads {FORMAT}; make the bundle again")
+        self.header: dict[str, Any] = header
         self._codes: dict[str, tuple[int, int, int]] = {}
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
@@ -53,52 +55,65 @@ class Archive:
 
     def kernels(self, task: int) -> list[dict[str, Any]]:
         """The kernels of a task in the order of measuring, also those that were not built."""
-        name = self.tasks[task]["kernels"]
-        return [self._json(line, name) for line in self._member(name).splitlines()]
+        entry = self.tasks[task]
+        kernels = self.lines(entry["kernels"])
+        if len(kernels) != entry["count"]:
+            raise self.damaged(entry["kernels"])
+        return kernels
 
     def expected(self, task: int) -> bytes:
         """Positions of the flat output in int64, then its values there in float32."""
-        return self._member(self.tasks[task]["expected"])
+        return self.member(self.tasks[task]["expected"])
 
     def runtime(self) -> dict[str, bytes]:
         """Libraries by file name."""
-        return {file: self._member(name) for file, name in self.header["runtime"].items()}
+        return {file: self.member(name) for file, name in self.header["runtime"].items()}
 
     def code(self, digest: str) -> bytes:
         """The machine code of a kernel by its SHA-256."""
         if not self._codes:
-            for line in self._member("codes.jsonl.xz").splitlines():
-                entry = self._json(line, "codes.jsonl.xz")
-                self._codes[entry["code"]] = entry["block"], entry["offset"], entry["size"]
+            try:
+                self._codes = {e["code"]: (e["block"], e["offset"], e["size"]) for e in self.lines(CODES)}
+            except (KeyError, TypeError):
+                raise self.damaged(CODES) from None
         if digest not in self._codes:
-            raise self._damaged(f"no code {digest[:12]}")
+            raise self.damaged(CODES)
         block, offset, size = self._codes[digest]
         code = self._block(block)[offset : offset + size]
         if hashlib.sha256(code).hexdigest() != digest:
-            raise self._damaged(f"code {digest[:12]} of block {block}")
+            raise self.damaged(f"blocks/{block}.xz")
         return code
+
+    def close(self) -> None:
+        self._zip.close()
+
+    def lines(self, name: str) -> list[Any]:
+        """A member of JSON lines."""
+        return [self._json(line, name) for line in self.member(name).splitlines()]
 
     def _block(self, number: int) -> bytes:
         if number in self._blocks:
             self._blocks.move_to_end(number)
             return self._blocks[number]
-        block = self._blocks[number] = self._member(f"blocks/{number}.xz")
+        block = self._blocks[number] = self.member(f"blocks/{number}.xz")
         while len(self._blocks) > 1 and sum(map(len, self._blocks.values())) > _HELD_BLOCKS_BYTES:
             self._blocks.popitem(last=False)
         return block
 
-    def _member(self, name: str) -> bytes:
+    def member(self, name: str) -> bytes:
+        """A member, decompressed where it is compressed."""
         try:
-            content = self._zip.read(name)
-            return lzma.decompress(content) if name.endswith(".xz") else content
-        except (KeyError, zipfile.BadZipFile, lzma.LZMAError, NotImplementedError, EOFError, OSError):
-            raise self._damaged(name) from None
+            content = self._zip.read(name)  # checks size and CRC
+            return lzma.decompress(content, lzma.FORMAT_XZ) if name.endswith(".xz") else content
+        except (KeyError, ValueError, zipfile.BadZipFile, lzma.LZMAError, NotImplementedError, EOFError, OSError):
+            raise self.damaged(name) from None
+
+    def damaged(self, what: str) -> InputError:
+        """The error to raise of a part that is not what it was."""
+        return InputError(f"{self.path}: damaged at {what}; copy it again, or make it again")
 
     def _json(self, text: bytes, name: str) -> Any:
         try:
             return json.loads(text)
         except ValueError:
-            raise self._damaged(name) from None
-
-    def _damaged(self, what: str) -> InputError:
-        return InputError(f"{self.path}: damaged in {what}; copy it again, or make it again")
+            raise self.damaged(name) from None
