@@ -12,7 +12,7 @@ from onnx import ModelProto
 from raydgp.models import beside
 from raydgp.models.importing.checking import difference, runnable
 from raydgp.models.importing.onnx_graph import translate
-from raydgp.models.importing.onnx_parts import Part, model_of
+from raydgp.models.importing.onnx_parts import Graph, model_of
 from raydgp.models.importing.onnx_simplify import Reference, outputs_of
 
 Array = NDArray[Any]
@@ -29,25 +29,16 @@ def faults(model: ModelProto, feeds: Mapping[str, Array], refused: Collection[st
     names = [name for node in model.graph.node for name in node.output if name]
     values = dict(zip(names, Reference(outputs_of(model, names))(feeds), strict=True)) | dict(feeds)
     found: dict[str, str] = {}
-    seen: dict[bytes, str | None] = {}
+    graph = Graph(model)
     for node in model.graph.node:
         first = next((name for name in node.output if name), "")
         if first in refused or not first:
             continue
-        part = Part.of([node], model)
-        alone = model_of(part, model, {})
-        kind = f"{node.op_type} {first}"
-        key = _shape(alone, values)
-        if key not in seen:
-            seen[key] = _wrong(alone, [values[name] for name in part.inputs], [values[name] for name in part.outputs])
-        if reason := seen[key]:
-            found[first] = f"{kind}: {reason}"
+        part = graph.part([node])
+        inputs, outputs = ([values[name] for name in names] for names in (part.inputs, part.outputs))
+        if reason := _wrong(model_of(part, model, {}), inputs, outputs):
+            found[first] = f"{node.op_type} {first}: {reason}"
     return found
-
-
-def _shape(alone: ModelProto, values: Mapping[str, Array]) -> bytes:
-    """What tells two nodes apart that may be right and wrong."""
-    return alone.SerializeToString(deterministic=True)
 
 
 def _wrong(alone: ModelProto, inputs: list[Array], expected: list[Array]) -> str | None:

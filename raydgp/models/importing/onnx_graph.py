@@ -20,7 +20,7 @@ from tvm import relax
 from tvm.relax.frontend.onnx.onnx_frontend import ONNXGraphImporter, _get_convert_map, onnx_input
 
 from raydgp.models import beside
-from raydgp.models.importing.onnx_parts import Part, model_of, parted, random_operator, read_by
+from raydgp.models.importing.onnx_parts import Graph, Part, model_of, parted, random_operator, read_by
 from raydgp.models.importing.onnx_simplify import Reference
 from raydgp.models.onnx_operators.base import CONVERTERS, Operation, Unsupported
 from raydgp.models.onnx_operators.registration import CONTRIBUTED, DISTRUSTED
@@ -71,8 +71,7 @@ class _Translation(ONNXGraphImporter):
         self.opsets[""] = self.opsets.get("", self.opsets.get("ai.onnx", 1))
         graph = model.graph
         self.types = {value.name: value.type for value in [*graph.value_info, *graph.output, *graph.input]}
-        self.parts = {id(part.nodes[0]): part for part in parts}
-        self.within = {id(node) for part in parts for node in part.nodes}
+        self.links = Graph(model)
         self.order = _ordered(graph, parts)
         self.beside: dict[str, bytes] = {}
         self.refused: dict[str, str] = {}
@@ -101,7 +100,7 @@ class _Translation(ONNXGraphImporter):
                 self._take(item)
             except Exception as error:  # whatever TVM raises: this node is not for it
                 self.refused[_key(item)] = _reason(error)
-                self._call_beside(Part.of([item], self.model))
+                self._call_beside(self.links.part([item]))
 
     def _take(self, node: NodeProto) -> None:
         """Translates a node."""
@@ -217,7 +216,7 @@ class _Translation(ONNXGraphImporter):
 
 
 def _key(node: NodeProto) -> str:
-    return next(name for name in node.output if name)
+    return next((name for name in node.output if name), "")
 
 
 def _reason(error: Exception) -> str:

@@ -11,6 +11,8 @@ from onnx import GraphProto, ModelProto, NodeProto
 
 RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
 
+_OUTSIDE = 0  # no object's id: whoever reads the outputs of the model
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -26,21 +28,31 @@ class Part:
     inputs: list[str]
     outputs: list[str]
 
-    @classmethod
-    def of(cls, nodes: list[NodeProto], model: ModelProto) -> Part:
+
+class Graph:
+    """Who reads and who makes what in a graph, found once for all parts of it."""
+
+    def __init__(self, model: ModelProto) -> None:
         graph = model.graph
+        self.nodes = list(graph.node)  # kept: they are told apart by identity
+        self.constants = {tensor.name for tensor in graph.initializer}
+        self.makes = {name: node for node in self.nodes for name in node.output if name}
+        self.readers: dict[str, set[int]] = {value.name: {_OUTSIDE} for value in graph.output}
+        for node in self.nodes:
+            for name in read_by(node):
+                self.readers.setdefault(name, set()).add(id(node))
+
+    def part(self, nodes: list[NodeProto]) -> Part:
+        """Nodes as a part."""
         inside = {id(node) for node in nodes}
-        made = {name for node in nodes for name in node.output if name}
-        constants = {tensor.name for tensor in graph.initializer}
+        own = {name for node in nodes for name in node.output if name} | self.constants
         reads = dict.fromkeys(name for node in nodes for name in read_by(node))
-        used = {name for node in graph.node if id(node) not in inside for name in read_by(node)}
-        used |= {value.name for value in graph.output}
-        outputs = [name for node in nodes for name in node.output if name in used]
-        return cls(nodes, [n for n in reads if n not in made | constants], outputs or [_first(nodes[-1])])
+        outputs = [name for node in nodes for name in node.output if name and self.readers.get(name, set()) - inside]
+        return Part(nodes, [name for name in reads if name not in own], outputs or [_first(nodes[-1])])
 
 
 def _first(node: NodeProto) -> str:
-    return next(name for name in node.output if name)
+    return next((name for name in node.output if name), "")
 
 
 def read_by(node: NodeProto) -> Iterator[str]:
@@ -69,9 +81,11 @@ def parted(model: ModelProto, refused: set[str]) -> list[Part]:
     Every node gets a level, the number of changes of runtime before it; the nodes of one level beside TVM are one part,
     which no path leaves and enters again.
     """
-    graph = model.graph
-    tensors = {value.name for value in [*graph.value_info, *graph.output] if value.type.HasField("tensor_type")}
-    makes = {name: node for node in graph.node for name in node.output if name}
+    graph, links = model.graph, Graph(model)
+    makes = links.makes
+    others = {  # sequences and optionals
+        value.name for value in graph.value_info if value.type.WhichOneof("value") not in (None, "tensor_type")
+    }
     apart = {id(node) for node in graph.node if node.output and _first(node) in refused}
     while True:
         levels: dict[int, int] = {}
@@ -79,30 +93,26 @@ def parted(model: ModelProto, refused: set[str]) -> list[Part]:
             before = [makes[name] for name in read_by(node) if name in makes]
             change = [levels[id(other)] + ((id(other) in apart) != (id(node) in apart)) for other in before]
             levels[id(node)] = max(change, default=int(id(node) in apart))
-        if not (moved := _crossed(graph, makes, apart, levels, tensors)):
+        if not (moved := _crossed(graph, makes, apart, levels, others)):
             break
         apart |= moved
     grouped: dict[int, list[NodeProto]] = {}
     for node in graph.node:
         if id(node) in apart:
             grouped.setdefault(levels[id(node)], []).append(node)
-    return [Part.of(nodes, model) for _, nodes in sorted(grouped.items())]
+    return [links.part(nodes) for _, nodes in sorted(grouped.items())]
 
 
 def _crossed(
-    graph: GraphProto, makes: Mapping[str, NodeProto], apart: set[int], levels: Mapping[int, int], tensors: set[str]
+    graph: GraphProto, makes: Mapping[str, NodeProto], apart: set[int], levels: Mapping[int, int], others: set[str]
 ) -> set[int]:
     """Nodes that must run beside TVM, too, because a sequence or an optional would have to go through it."""
     moved: set[int] = set()
     for node in graph.node:
         for name in read_by(node):
-            other = makes.get(name)
-            if (
-                other is None
-                or name in tensors
-                or not any(o.type.WhichOneof("value") for o in graph.value_info if o.name == name)
-            ):
+            if name not in others or name not in makes:
                 continue
+            other = makes[name]
             if id(node) not in apart:
                 moved.add(id(node))
             elif levels[id(node)] != levels[id(other)]:

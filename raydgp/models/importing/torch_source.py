@@ -99,7 +99,7 @@ def _check(
 
 
 def _draws(tensors: Sequence[torch.Tensor]) -> list[list[torch.Tensor]]:
-    """The example inputs, and others: floats of another seed and zeros, whole numbers as they are."""
+    """The example inputs, and floats of their mean and spread by another seed; whole numbers stay as they are."""
     generator = torch.Generator().manual_seed(1)
 
     def normal(value: torch.Tensor) -> torch.Tensor:
