@@ -43,6 +43,8 @@ def planned(settings: BundleSettings) -> tuple[Target, list[PlannedTask]]:
     target = Target.here(settings.target) if settings.target in kinds() else Target.named(settings.target)
     if not target.behaviour.parts:
         raise InputError(f"target: {target.kind} has no kernels that a bundle can hold; choose llvm or cuda")
+    if settings.measure.cold_cache:
+        raise InputError("measure.cold_cache: a runner flushes no caches; say `caches: [rotated]` instead")
     tasks = []
     for number, task in enumerate(settings.tasks):
         try:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
-from raydgp.errors import InputError
+from raydgp.errors import InputError, nearest
 from raydgp.space import ConfigSpace
 from raydgp.targets import Target
 from raydgp.templates.registry import Entry, algorithms, entry_for
@@ -69,7 +69,9 @@ def _config_space(workload: Workload, target: Target, algorithm: str) -> ConfigS
         return _layer_space(workload, target)
     entry = entry_for(target.kind, type(workload), algorithm)
     if entry is None:
-        raise InputError(f"no schedule template for {workload.op} on {target.kind} with algorithm {algorithm!r}")
+        known = algorithms(target.kind, type(workload))
+        said = f"no schedule template for {workload.op} on {target.kind} with algorithm {algorithm!r}"
+        raise InputError(said + (nearest(algorithm, known) if known else ""))
     return _made(entry, workload, target)
 
 

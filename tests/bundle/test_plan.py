@@ -15,7 +15,7 @@ from raydgp.bundle.winners import winners
 from raydgp.errors import InputError
 from raydgp.records import Context, Journal, Measurement, Record, Status
 from raydgp.records.recorded import RecordedSpace
-from raydgp.settings import BundleSettings, BundleTask, load
+from raydgp.settings import BundleSettings, BundleTask, MeasureSettings, load
 from raydgp.space.thinning import thinned
 from raydgp.targets import Limits, Target
 from raydgp.templates import PlainArrays
@@ -174,7 +174,8 @@ BAD = {
     "no slash": ([{"layer": "resnet18"}], "cuda/sm_90", r"tasks\.0: layer 'resnet18' must be NETWORK/TASK"),
     "network": ([{"layer": "resnet19/rb4-sc"}], "cuda/sm_90", r"tasks\.0: .*did you mean 'resnet18'"),
     "task": ([{}, {"layer": "resnet18/rb4-cs"}], "cuda/sm_90", r"tasks\.1: resnet18 has no task .*mean 'rb4-sc'"),
-    "algorithm": ([{"algorithm": "fft"}], "cuda/sm_90", "with algorithm 'fft'"),
+    "algorithm": ([{"algorithm": "fft"}], "cuda/sm_90", "with algorithm 'fft'; known are direct, tensor_core, winograd"),
+    "misspelt": ([{"algorithm": "winogard"}], "cuda/sm_90", "did you mean 'winograd'"),
     "not of these shapes": ([{"algorithm": "winograd"}], "cuda/sm_90", "winograd needs"),
     "old": ([{"algorithm": "tensor_core"}], "cuda/sm_61", "needs a GPU of sm_70"),
     "twice": ([{}, {"draws": 3}], "cuda/sm_90", "resnet18/rb4-sc is there twice"),
@@ -189,6 +190,11 @@ def test_what_there_is_not_is_told_in_one_line(tasks, target, message):
     with pytest.raises(InputError, match=message) as caught:
         planned(settings(*tasks, target=target))
     assert "\n" not in str(caught.value)
+
+
+def test_caches_are_not_flushed_by_a_runner():
+    with pytest.raises(InputError, match=r"measure\.cold_cache: .*caches: \[rotated\]"):
+        planned(settings({}, measure=MeasureSettings(cold_cache=True)))
 
 
 FILES = {
