@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from tvm import relax, te, tirx
 
-from raydgp.models.onnx_operators.base import Operation, Unsupported, const, converts
+from raydgp.models.onnx_operators.base import Operation, Unsupported, const, converts, numpy_dtype
 
 
 @converts("Pow")
@@ -64,14 +64,8 @@ def one_hot(op: Operation) -> Any:
 @converts("EyeLike")
 def eye(op: Operation) -> Any:
     shape, kind = op.shape(), op.get("dtype")
-    dtype = op.dtype() if kind is None else _dtype(kind)
+    dtype = op.dtype() if kind is None else numpy_dtype(kind)
     return const(np.eye(shape[0], shape[1], k=op.get("k", 0)), dtype)
-
-
-def _dtype(kind: int) -> str:
-    from onnx.helper import tensor_dtype_to_np_dtype  # the module's name would hide the package otherwise
-
-    return str(tensor_dtype_to_np_dtype(kind))
 
 
 @converts("ReduceMax", "ReduceMin")
