@@ -174,7 +174,7 @@ BAD = {
     "no slash": ([{"layer": "resnet18"}], "cuda/sm_90", r"tasks\.0: layer 'resnet18' must be NETWORK/TASK"),
     "network": ([{"layer": "resnet19/rb4-sc"}], "cuda/sm_90", r"tasks\.0: .*did you mean 'resnet18'"),
     "task": ([{}, {"layer": "resnet18/rb4-cs"}], "cuda/sm_90", r"tasks\.1: resnet18 has no task .*mean 'rb4-sc'"),
-    "algorithm": ([{"algorithm": "fft"}], "cuda/sm_90", "with algorithm 'fft'; known are direct, tensor_core, winograd"),
+    "algorithm": ([{"algorithm": "fft"}], "cuda/sm_90", "with algorithm 'fft'; known are direct, tensor"),
     "misspelt": ([{"algorithm": "winogard"}], "cuda/sm_90", "did you mean 'winograd'"),
     "not of these shapes": ([{"algorithm": "winograd"}], "cuda/sm_90", "winograd needs"),
     "old": ([{"algorithm": "tensor_core"}], "cuda/sm_61", "needs a GPU of sm_70"),
