@@ -28,6 +28,7 @@ ROOMS = {
     "mlflow": {"tracking"},
     "onnx": {"models"},
     "onnxruntime": {"models", "rivals"},
+    "openvino": {"rivals"},
     "rich": {"cli"},
     "pytest": {"testing"},
     "hypothesis": {"testing"},

@@ -1,3 +1,4 @@
 from . import contender as contender
-from . import frameworks as frameworks
 from . import latency as latency
+from . import names as names
+from . import ways as ways

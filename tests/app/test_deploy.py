@@ -152,7 +152,7 @@ def test_a_deployed_model_is_called_with_arrays(result: Deployment, tmp_path: Pa
 
 def test_what_cannot_be_shipped_is_told_in_a_line(inside: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        InputError, match=r"unknown rival 'tensorrt'; known are torch, onnxruntime, metaschedule, untuned"
+        InputError, match=r"unknown rival 'tensorrt'; known are torch, onnxruntime, openvino, metaschedule, untuned"
     ):
         shipped(inside, "tensorrt")
     (inside / "nets.py").write_text((MODEL % 0).replace("Conv2d(32, 64, 1)", "Conv2d(32, 64, 3)"))

@@ -19,7 +19,7 @@ from raydgp.models.folder import Machine
 from raydgp.models.importing import load
 from raydgp.models.lowering import compile_model, lower
 from raydgp.models.packing import pack
-from raydgp.rivals.frameworks import onnxruntime_way, torch_way
+from raydgp.rivals.ways import make
 from raydgp.settings import MeasureSettings
 from raydgp.targets import Target
 from raydgp.targets.compiler import to_tvm
@@ -171,11 +171,11 @@ def test_what_lacks_a_gpu_is_told_in_a_line(tmp_path):
     with pytest.raises(InputError, match="for an NVIDIA GPU, and there is none here"):
         Machine(None, "cuda")
     with pytest.raises(InputError, match=r"no CUDA, or no GPU is here"):
-        torch_way("torch eager", "transformer_block", "cuda", 1)
+        make("torch eager", "transformer_block", "cuda", 1)
     onnxruntime = pytest.importorskip("onnxruntime")
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         with pytest.raises(InputError, match="pip install onnxruntime-gpu"):
-            onnxruntime_way("transformer_block", "cuda", 1)
+            make("onnxruntime", "transformer_block", "cuda", 1)
 
 
 @pytest.mark.gpu

@@ -11,7 +11,7 @@ from typing import Any
 
 from raydgp.app.deploy.finalists import remeasure_finalists
 from raydgp.app.deploy.kernels import Kernels
-from raydgp.app.deploy.rivals import METASCHEDULE, Ways, check_rivals, tune_metaschedule, ways_of
+from raydgp.app.deploy.rivals import Ways, check_rivals, tune_metaschedule, ways_of
 from raydgp.app.logs import logged_to
 from raydgp.app.observer import Observer, PlainObserver
 from raydgp.errors import InputError
@@ -26,6 +26,7 @@ from raydgp.records.summary import TaskSummary
 from raydgp.rivals.latency import Latency, measure
 from raydgp.rivals.metaschedule.budget import spend
 from raydgp.rivals.metaschedule.model import TunedModel
+from raydgp.rivals.names import METASCHEDULE
 from raydgp.targets import Target
 from raydgp.tracking import model_registry as registry
 

@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 from raydgp.app.observer import Observer
 from raydgp.errors import InputError
 from raydgp.records import RunFolder
-from raydgp.rivals.frameworks import torch_ways
 from raydgp.rivals.metaschedule.model import TunedModel
+from raydgp.rivals.names import METASCHEDULE, ON_PROCESSORS, RIVALS, torch_ways
 from raydgp.targets import Target
 
-METASCHEDULE = "metaschedule"  # among the rivals, and the folder of the run where its tuning is kept
-RIVALS = ("torch", "onnxruntime", METASCHEDULE, "untuned")
 Ways = dict[str, tuple[str, str, str]]  # by name: runtime, model or folder, kind of target
 
 
@@ -25,8 +23,9 @@ def check_rivals(rivals: Sequence[str], target: Target) -> None:
     unknown = [rival for rival in rivals if rival not in RIVALS]
     if unknown:
         raise InputError(f"unknown rival {unknown[0]!r}; known are {', '.join(RIVALS)}")
-    if METASCHEDULE in rivals and not target.behaviour.on_processors:
-        raise InputError(f"rival 'metaschedule' is compared with on CPUs only: leave it out for target {target.kind}")
+    for rival in rivals:
+        if rival in ON_PROCESSORS and not target.behaviour.on_processors:
+            raise InputError(f"rival {rival!r} is compared with on CPUs only: leave it out for target {target.kind}")
 
 
 def ways_of(rivals: Sequence[str], run: RunFolder, model: str) -> Ways:

@@ -1,0 +1,56 @@
+"""A model as torch runs it, on this machine's CPU or GPU.
+
+On a GPU it computes in fp32 as we do, without TF32, which rounds what is multiplied to 10 bits; inputs are there when a
+call begins, and it is over when the device is done.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+from raydgp.errors import InputError
+from raydgp.models.importing import load_torch
+from raydgp.rivals.names import GPUS
+from raydgp.rivals.ways import Way
+
+
+def torch_way(way: str, source: str, kind: str, threads: int) -> Way:
+    """A model as one of `raydgp.rivals.ways.torch_ways` runs it.
+
+    Raises:
+        InputError: of a GPU, torch was installed without CUDA.
+    """
+    if gpu := GPUS.get(kind):
+        _prepare_gpu()
+    torch.set_num_threads(threads)
+    torch.set_grad_enabled(False)
+    module: Any
+    module, inputs = load_torch(source)
+    expected = tuple(a.numpy() for a in tree_leaves(module(*inputs)))
+    if gpu:
+        module, inputs = module.to(gpu), tuple(a.to(gpu) for a in inputs)
+    if way == "torch channels_last":
+        module = module.to(memory_format=torch.channels_last)
+        inputs = tuple(a.to(memory_format=torch.channels_last) if a.ndim == 4 else a for a in inputs)
+    elif way == "torch frozen":
+        module = torch.jit.optimize_for_inference(torch.jit.trace(module, inputs))
+    elif way == "torch compiled":
+        module = torch.compile(module)
+
+    def run() -> Any:
+        out = module(*inputs)
+        if gpu:
+            torch.cuda.synchronize()
+        return out
+
+    return run, lambda out: [a.cpu().numpy() for a in tree_leaves(out)], expected
+
+
+def _prepare_gpu() -> None:
+    if not torch.cuda.is_available():
+        raise InputError("this torch has no CUDA, or no GPU is here: install the wheel of torch for CUDA")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True  # shapes are fixed: cuDNN's fastest algorithm, not its first guess
