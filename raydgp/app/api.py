@@ -82,7 +82,7 @@ def tune(
         "runs_dir": Path(runs_dir),
         "mlflow": {"uri": mlflow} if isinstance(mlflow, str) else {"enabled": mlflow},
     }
-    return tune_settings(load_settings(None, given, TuneSettings), observer or PlainObserver(), layers)
+    return tune_settings(load_settings(None, given, TuneSettings, "raydgp.tune"), observer or PlainObserver(), layers)
 
 
 def deploy(

@@ -23,19 +23,20 @@ class Settings(BaseModel):
 M = TypeVar("M", bound=Settings)
 
 
-def load(path: Path | None, overrides: dict[str, Any], kind: type[M]) -> M:
+def load(path: Path | None, overrides: dict[str, Any], kind: type[M], caller: str = "command line") -> M:
     """Reads a YAML file (none: the defaults) and lays the overrides whose value is not None over it.
 
     Args:
         path: of a file, or the name of a packaged one such as `quickstart`.
         overrides: nested as in the file.
         kind: of the settings.
+        caller: whose the overrides are, for messages where there is no file.
 
     Raises:
         InputError: no such file, broken YAML, unknown key, wrong type or value; names the file, the key, the remedy.
     """
     path = configuration(path) if path else None
-    source = str(path) if path else "command line"
+    source = str(path) if path else caller
     data: Any = {}
     if path is not None:
         try:

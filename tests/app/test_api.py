@@ -113,7 +113,7 @@ def test_equal_workloads_are_one_task() -> None:
     [
         (lambda: raydgp.tune("resnet81"), "did you mean 'resnet18'"),
         (lambda: raydgp.tune({"fc": DENSE}, strategy="autotwm"), "did you mean 'autotvm'"),
-        (lambda: raydgp.tune({"fc": DENSE}, minutes=0), "'minutes'"),
+        (lambda: raydgp.tune({"fc": DENSE}, minutes=0), "raydgp.tune: key 'minutes'"),
         (lambda: raydgp.deploy("runs/absent"), "is not a run"),
         (lambda: raydgp.load("absent"), "is no deployed model"),
         (lambda: raydgp.Run.open("absent"), "is not a run"),

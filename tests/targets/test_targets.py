@@ -104,6 +104,7 @@ def test_a_gpus_attributes_say_its_limits():
         ("lvm", "unknown target 'lvm'; did you mean 'llvm'"),
         ("nothing-like-it", "known are llvm, cuda, and their architectures"),
         ("llvm/haswel", "did you mean 'haswell'"),
+        ("cuda/sm_999", "unknown architecture 'sm_999'"),
         ("cuda/sm90", "did you mean 'sm_90'"),
         ("vulkan/navi", "unknown target 'vulkan'"),
     ],

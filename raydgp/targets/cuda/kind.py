@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -34,7 +33,7 @@ class Cuda(Kind):
     traced = "raydgp.templates.traced.cuda:CudaRules"
 
     def here(self) -> Target:
-        return self.named("sm_" + nvml.first_gpu().capability.replace(".", ""))
+        return self._of("sm_" + nvml.first_gpu().capability.replace(".", ""))
 
     def from_attributes(self, attributes: Mapping[str, Any]) -> Target:
         arch, usual = attributes.get("arch", ""), Limits()
@@ -52,9 +51,13 @@ class Cuda(Kind):
         return _ARCHITECTURES
 
     def named(self, architecture: str) -> Target:
-        if not re.fullmatch(r"sm_\d{2,3}[af]?", architecture):
+        if architecture.rstrip("af") not in _ARCHITECTURES:  # the suffixes stand for what this one alone can do
             known = nearest(architecture, _ARCHITECTURES)
             raise InputError(f"target cuda: unknown architecture {architecture!r}{known}")
+        return self._of(architecture)
+
+    def _of(self, architecture: str) -> Target:
+        """A target with the limits that all architectures keep, also of one that is newer than the list."""
         return self.from_attributes({"arch": architecture, **_LIMITS})
 
     def for_tasks(self) -> Target:
