@@ -190,7 +190,7 @@ class Run:
         why, remedy = "Not every task was searched", "the same command with all tasks goes on"
         if manifest.finished_unix_s is None:
             why, remedy = "The run is not finished", "the same command goes on"
-        elif minutes and manifest.spent_s >= 60 * minutes:
+        elif minutes:
             why = f"The time was up after {minutes:g} minutes"
             remedy = "the same command with more --minutes goes on"
         missing = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

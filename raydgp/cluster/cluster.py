@@ -16,6 +16,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from raydgp import errors, search
 from raydgp.cluster.backend import REAL, Backend
 from raydgp.cluster.baselines import Baselines, measure_baselines
+from raydgp.cluster.defaults import measure_defaults
 from raydgp.cluster.layer import LayerJob, LayerOutcome, tune_layer
 from raydgp.cluster.pool import PoolSettings, RunnerPool
 from raydgp.cluster.recorder import Recorder
@@ -89,6 +90,7 @@ class Cluster:
         records: Iterable[Record] = (),
         trials: Mapping[str, int] | None = None,
         points: Mapping[str, Sequence[int]] | None = None,
+        until_unix_s: float | None = None,
     ) -> list[LayerOutcome]:
         """Searches the tasks, some at a time. A task that was searched before goes on from there.
 
@@ -96,6 +98,7 @@ class Cluster:
             records: what the journal holds already; none of that is measured again.
             trials: by task, its measurements in all; the settings' for every task by default.
             points: by task, configurations to measure right after the default.
+            until_unix_s: when no batch is to be begun any more, or one that would end far beyond it.
 
         Returns:
             How each task ended, in the order that they did.
@@ -108,8 +111,18 @@ class Cluster:
         records = list(records)
         assert self._pool
         by_task = trials or {}
+        options = search.with_models(self._settings.strategy, self._settings.options, self._settings.models_dir)
         waiting = [
-            self._job(task, records, by_task.get(task.name, self._settings.trials), (points or {}).get(task.name, ()))
+            LayerJob(
+                context=(context := self._context(task)),
+                trials=by_task.get(task.name, self._settings.trials),
+                batch=self._settings.batch,
+                until_unix_s=until_unix_s,
+                options=options,
+                known=known(records, context.space_hash),
+                points=list((points or {}).get(task.name, ())),
+                state=self._states.get(task.name),
+            )
             for task in tasks
         ]
         running: list[ray.ObjectRef] = []
@@ -134,6 +147,16 @@ class Cluster:
                 for reference in running:
                     ray.cancel(reference, force=True)
         return outcomes
+
+    def measure_defaults(self, tasks: Sequence[Task], until_unix_s: float | None = None) -> None:
+        """Measures the tasks' default configurations in this order, as far as the time reaches.
+
+        Raises:
+            JournalError, RunnersLost, RaydgpError: as `tune`.
+        """
+        assert self._pool
+        with _raised_here(), self._recorder() as recorder:
+            measure_defaults(self._pool, recorder, [self._context(task) for task in tasks], until_unix_s)
 
     def _log(self) -> None:
         """Brings what the pool and its runners have logged into this process's log."""
@@ -185,26 +208,16 @@ class Cluster:
         assert self._pool
         return ray.get(getattr(self._pool, method).remote())
 
-    def _job(self, task: Task, records: list[Record], trials: int, points: Sequence[int]) -> LayerJob:
+    def _context(self, task: Task) -> Context:
         settings = self._settings
-        space = config_space(task.workload, self.target)
-        context = Context(
+        return Context(
             task=task.name,
             workload=task.workload.to_dict(),
             target=self.target,
-            space_hash=space.hash,
+            space_hash=config_space(task.workload, self.target).hash,
             strategy=settings.strategy,
             seed=settings.seed,
             run=settings.run_name,
-        )
-        return LayerJob(
-            context=context,
-            trials=trials,
-            batch=settings.batch,
-            options=search.with_models(settings.strategy, settings.options, settings.models_dir),
-            known=known(records, space.hash),
-            points=list(points),
-            state=self._states.get(task.name),
         )
 
     @contextmanager

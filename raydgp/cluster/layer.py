@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import tempfile
+import time
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +40,7 @@ class LayerJob:
         context: of its records; says the workload, the target, the strategy and the seed.
         trials: configurations to measure.
         batch: configurations of a Tune trial, at most.
+        until_unix_s: when no trial is to be begun any more, nor one of which more than half would come after it.
         options: of the strategy.
         known: of this space, from the journal.
         points: configurations to measure right after the default.
@@ -48,6 +51,7 @@ class LayerJob:
     context: Context
     trials: int
     batch: int
+    until_unix_s: float | None = None
     options: dict[str, Any] = field(default_factory=dict)
     known: dict[int, Measurement] = field(default_factory=dict)
     points: list[int] = field(default_factory=list)
@@ -84,11 +88,15 @@ class _LayerSearcher(RaydgpSearcher):
         if job.state:
             self.set_state(job.state)
         self.fault: tuple[str, str] | None = None
+        self._until_unix_s = math.inf if job.until_unix_s is None else job.until_unix_s
+        self._began_unix_s = self._batch_s = 0.0
         self._pool, self._node_id = pool, ray.get_runtime_context().get_node_id()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]
-        if self.fault or self.search.done:
+        now = time.time()
+        if self.fault or self.search.done or now + self._batch_s / 2 > self._until_unix_s:
             return Searcher.FINISHED
+        self._began_unix_s = now
         ray.get(self._pool.enter.remote(self._node_id))
         try:
             config = super().suggest(trial_id)
@@ -104,6 +112,7 @@ class _LayerSearcher(RaydgpSearcher):
         elif error or not result:
             self.fault = ("RaydgpError", "the process that measures a batch was lost; run the same command to resume")
         else:
+            self._batch_s = time.time() - self._began_unix_s
             super().on_trial_complete(trial_id, result)
 
 

@@ -1,5 +1,6 @@
 """A model's budget in rounds, with a cluster that measures by a formula."""
 
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -7,7 +8,8 @@ import pytest
 
 from raydgp import config_space
 from raydgp.app.observer import SilentObserver
-from raydgp.app.tune.rounds import AMONG_SHARING, FLOOR, tune_by_gain
+from raydgp.app.tune.clock import Clock
+from raydgp.app.tune.rounds import AMONG_SHARING, FIRST, tune_by_gain
 from raydgp.records import Context, Journal, Measurement, Record, RunFolder, RunManifest, Status, TaskEntry
 from raydgp.settings import TuneSettings
 from raydgp.targets import Target
@@ -26,8 +28,16 @@ class Cluster:
     def __init__(self, journal: Path, tasks: list[Task]) -> None:
         self.journal, self.measured, self.rounds = journal, {task.name: 0 for task in tasks}, list[dict[str, int]]()
 
-    def tune(self, tasks, records, trials, points):
+    def measure_defaults(self, tasks, until_unix_s):
+        reached = [task for task in tasks if until_unix_s is None or time.time() < until_unix_s]
+        self.defaults = [task.name for task in reached]
+        self._measure(reached, {task.name: 1 for task in reached})
+
+    def tune(self, tasks, records, trials, points, until_unix_s):
         self.rounds.append(dict(trials))
+        self._measure(tasks, trials)
+
+    def _measure(self, tasks, trials):
         for task in tasks:
             space = config_space(task.workload, "llvm")
             context = Context(
@@ -57,44 +67,55 @@ def tuned(tmp_path: Path):
             settings={}, tasks=entries, target=cluster.target, device={}, versions={}, created_unix_s=0.0
         )
         folder.save(manifest)
-        tune_by_gain(cast(Any, cluster), settings, tasks, folder, SilentObserver())
+        clock = Clock(settings.minutes, 0.0, time.monotonic())
+        tune_by_gain(cast(Any, cluster), settings, tasks, folder, SilentObserver(), clock)
         cluster.manifest = folder.manifest
         return cluster
 
     return run
 
 
-def test_every_layer_has_its_floor_and_the_budget_is_the_models(tuned):
+def test_defaults_come_first_and_the_budget_is_the_models(tuned):
     cluster = tuned(trials=60)
-    assert cluster.rounds[0] == {"often": FLOOR, "once": FLOOR}
+    assert cluster.defaults == ["often", "once"]  # by their arithmetic
+    assert cluster.rounds[0] == {"often": FIRST, "once": FIRST}
     assert sum(cluster.measured.values()) == 120
-    assert cluster.measured["often"] > cluster.measured["once"] >= FLOOR
+    assert cluster.measured["often"] > cluster.measured["once"] >= FIRST
 
 
-def test_kin_start_from_each_others_best_and_need_less(tuned):
+def test_a_layer_with_no_share_of_the_time_gets_its_default_alone(tuned):
+    rare = Task("rare", Dense(n=1, k=64, m=256), 1)
+    cluster = tuned([Task("often", TASKS[0].workload, 1000), rare], trials=40)
+    assert cluster.measured == {"often": 79, "rare": 1}
+
+
+def test_layers_that_share_a_space_start_from_each_others_best_and_need_less(tuned):
     twins = [Fused(anchor=Dense(n=1, k=64, m=64), epilogue=steps, block_out=16) for steps in ((), ("relu",))]
     cluster = tuned([Task(str(k), workload, 1) for k, workload in enumerate(twins)], trials=12)
-    assert cluster.rounds[:2] == [{"0": 12}, {"1": AMONG_SHARING}]
+    assert (cluster.rounds[0], cluster.rounds[1]["1"]) == ({"0": 12}, AMONG_SHARING)
     assert len({entry.name: entry.start_points for entry in cluster.manifest.tasks}["1"]) > 1
 
 
-def test_a_small_budget_is_the_floor(tuned):
+def test_a_small_budget_is_shared(tuned):
     assert tuned(trials=6).measured == {"often": 6, "once": 6}
 
 
-def test_time_ends_it_too(tuned):
+def test_time_that_is_over_is_kept(tuned):
     cluster = tuned(minutes=1e-9)
-    assert len(cluster.rounds) == 1  # the first round finds the time spent only afterwards
+    assert cluster.rounds == []
     assert cluster.manifest.spent_s > 0
 
 
 def test_the_last_round_is_as_long_as_the_time_that_is_left(monkeypatch, tuned):
-    clock = iter(range(0, 10_000, 60))
-    monkeypatch.setattr("raydgp.app.tune.rounds.time.monotonic", lambda: next(clock))  # a round takes a minute
-    cluster = tuned(minutes=1.5)
-    assert cluster.rounds[0] == {"often": FLOOR, "once": FLOOR}
-    assert sum(cluster.measured.values()) == 2 * FLOOR + FLOOR  # half of the minute's 32
-    assert len(cluster.rounds) == 2
+    clusters: list[Cluster] = []
+    made = Cluster.__init__
+    monkeypatch.setattr(Cluster, "__init__", lambda self, *of: (made(self, *of), clusters.append(self))[0])
+    monkeypatch.setattr(Clock, "until_unix_s", None)
+    # a measurement takes a second, and nothing else any time
+    monkeypatch.setattr(time, "monotonic", lambda: float(sum(sum(cluster.measured.values()) for cluster in clusters)))
+    cluster = tuned(minutes=1)
+    assert cluster.rounds[0] == {"often": FIRST, "once": FIRST}
+    assert sum(cluster.measured.values()) == 60
 
 
 def test_where_it_is_kept_is_saved(tuned, tmp_path: Path):

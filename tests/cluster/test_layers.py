@@ -213,3 +213,21 @@ def test_a_real_convolution_is_built_checked_timed_and_journalled(session: None,
         assert min(found.phases.build_s, found.phases.queue_s, found.phases.run_s, found.phases.propose_s) > 0
         assert (found.device, record.context.target) == (device, target)
         assert target.kind == "llvm"
+
+
+def test_defaults_are_measured_without_a_search_which_then_goes_on_from_them(session: None, journal: Path) -> None:
+    with Cluster(driver.SETTINGS, journal, fakes.backend()) as here:
+        here.measure_defaults(driver.LAYERS)
+        defaults = {layer.name: {0: config_space(layer.workload, "llvm").default} for layer in driver.LAYERS}
+        assert measured(journal) == defaults
+        (outcome, _) = here.tune(driver.LAYERS, read(journal), {layer.name: 4 for layer in driver.LAYERS})
+    assert outcome.measured == 4
+    assert all(sorted(trials) == [0, 1, 2, 3] for trials in measured(journal).values())
+
+
+def test_nothing_is_begun_after_the_time(session: None, journal: Path) -> None:
+    with Cluster(driver.SETTINGS, journal, fakes.backend()) as here:
+        here.measure_defaults(driver.LAYERS, time.time())
+        outcomes = here.tune(driver.LAYERS, until_unix_s=time.time())
+    assert [outcome.measured for outcome in outcomes] == [0, 0]
+    assert not journal.read_bytes()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
@@ -37,14 +37,14 @@ class Experience:
         self._elsewhere = list(self._other_runs())
 
     def with_start_points(self, manifest: RunManifest, tasks: Sequence[Task], records: Iterable[Record]) -> RunManifest:
-        """The manifest with start points for those of the tasks that have neither points nor records.
+        """The manifest with start points for those of the tasks that have none, and no record but the default's.
 
         Kin share their points. A task that another run has searched itself is settled: its best are measured again,
         not searched for.
         """
         records = list(records)
-        begun = {record.context.task for record in records}
-        fresh = {task.name: task.workload for task in tasks if task.name not in begun}
+        measured = Counter(record.context.task for record in records)
+        fresh = {task.name: task.workload for task in tasks if measured[task.name] <= 1}
         by_key: defaultdict[Hashable, list[Record]] = defaultdict(list)
         for record in [*self._elsewhere, *records]:
             by_key[space_sharing_key(from_dict(record.context.workload))].append(record)

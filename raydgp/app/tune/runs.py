@@ -13,6 +13,7 @@ from raydgp import tracking
 from raydgp.app.logs import logged_to
 from raydgp.app.observer import Observer, RunProgress
 from raydgp.app.run import Run
+from raydgp.app.tune.clock import Clock
 from raydgp.app.tune.planning import plan, strategy_of
 from raydgp.app.tune.resuming import finished, manifest_of, records_so_far
 from raydgp.app.tune.rounds import tune_by_gain
@@ -39,6 +40,7 @@ def tune(settings: TuneSettings, observer: Observer, layers: Sequence[Task] | No
         RaydgpError: the run could not go on; what was measured is kept.
         Stopped: Ctrl-C or SIGTERM; what was measured is kept.
     """
+    began_s = time.monotonic()
     settings, tasks = plan(settings, layers, observer.message)
     run = RunFolder(settings.run_dir)
     so_far = records_so_far(settings, tasks)
@@ -46,7 +48,7 @@ def tune(settings: TuneSettings, observer: Observer, layers: Sequence[Task] | No
         tracking.check(settings.mlflow.uri)
     tracker = tracking.TrackerProcess(run.path) if settings.mlflow.enabled else None
     if not finished(settings, tasks, so_far):
-        _measure(settings, tasks, so_far, tracker, observer)
+        _measure(settings, tasks, so_far, tracker, observer, began_s)
     elif tracker:
         tracker.start()
     notes = [_sent(tracker, settings, run, observer)] if tracker else []
@@ -67,6 +69,7 @@ def _measure(
     so_far: list[Record],
     tracker: tracking.TrackerProcess | None,
     observer: Observer,
+    began_s: float,
 ) -> None:
     """What is left to measure, on the cluster."""
     from raydgp.cluster import Cluster  # Ray takes seconds to import: not for a misspelt name
@@ -82,24 +85,25 @@ def _measure(
         run.save(manifest_of(settings, tasks, cluster))
         if tracker:
             tracker.start()
-        with logged_to(run.log), _watched(run, settings, observer):
+        clock = Clock(settings.minutes, run.manifest.spent_s, began_s)
+        with logged_to(run.log), _watched(run, settings, observer, clock):
             _LOGGER.info("%s starts on %s, %d records known", run.name, cluster.device["name"], len(so_far))
             if settings.by_gain:
-                tune_by_gain(cluster, settings, tasks, run, observer)
+                tune_by_gain(cluster, settings, tasks, run, observer, clock)
             else:
                 cluster.tune(tasks, so_far)
     run.save(run.manifest.model_copy(update={"finished_unix_s": time.time()}))
 
 
 @contextmanager
-def _watched(run: RunFolder, settings: TuneSettings, observer: Observer) -> Iterator[None]:
+def _watched(run: RunFolder, settings: TuneSettings, observer: Observer, clock: Clock) -> Iterator[None]:
     """Follows the journal while the run goes on and tells what it says."""
     manifest, follower = run.manifest, run.follower()
     summary = RunSummary(manifest.tasks)
     over = threading.Event()
     most = settings.most_trials
     total = None if most is None else most * len(manifest.tasks)
-    allowed_s = None if settings.minutes is None else 60 * settings.minutes - manifest.spent_s
+    allowed_s = None if settings.minutes is None else clock.left_s
 
     def look() -> None:
         for entry in follower.poll():
