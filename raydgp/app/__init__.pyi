@@ -1,3 +1,4 @@
+from . import bundled_models as bundled_models
 from . import bundles as bundles
 from . import compare as compare
 from . import deploy as deploy

@@ -12,6 +12,7 @@ from raydgp.bundle.merging import STRATEGY, Merged, merge
 from raydgp.errors import InputError
 from raydgp.records import RunFolder, RunManifest, TaskEntry
 from raydgp.records.frames import write_parquet
+from raydgp.records.model_latency import ModelLatency
 from raydgp.settings import MeasureSettings, MergeSettings, TuneSettings
 
 RECORDS_NAME = "records.parquet"
@@ -26,6 +27,7 @@ class MergedRun:
         folder: of the run.
         kernels, measured: of the bundle, in all states of the caches that it asks for.
         records: of the run, with the kernels that could not be built.
+        models: latencies of whole models.
         spaces: files of the sub-spaces that were measured as a whole.
         note: where MLflow has it; empty where nothing is tracked.
     """
@@ -34,6 +36,7 @@ class MergedRun:
     kernels: int
     measured: int
     records: int
+    models: tuple[ModelLatency, ...]
     spaces: tuple[Path, ...]
     note: str
 
@@ -53,7 +56,7 @@ def merge_into_run(bundle: Path, results: Sequence[Path], settings: MergeSetting
         raise InputError(f"{run.path}: is there, and no run of a bundle; give another --out")
     found = merge(bundle, results, run.name)
     records = [record for task in found.tasks for record in task.records]
-    if not found.measured:
+    if not found.measured and not any(model.times_s for model in found.models):
         raise InputError(f"{results[0]}: no kernel was measured; run `raydgp bundle run` for longer")
     if settings.mlflow.enabled:
         tracking.check(settings.mlflow.uri)
@@ -71,7 +74,7 @@ def merge_into_run(bundle: Path, results: Sequence[Path], settings: MergeSetting
             spaces.append(run.path / SPACES_NAME / f"{task.name.replace('/', '-')}.parquet")
             recorded.save(spaces[-1])
     note = f"MLflow: {tracking.sync(run.path)}" if settings.mlflow.enabled else ""
-    return MergedRun(run.path, found.kernels, found.measured, len(records), tuple(spaces), note)
+    return MergedRun(run.path, found.kernels, found.measured, len(records), tuple(found.models), tuple(spaces), note)
 
 
 def _manifest(run: RunFolder, bundle: Path, found: Merged, settings: MergeSettings) -> RunManifest:
@@ -92,4 +95,5 @@ def _manifest(run: RunFolder, bundle: Path, found: Merged, settings: MergeSettin
         versions=found.versions,
         created_unix_s=found.started_unix_s,
         finished_unix_s=time.time(),
+        models=found.models,
     )

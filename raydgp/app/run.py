@@ -176,6 +176,7 @@ class Run:
             "best_latency_ms": 1e3 * network.best_s if best_known else None,
             "known_best_latency_ms": 1e3 * network.best_s,
             "speedup": None if math.isnan(network.speedup) else network.speedup,
+            "models": [model.to_dict() for model in manifest.models],
             "peak_gflops": manifest.peak_gflops,
             "measured_tasks": len(summary.tasks) - len(summary.unmeasured),
             "unmeasured_tasks": summary.unmeasured,

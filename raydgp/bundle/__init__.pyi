@@ -2,6 +2,7 @@ from . import format as format
 from . import inputs as inputs
 from . import make as make
 from . import merging as merging
+from . import planned_models as planned_models
 from . import reading as reading
 from . import runner as runner
 from . import script as script

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from raydgp.bundle.format import Code, Header, Kernel, Task
 from raydgp.bundle.inputs import logical_inputs
 from raydgp.bundle.plan import PlannedTask
+from raydgp.bundle.planned_models import PlannedModel, model_members
 from raydgp.bundle.runner.archive import CODES, FORMAT, HEADER
 from raydgp.bundle.writing import compressed, lines, sampled
 from raydgp.settings import BundleSettings
@@ -27,14 +28,15 @@ def members(
     versions: dict[str, str],
     built: Sequence[tuple[PlannedTask, Sequence[Kernel]]],
     codes: Sequence[Code],
-    blocks: dict[int, Path],
+    blocks: Mapping[int, Path | bytes],
     libraries: Sequence[Path],
+    models: Sequence[PlannedModel],
 ) -> Members:
     """All members but the runner, the header first.
 
     Args:
         built: the tasks with their kernels, whose layouts are looked up here.
-        blocks: number -> file.
+        blocks: number -> file, or what is in it.
         libraries: that the runner loads.
     """
     tasks, parts = [], Members()
@@ -43,6 +45,12 @@ def members(
         tasks.append(task)
         parts.append((task.kernels, compressed(lines(kernel.model_dump(mode="json") for kernel in laid_out))))
         parts.append((task.expected, compressed(sampled(_reference(planned)))))
+    by_space = {task.space.hash: (number, kernels) for number, (task, kernels) in enumerate(built)}
+    entries = []
+    for number, model in enumerate(models):
+        entry, own = model_members(number, model, by_space)
+        entries.append(entry)
+        parts += own
     runtime = {library.name: f"runtime/{library.name}.xz" for library in libraries}
     header = Header(
         format=FORMAT,
@@ -54,13 +62,14 @@ def members(
         measure=settings.measure.model_dump(mode="json"),
         caches=tuple(settings.caches),
         tasks=tuple(tasks),
+        models=tuple(entries),
         runtime=runtime,
     )
     return [
         (HEADER, header.model_dump_json().encode()),
         (CODES, compressed(lines(code.model_dump() for code in codes))),
         *parts,
-        *((f"blocks/{number}.xz", path) for number, path in blocks.items()),
+        *((f"blocks/{number}.xz", block) for number, block in blocks.items()),
         *((runtime[library.name], compressed(library.read_bytes())) for library in libraries),
     ]
 

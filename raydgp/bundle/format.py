@@ -13,6 +13,7 @@ unless it carries the runner (`raydgp.bundle.script`) nothing in it is Python. I
   `offset` on in what `blocks/<block>.xz` decompresses to. A code is there once, however many kernels share it, of
   whatever tasks. For `cuda` it is a cubin; for `llvm` an ELF shared library whose function `main` takes the arrays of
   the layouts, then the output.
+* `models/<m>/...`: whole models, as `raydgp.bundle.models` describes them.
 * `runtime/<file>.xz`: libraries of TVM that load an ELF library (`Header.runtime`); none for `cuda`.
 
 The logical input of argument k of any task is `inputs.logical_input(k, shape)`. What the kernel takes as argument k is
@@ -28,6 +29,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from raydgp.build.launch import Launch
+from raydgp.bundle.models import ModelEntry
 from raydgp.records import Resources
 
 POSITIONS = 16384  # of an output that are checked against the reference
@@ -89,7 +91,8 @@ class Task(_Part):
     """A layer whose kernels are measured.
 
     Attributes:
-        name: `<network>/<task>`, with the algorithm behind it where that is not `direct`.
+        name: `<network>/<task>`, with the algorithm behind it where that is not `direct`; of a model's kernel
+            `<model>/<function>`.
         workload: as records have it.
         template, space_hash: of the space that the kernels' indices are of.
         flops: of one call.
@@ -129,7 +132,8 @@ class Header(_Part):
         threads: that a CPU kernel gets; None for all cores there, and for a GPU.
         measure: `raydgp.settings.MeasureSettings` by which it is measured.
         caches: how each kernel is timed: with its inputs `warm`, `rotated`, or both.
-        tasks: in the order of the plan.
+        tasks: in the order of the plan; then those of models' kernels.
+        models: whole models, in the order of the plan.
         runtime: file name of a library -> its member.
     """
 
@@ -142,4 +146,5 @@ class Header(_Part):
     measure: dict[str, Any]
     caches: tuple[Literal["warm", "rotated"], ...]
     tasks: tuple[Task, ...]
+    models: tuple[ModelEntry, ...] = ()
     runtime: dict[str, str] = {}

@@ -14,6 +14,7 @@ from raydgp.bundle import script
 from raydgp.bundle.assembling import members
 from raydgp.bundle.format import Code, Kernel
 from raydgp.bundle.plan import PlannedTask, Wanted, planned
+from raydgp.bundle.planned_models import PlannedModels, own_codes
 from raydgp.bundle.work import Chunk, Work
 from raydgp.bundle.writing import compressed, write
 from raydgp.errors import InputError, RaydgpError
@@ -33,7 +34,7 @@ class Made:
 
     Attributes:
         path: of its file.
-        tasks, kernels: how many it holds.
+        tasks, kernels, models: how many it holds.
         failed: kernels that have no code, by status.
         size_bytes: of the file.
         wall_s: seconds it took, those of earlier starts not counted.
@@ -42,6 +43,7 @@ class Made:
     path: Path
     tasks: int
     kernels: int
+    models: int
     failed: dict[str, int]
     size_bytes: int
     wall_s: float
@@ -57,7 +59,11 @@ class _Piece:
 
 
 def make(
-    settings: BundleSettings, out: Path, carry_runner: bool, progress: Callable[[int, int], None] = lambda *_: None
+    settings: BundleSettings,
+    out: Path,
+    carry_runner: bool,
+    progress: Callable[[int, int], None] = lambda *_: None,
+    models: PlannedModels = PlannedModels(),  # noqa: B008 - frozen
 ) -> Made:
     """Builds all kernels of a plan, each in a child process, and writes the bundle.
 
@@ -66,6 +72,7 @@ def make(
     Args:
         carry_runner: whether the script that measures it comes with it.
         progress: called with (kernels built, of how many), those of earlier starts among them.
+        models: those of the plan, as `raydgp.app.bundled_models` makes them ready.
 
     Raises:
         InputError: the plan cannot be built, or `out` cannot be written.
@@ -73,6 +80,7 @@ def make(
     """
     began_s = time.monotonic()
     target, tasks = planned(settings)
+    tasks += models.tasks
     if out.is_dir():
         raise InputError(f"{out}: is a folder; give --out a file to write")
     carried = list(script.members().items()) if carry_runner else []
@@ -82,6 +90,7 @@ def make(
         "target": target.to_dict(),
         "versions": made_by,
         "tasks": [[task.space.hash, task.wanted] for task in tasks],
+        "models": [[model.name, model.digest] for model in models.models],
     }
     with Work(out, identity) as work:
         chunks = _built(settings, target, pieces, work, progress)
@@ -90,9 +99,12 @@ def make(
             for task in tasks
         ]
         codes = [code for chunk in chunks for code in chunk.codes]
-        blocks = {number: work.block(number) for number, chunk in enumerate(chunks) if chunk.codes}
+        blocks: dict[int, Path | bytes] = {n: work.block(n) for n, chunk in enumerate(chunks) if chunk.codes}
+        more, content = own_codes(models.models, len(chunks), {code.code for code in codes})
+        if more:
+            codes, blocks[len(chunks)] = [*codes, *more], compressed(content, words=not target.behaviour.on_processors)
         libraries = runtime_libraries() if target.behaviour.on_processors else []
-        found = members(settings, target, made_by, built, codes, blocks, libraries)
+        found = members(settings, target, made_by, built, codes, blocks, libraries, models.models)
         try:
             write(out, [*found, *carried])
         except OSError as error:
@@ -100,7 +112,8 @@ def make(
         work.remove()
     kernels = [kernel for chunk in chunks for kernel in chunk.kernels]
     failed: Counter[str] = Counter(kernel.status for kernel in kernels if kernel.status != "ok")
-    return Made(out, len(tasks), len(kernels), dict(failed), out.stat().st_size, time.monotonic() - began_s)
+    size, wall_s = out.stat().st_size, time.monotonic() - began_s
+    return Made(out, len(tasks), len(kernels), len(models.models), dict(failed), size, wall_s)
 
 
 def _pieces(tasks: Sequence[PlannedTask]) -> Iterator[_Piece]:

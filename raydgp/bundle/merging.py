@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 
 from raydgp.bundle.format import Kernel, Task
+from raydgp.bundle.merging_models import model_latencies
 from raydgp.bundle.reading import Bundle
 from raydgp.errors import InputError
 from raydgp.records import Context, Measurement, Phases, Record, Status
+from raydgp.records.model_latency import ModelLatency
 from raydgp.records.recorded import RecordedSpace
 from raydgp.space import ConfigSpace
 from raydgp.targets import Target
@@ -66,6 +68,7 @@ class Merged:
         measure: the `MeasureSettings` they were measured by, as JSON.
         started_unix_s: when the first measuring began.
         tasks: those with a record.
+        models: latencies of its whole models, as far as they were measured.
         kernels, measured: how many the bundle has, and how many of them have a result in each state of the caches.
     """
 
@@ -75,6 +78,7 @@ class Merged:
     measure: dict[str, Any]
     started_unix_s: float
     tasks: list[MergedTask]
+    models: list[ModelLatency]
     kernels: int
     measured: int
 
@@ -92,6 +96,7 @@ def merge(bundle: Path, results: Sequence[Path], run: str) -> Merged:
     with Bundle(bundle) as opened:
         header, kernels = opened.header, [opened.kernels(task) for task in opened.header.tasks]
         parts = [_Results.read(file, opened.sha256) for file in results]
+        models = model_latencies(opened, [line for part in parts for line in part.models])
     device = parts[0].device
     if others := [part.path for part in parts if part.device != device]:
         raise InputError(f"{others[0]}: of another device than {parts[0].path}; merge them one by one")
@@ -129,6 +134,7 @@ def merge(bundle: Path, results: Sequence[Path], run: str) -> Merged:
         measure=header.measure,
         started_unix_s=min(part.started_unix_s for part in parts),
         tasks=tasks,
+        models=models,
         kernels=sum(map(len, kernels)) * len(header.caches),
         measured=len(first),
     )
@@ -136,16 +142,17 @@ def merge(bundle: Path, results: Sequence[Path], run: str) -> Merged:
 
 @dataclass(frozen=True, eq=False)
 class _Results:
-    """A file of results: the lines of kernels, without anchors."""
+    """A file of results: the lines of kernels, without anchors, and those of models."""
 
     path: Path
     device: dict[str, Any]
     started_unix_s: float
     lines: list[dict[str, Any]]
+    models: list[dict[str, Any]]
 
     @classmethod
     def read(cls, path: Path, bundle: str) -> _Results:
-        number, lines = 1, []
+        number, lines, models = 1, [], []
         try:
             text = path.read_bytes()
             header, *rest = text[: text.rfind(b"\n") + 1].splitlines() or [b""]
@@ -157,7 +164,9 @@ class _Results:
                 found = json.loads(line)
                 if "task" in found:
                     lines.append(found)
-            return cls(path, dict(said["device"]), float(said["started_unix_s"]), lines)
+                elif "model" in found:
+                    models.append(found)
+            return cls(path, dict(said["device"]), float(said["started_unix_s"]), lines, models)
         except OSError as error:
             raise InputError(f"{path}: {error.strerror or error}; give a file of `raydgp bundle run`") from None
         except (ValueError, KeyError, TypeError) as error:

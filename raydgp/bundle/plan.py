@@ -40,9 +40,7 @@ def planned(settings: BundleSettings) -> tuple[Target, list[PlannedTask]]:
     Raises:
         InputError: the plan asks for what there is not; says which task of it.
     """
-    target = Target.here(settings.target) if settings.target in kinds() else Target.named(settings.target)
-    if not target.behaviour.parts:
-        raise InputError(f"target: {target.kind} has no kernels that a bundle can hold; choose llvm or cuda")
+    target = target_of(settings)
     if settings.measure.cold_cache:
         raise InputError("measure.cold_cache: a runner flushes no caches; say `caches: [rotated]` instead")
     tasks = []
@@ -55,6 +53,18 @@ def planned(settings: BundleSettings) -> tuple[Target, list[PlannedTask]]:
     if twice := [name for name in names if names.count(name) > 1]:
         raise InputError(f"tasks: {twice[0]} is there twice; say all of its configurations in one place")
     return target, tasks
+
+
+def target_of(settings: BundleSettings) -> Target:
+    """What a plan's kernels are for.
+
+    Raises:
+        InputError: there is no such target, or nothing of it can be put into a bundle.
+    """
+    target = Target.here(settings.target) if settings.target in kinds() else Target.named(settings.target)
+    if not target.behaviour.parts:
+        raise InputError(f"target: {target.kind} has no kernels that a bundle can hold; choose llvm or cuda")
+    return target
 
 
 def _planned(task: BundleTask, target: Target, seed: int) -> PlannedTask:

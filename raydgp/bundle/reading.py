@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from raydgp.bundle.format import Header, Kernel, Task
+from raydgp.bundle.models import ModelEntry
+from raydgp.bundle.models import Sequence as ModelSequence
 from raydgp.bundle.runner.archive import HEADER, Archive
 
 
@@ -50,6 +52,13 @@ class Bundle:
             return [Kernel.model_validate(line) for line in self._archive.kernels(self.header.tasks.index(task))]
         except ValidationError:
             raise self._archive.damaged(task.kernels) from None
+
+    def sequence(self, model: ModelEntry) -> ModelSequence:
+        """The steps of a model that can be run."""
+        try:
+            return ModelSequence.model_validate(self._archive.sequence(self.header.models.index(model)))
+        except ValidationError:
+            raise self._archive.damaged(model.sequence) from None
 
     def expected(self, task: Task) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Positions in the flat logical output, and the reference's values there: int64[n], float32[n]."""

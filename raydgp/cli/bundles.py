@@ -36,14 +36,21 @@ def make(plan: Path, out: Path, carry_runner: bool, as_json: bool) -> None:
     PLAN is a YAML file of layers and configurations. The same command again goes on where it was stopped.
     """
     settings = load(plan, {}, BundleSettings)
-    tell = cli.live.counted(cli.live.observer_of(cli.console.progress), "kernels built")
-    made = bundles.make.make(settings, out, carry_runner, tell)
+    observer = cli.live.observer_of(cli.console.progress)
+    tell = cli.live.counted(observer, "kernels built")
+    planned = (
+        app.bundled_models.planned_models(settings, observer)
+        if settings.models
+        else bundles.planned_models.PlannedModels()
+    )
+    made = bundles.make.make(settings, out, carry_runner, tell, planned)
     if as_json:
         click.echo(json.dumps(asdict(made), default=str))
         return
+    models = f" and {made.models} models" if made.models else ""
     failed = "".join(f", {count} {status}" for status, count in made.failed.items())
     size = f"{made.size_bytes / 1e6:.1f} MB in {made.wall_s:.0f} s"
-    cli.console.say(f"{made.kernels} kernels of {made.tasks} tasks{failed}; {size}. Results: {out}")
+    cli.console.say(f"{made.kernels} kernels of {made.tasks} tasks{models}{failed}; {size}. Results: {out}")
 
 
 @bundle.command()
@@ -95,8 +102,10 @@ def merge(file: Path, results: tuple[Path, ...], config: Path | None, as_json: b
     """
     made = app.bundles.merge_into_run(file, results, settings_of(MergeSettings, config, given))
     if as_json:
-        click.echo(json.dumps(asdict(made), default=str))
+        found = asdict(made) | {"models": [model.to_dict() for model in made.models]}
+        click.echo(json.dumps(found, default=str))
         return
+    cli.display.print_models(cli.console.out, made.models)
     cli.console.say(f"{made.measured} of {made.kernels} measured, {made.records} records. Results: {made.folder}")
     if made.spaces:
         cli.console.say(f"{len(made.spaces)} whole spaces: raydgp compare {made.spaces[0].parent}")

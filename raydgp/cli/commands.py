@@ -78,6 +78,7 @@ def report(run: Path, as_json: bool) -> None:
         click.echo(json.dumps(found.to_dict()))
         return
     cli.display.print_report(cli.console.out, found.summary, found.manifest.peak_gflops)
+    cli.display.print_models(cli.console.out, found.manifest.models)
     for note in found.notes:
         cli.console.say(note)
     cli.console.say(f"Results: {found.folder}")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from raydgp.app.doctor import Finding
+from raydgp.records.model_latency import ModelLatency
 from raydgp.records.summary import RunSummary, TaskSummary
 
 if TYPE_CHECKING:
@@ -84,6 +85,18 @@ def print_report(console: Console, summary: RunSummary, peak_gflops: float | Non
     if len(summary.chosen) < len(summary.tasks):
         said = "Winograd's GFLOPS are of the direct convolution's operations, of which it needs fewer."
         console.print(said, soft_wrap=True)
+
+
+def print_models(console: Console, models: Sequence[ModelLatency]) -> None:
+    """A line for each whole model that was measured: how long it takes, and where most of that goes."""
+    for model in models:
+        if not model.times_s:
+            console.print(f"{model.name} as a whole: {model.status}: {model.error}", soft_wrap=True)
+            continue
+        heaviest = sorted(model.kernels, key=lambda kernel: kernel.time_s, reverse=True)[:_NAMED]
+        whole_s = sum(kernel.time_s for kernel in model.kernels)
+        shares = ", ".join(f"{kernel.name} {kernel.time_s / whole_s:.0%}" for kernel in heaviest)
+        console.print(f"{model.name} as a whole: {1e3 * model.median_s:.3f} ms; {shares}.", soft_wrap=True)
 
 
 def network_lines(summary: RunSummary) -> list[str]:

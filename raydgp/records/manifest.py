@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from raydgp.errors import InputError
+from raydgp.records.model_latency import ModelLatency
 from raydgp.settings import TuneSettings
 from raydgp.space import ConfigSpace
 from raydgp.targets import Target
@@ -78,6 +79,7 @@ class RunManifest(BaseModel):
         peak_gflops: the device's measured peak.
         spent_s: seconds of tuning so far, where the budget is the whole model's.
         finished_unix_s: None while it runs, or when it was stopped.
+        models: latencies of whole models that came in a bundle; no journal has them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -92,6 +94,7 @@ class RunManifest(BaseModel):
     peak_gflops: float | None = None
     spent_s: float = 0.0
     finished_unix_s: float | None = None
+    models: list[ModelLatency] = []
 
     @classmethod
     def load(cls, run_dir: Path) -> Self:

@@ -1,11 +1,12 @@
 """The settings of the commands: one pydantic model each, which a YAML file and the command line's options fill."""
 
 from raydgp.settings.base import Settings, load
-from raydgp.settings.bundles import BundleSettings, BundleTask, MergeSettings
+from raydgp.settings.bundles import BundleModel, BundleSettings, BundleTask, MergeSettings
 from raydgp.settings.studies import CompareSettings, ImportSettings, PretrainingSettings, RecordSettings
 from raydgp.settings.tune import MeasureSettings, RaySettings, TrackingSettings, TuneSettings, source_of
 
 __all__ = [
+    "BundleModel",
     "BundleSettings",
     "BundleTask",
     "CompareSettings",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from raydgp.settings.base import Settings
 from raydgp.settings.tune import MeasureSettings, TrackingSettings
@@ -30,6 +30,21 @@ class BundleTask(Settings):
     )
 
 
+class BundleModel(Settings):
+    """A whole model, timed from its inputs to its outputs; its kernels are tasks like the plan's layers."""
+
+    model: str | None = Field(
+        None, description="As `raydgp tune` takes it, such as `resnet18` or a file; by default that of `run`."
+    )
+    inputs: dict[str, tuple[int, ...]] = Field(
+        default_factory=dict, description="Shapes of an ONNX file's inputs, by name, as lists."
+    )
+    run: Path | None = Field(
+        None, description="Folder of a run whose best configurations it gets; the defaults without one."
+    )
+    draws: int = Field(0, ge=0, description="Random valid configurations of each of its kernels, measured alone.")
+
+
 class BundleSettings(Settings):
     """What `raydgp bundle make` builds."""
 
@@ -38,12 +53,22 @@ class BundleSettings(Settings):
     target: str = Field(
         description="`llvm` is this machine's CPU, `cuda` its GPU; others by name, such as `cuda/sm_90`."
     )
-    tasks: list[BundleTask] = Field(min_length=1, description="Layers, in the order of measuring.")
+    tasks: list[BundleTask] = Field([], description="Layers, in the order of measuring.")
+    models: list[BundleModel] = Field(
+        [], validate_default=True, description="Whole models, measured after the defaults of all tasks."
+    )
     caches: list[Literal["warm", "rotated"]] = Field(
         ["warm"], min_length=1, description="How each kernel is timed: its inputs in the caches, beyond them, or both."
     )
     seed: int = Field(0, ge=0, description="Seed of all random streams.")
     measure: MeasureSettings = Field(default_factory=MeasureSettings, description="How it is built and measured.")
+
+    @field_validator("models")
+    @classmethod
+    def _anything(cls, models: list[BundleModel], info: ValidationInfo) -> list[BundleModel]:
+        if not models and not info.data.get("tasks", True):
+            raise ValueError("name a layer under `tasks`, or a model here")
+        return models
 
 
 class MergeSettings(Settings):

@@ -8,6 +8,7 @@ because parameters never can.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -93,8 +94,19 @@ class MlflowWriter:
             file = Path(folder) / "records.parquet"
             write_parquet(self._records, file)
             self._client.log_artifact(run_id, str(file))
+        self._send_models(run_id)
         ended_ms = round(1000 * self._manifest.finished_unix_s) if self._manifest.finished_unix_s else None
         self._client.set_terminated(run_id, status, ended_ms or self._summary.last_ms)
+
+    def _send_models(self, run_id: str) -> None:
+        """Latencies of whole models that came in a bundle."""
+        metrics = []
+        for model in self._manifest.models:
+            if model.times_s:
+                name, time_ms = f"model_latency_ms/{_metric(model.name)}", round(1000 * model.time_unix_s)
+                metrics.append(Metric(name, 1e3 * model.median_s, time_ms, 0))
+        if metrics:
+            self._client.log_batch(run_id, metrics=metrics)
 
     # --- runs
 
@@ -180,6 +192,11 @@ def _load_sent(path: Path) -> dict[str, int]:
         return {str(k): int(v) for k, v in json.loads(path.read_bytes())["sent"].items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return {}
+
+
+def _metric(name: str) -> str:
+    """A name as part of a metric's, of which MLflow takes few characters."""
+    return re.sub(r"[^\w\-. ]", "_", name)
 
 
 def _key(task: TaskSummary) -> str:

@@ -40,6 +40,14 @@ class TracedKernel(Workload):
         """One kernel's experience is no other's."""
         return f"kernel_{self.name}"
 
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return self._shapes()[:-1]
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return self._shapes()[-1]
+
     def random_inputs(self, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
         """Inputs of the function's shapes and types."""
         arrays: tuple[NDArray[Any], ...] = resolve(f"{_CODE}:random_arrays", str(self))(self, rng)
@@ -49,6 +57,10 @@ class TracedKernel(Workload):
         """The output of the function as it is, without a schedule."""
         out: NDArray[Any] = resolve(f"{_CODE}:run_plain", str(self))(self, inputs)
         return out
+
+    def _shapes(self) -> tuple[tuple[int, ...], ...]:
+        shapes: tuple[tuple[int, ...], ...] = resolve(f"{_CODE}:shapes", str(self))(self)
+        return shapes
 
     def __str__(self) -> str:
         return f"kernel({self.name})"

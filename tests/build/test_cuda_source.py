@@ -27,6 +27,12 @@ def test_the_prologue_that_no_kernel_needs_is_left_out():
     assert headers == ()
 
 
+def test_types_of_a_known_size_are_defined_where_a_kernel_has_them():
+    text, _ = quick(BEFORE + HEAD.replace("float*", "int64_t*") + "}\n")
+    assert "typedef long long int64_t;" in text
+    assert "int64_t" not in quick(BEFORE + HEAD + "}\n")[0]
+
+
 def test_what_is_not_tvms_stays_as_it_is():
     assert quick("__global__ void f() {}") == ("__global__ void f() {}", ())
 

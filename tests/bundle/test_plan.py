@@ -13,9 +13,10 @@ from raydgp.bundle.plan import planned
 from raydgp.bundle.register_rule import refused_beside_valid
 from raydgp.bundle.winners import winners
 from raydgp.errors import InputError
+from raydgp.models import sources
 from raydgp.records import Context, Journal, Measurement, Record, Status
 from raydgp.records.recorded import RecordedSpace
-from raydgp.settings import BundleSettings, BundleTask, MeasureSettings, load
+from raydgp.settings import BundleSettings, BundleTask, MeasureSettings, load, source_of
 from raydgp.space.thinning import thinned
 from raydgp.targets import Limits, Target
 from raydgp.templates import PlainArrays
@@ -199,7 +200,7 @@ def test_caches_are_not_flushed_by_a_runner():
 
 FILES = {
     "target: cuda\ntasks:\n  - {layer: resnet18/rb4-sc, drws: 3}\n": "unknown key 'tasks.0.drws'; did you mean 'draws'",
-    "target: cuda/sm_90\ntasks: []\n": "key 'tasks'",
+    "target: cuda/sm_90\ntasks: []\n": "key 'models': .*name a layer under `tasks`, or a model here",
     "tasks:\n  - {layer: resnet18/rb4-sc}\n": "key 'target' is missing; give it in the file$",
     "target: cuda\ntasks:\n  - {layer: resnet18/rb4-sc, draws: -1}\n": "key 'tasks.0.draws'",
     "target: cuda\ncaches: [cold]\ntasks:\n  - {layer: resnet18/rb4-sc}\n": "key 'caches.0'",
@@ -227,8 +228,12 @@ def test_a_template_that_lays_out_by_code_is_told_what_it_lacks(monkeypatch):
 
 @pytest.mark.parametrize("path", sorted(PLANS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_ready_plan_can_be_made(path):
-    """With fewer draws."""
+    """With fewer draws; of whole models, which take long to import, the names."""
     plan = load(path, {}, BundleSettings)
+    for model in plan.models:
+        sources.check(source_of(model.model))
+    if not plan.tasks:
+        return
     few = [task.model_copy(update={"draws": 1, "refused": min(1, task.refused)}) for task in plan.tasks]
     _, tasks = planned(plan.model_copy(update={"tasks": few}))
     origins = {origin for task in tasks for _, origin in task.wanted}

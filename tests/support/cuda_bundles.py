@@ -5,6 +5,7 @@ import json
 import lzma
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,12 @@ def on_fibres(module: Any, name: str = "") -> tuple[bytes, tuple[Launch, ...], t
         return emulated_library(compiled, launches, Path(folder)).read_bytes(), launches, workspaces
 
 
-def put_on_fibres(path: Path) -> None:
-    """Gives a bundle of `raydgp bundle make` other machine code, for the stand-in driver; all else it keeps."""
+def put_on_fibres(path: Path, names: Mapping[str, str] = {}) -> None:
+    """Gives a bundle of `raydgp bundle make` other machine code, for the stand-in driver; all else it keeps.
+
+    Args:
+        names: of a task's only CUDA kernel, by the task, where faults are to find it.
+    """
     with Bundle(path) as made:
         codes: dict[str, bytes] = {}
         for task in made.header.tasks:
@@ -77,7 +82,8 @@ def put_on_fibres(path: Path) -> None:
             for kernel in made.kernels(task):
                 knobs = knobs_from_json(kernel.knobs)
                 module = template_named(task.template).schedule(workload, knobs, CUDA)
-                codes[kernel.code] = on_fibres(module)[0]
+                codes[kernel.code] = on_fibres(module, names.get(task.name, ""))[0]
+        renamed = {task.kernels: names[task.name] for task in made.header.tasks if task.name in names}
     names = {old: hashlib.sha256(code).hexdigest() for old, code in codes.items()}
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist() if not name.startswith(("blocks/", "codes"))}
@@ -86,6 +92,7 @@ def put_on_fibres(path: Path) -> None:
             text = lzma.decompress(content).decode()
             for old, new in names.items():
                 text = text.replace(old, new)
+            text = text.replace("main_kernel", renamed.get(name, "main_kernel"))
             members[name] = lzma.compress(text.encode())
     entries = []
     for number, code in enumerate(codes.values()):

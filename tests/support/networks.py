@@ -52,3 +52,43 @@ class Everything(nn.Module):
 def imported(module, inputs):
     program = torch.export.export(module, inputs)
     return fold_batch_norms(from_exported_program(program, keep_params_as_input=False, unwrap_unit_return_tuple=True))
+
+
+class _Words(nn.Module):
+    """Indices in, numbers and indices out, a weight beyond what a bundle carries, and an array that is used twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.first, self.last = nn.Embedding(300, 64), nn.Linear(64, 64), nn.Linear(64, 20)
+
+    def forward(self, ids):
+        x = self.table(ids)
+        x = torch.relu(self.first(x)) + x
+        scores = self.last(x)
+        return scores, torch.argmax(scores, -1)
+
+
+class _Images(nn.Module):
+    """A few layers that a stand-in for a GPU runs in no time: a residual, so that buffers take turns, and a pool."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 3, 1, 1), nn.Conv2d(8, 8, 1)
+        self.last = nn.Linear(128, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.first(x))
+        x = torch.relu(self.second(x) + x)
+        return self.last(torch.flatten(nn.functional.max_pool2d(x, 2), 1))
+
+
+def words():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return _Words().eval(), (torch.arange(6).reshape(1, 6),)
+
+
+def images():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return _Images().eval(), (torch.randn(1, 3, 8, 8),)

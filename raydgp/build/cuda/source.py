@@ -19,6 +19,21 @@ _HALVES = "#if !defined(__CUDA_ARCH__) || (__CUDA_ARCH__ >= 530)\n#include <cuda
 _HEADERS = ("cuda_fp16.h", "mma.h", "crt/mma.h")
 _PROLOGUE_END = "#define ushort unsigned short\n#endif\n"
 _PROLOGUE = "#define uint unsigned int\n#define uchar unsigned char\n#define ushort unsigned short\n"
+# NVRTC has no <cstdint> of its own; nvcc has one
+_SIZED = """#ifdef __CUDACC_RTC__
+typedef signed char int8_t;
+typedef unsigned char uint8_t;
+typedef short int16_t;
+typedef unsigned short uint16_t;
+typedef int int32_t;
+typedef unsigned int uint32_t;
+typedef long long int64_t;
+typedef unsigned long long uint64_t;
+#else
+#include <cstdint>
+#endif
+"""
+_SIZED_TYPE = re.compile(r"\bu?int(8|16|32|64)_t\b")  # of indices, which models take and give
 
 _OWN = re.compile(r"^ *alignas\(\d+\) float (\w+)\[(\d+)\];\n", re.MULTILINE)
 _SHARED = re.compile(r"^ *__shared__ alignas\(\d+\) \w+ (\w+)\[", re.MULTILINE)
@@ -36,7 +51,7 @@ def quick(source: str) -> tuple[str, tuple[str, ...]]:
     if "nvcuda::wmma" in kernels:
         return _HALVES + prologue.partition(_HALVES)[2] + end + kernels, _HEADERS
     # before the kernels come the helpers that they call, if any (asynchronous copies, say)
-    return _PROLOGUE + kernels, ()
+    return _PROLOGUE + (_SIZED if _SIZED_TYPE.search(kernels) else "") + kernels, ()
 
 
 def _own_variables(kernel: str) -> str:

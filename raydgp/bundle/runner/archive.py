@@ -53,6 +53,17 @@ class Archive:
         tasks: list[dict[str, Any]] = self.header["tasks"]
         return tasks
 
+    @property
+    def models(self) -> list[dict[str, Any]]:
+        models: list[dict[str, Any]] = self.header.get("models", [])  # bundles of earlier versions have none
+        return models
+
+    def sequence(self, model: int) -> dict[str, Any]:
+        """The steps of a model."""
+        name = self.models[model]["sequence"]
+        found: dict[str, Any] = self._json(self.member(name), name)
+        return found
+
     def kernels(self, task: int) -> list[dict[str, Any]]:
         """The kernels of a task in the order of measuring, also those that were not built."""
         entry = self.tasks[task]

@@ -54,6 +54,10 @@ class Bench:
         """
         self._tasks[number] = Task(content, expected, reference)
 
+    def make_room(self) -> None:
+        """Gives up the arguments of earlier kernels."""
+        self._held.drop()
+
     def measure(self, number: int, kernel: Mapping[str, Any], code: bytes, caches: Sequence[str]) -> Message:
         """Checks a kernel, and times it for each state of the caches.
 
@@ -128,6 +132,10 @@ class Held:
             self._fill(wanted)
         self._drop(wanted, self._room)
         return [self._kept[key] for key in wanted]
+
+    def drop(self) -> None:
+        """Frees them all."""
+        self._drop({}, 0)
 
     def _fill(self, wanted: Mapping[Any, Callable[[], Buffers]]) -> None:
         for key, make in wanted.items():

@@ -27,12 +27,19 @@ def parted(body: bytes) -> list[bytes]:
 
 
 def start() -> Handle:
+    from raydgp.bundle.runner import models
     from raydgp.bundle.runner.bench import Bench
     from raydgp.bundle.runner.cuda import CudaLauncher
+    from raydgp.bundle.runner.cuda_model import CudaModel
     from raydgp.bundle.runner.launcher import DeviceFault, Launcher
     from raydgp.bundle.runner.llvm import LlvmLauncher
+    from raydgp.bundle.runner.llvm_model import LlvmModel
+    from raydgp.bundle.runner.sequence import Line, LoadedModel
 
+    launcher: Launcher
     bench: Bench | None = None
+    line: Line
+    model: LoadedModel
 
     def handle(request: dict[str, Any], body: bytes) -> Message:
         try:
@@ -41,7 +48,7 @@ def start() -> Handle:
             return {"error": str(error)}, b""
 
     def answer(request: dict[str, Any], body: bytes) -> Message:
-        nonlocal bench
+        nonlocal launcher, bench, line, model
         if request["do"] == "open":
             launcher = opened(request, parted(body))
             bench = Bench(launcher, request["measure"])
@@ -50,6 +57,17 @@ def start() -> Handle:
         if request["do"] == "task":
             bench.add(request["task"], request["content"], *parted(body))
             return {}, b""
+        if request["do"] == "model":
+            bench.make_room()
+            arrays, expected, *codes = parted(body)
+            line = Line(request["content"], arrays, expected)
+            kernels = list(zip(codes, request["kernels"], strict=True))
+            model = (CudaModel if isinstance(launcher, CudaLauncher) else LlvmModel)(launcher, line, kernels)
+            return {}, b""
+        if request["do"] == "measure model":
+            answer = models.measure(model, line, launcher, request["measure"])
+            model.close()
+            return answer
         return bench.measure(request["task"], request["kernel"], body, request["caches"])
 
     def opened(request: dict[str, Any], libraries: list[bytes]) -> Launcher:

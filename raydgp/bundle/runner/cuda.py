@@ -6,15 +6,16 @@ import ctypes
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from ctypes import byref, c_float, c_uint64, c_void_p
+from ctypes import byref, c_uint64, c_void_p
 from functools import partial
 from itertools import cycle, islice
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from raydgp.bundle.runner.driver import Driver
-from raydgp.bundle.runner.launcher import Array, DeviceFault, Launcher
+from raydgp.bundle.runner.launcher import NAN_BYTE, Array, DeviceFault, Launcher
 from raydgp.bundle.runner.nvml import Nvml
 
 R = TypeVar("R", "Memory", "Pinned")
@@ -23,7 +24,6 @@ _ALIGNMENT = 256  # of each copy, as that of the driver's own allocations
 _FIRST_CALLS = 3  # until clocks have risen
 _TRIAL_S = 1e-3  # that the calls last by which a repeat's number of calls is found
 _LEAST_S = 1e-7  # of a call: two events may have the same time
-_NAN_BYTE = 0xFF  # of every byte: NaN in float32 and float16
 _SHARE = 0.5  # of the free memory, that arguments of earlier kernels may keep
 
 
@@ -127,15 +127,19 @@ class CudaKernel:
         self._out = launcher.room(Memory, "output", self._size).address
         between = [launcher.room(Memory, i, size).address for i, size in enumerate(kernel["workspaces"])]
         self._host = launcher.room(Pinned, "host", self._size).address
-        self._module = c_void_p()
-        self._driver.call("cuModuleLoadData", byref(self._module), code)
-        self._calls = self._prepared(kernel["launches"], inputs, [self._out, *between])
+        self._module = self._driver.module(code)
+        copies = max((len(memory.addresses) for memory in inputs), default=1)
+        values = np.empty((copies, len(inputs) + 1 + len(between)), np.uint64)
+        for column, memory in enumerate(inputs):
+            values[:, column] = memory.addresses
+        values[:, len(inputs) :] = [self._out, *between]
+        self._calls, self._kept = prepared(self._driver, self._module, kernel["launches"], values)
 
     def clear(self) -> None:
-        self._driver.call("cuMemsetD8_v2", self._out, _NAN_BYTE, self._size)
+        self._driver.call("cuMemsetD8_v2", self._out, NAN_BYTE, self._size)
 
     def call(self) -> None:
-        self._enqueue(self._calls[:1])
+        enqueue(self._driver, self._calls[:1])
         self._driver.call("cuCtxSynchronize")
 
     def output(self) -> Array:
@@ -158,41 +162,40 @@ class CudaKernel:
     def _seconds(self, turn: Iterator[list[Callable[[], int]]], number: int) -> float:
         begin, end = self._events
         self._driver.call("cuEventRecord", begin, None)
-        self._enqueue(islice(turn, number))
+        enqueue(self._driver, islice(turn, number))
         self._driver.call("cuEventRecord", end, None)
         self._driver.call("cuEventSynchronize", end)
-        elapsed_ms = c_float()
-        self._driver.call("cuEventElapsedTime", byref(elapsed_ms), begin, end)
-        return 1e-3 * elapsed_ms.value
+        return self._driver.elapsed_s(begin, end)
 
-    def _enqueue(self, calls: Iterable[list[Callable[[], int]]]) -> None:
-        for launches in calls:
-            for launch in launches:
-                if code := launch():
-                    self._driver.check(code, "cuLaunchKernel")
 
-    def _prepared(
-        self, launches: Sequence[Mapping[str, Any]], inputs: Sequence[Memory], others: Sequence[int]
-    ) -> list[list[Callable[[], int]]]:
-        """For each copy of the inputs the launches of one call.
-
-        An argument is given by the address of its value. All values and addresses are made at once, as copies are many.
-        """
-        copies = max((len(memory.addresses) for memory in inputs), default=1)
-        values = np.empty((copies, len(inputs) + len(others)), np.uint64)
-        for column, memory in enumerate(inputs):
-            values[:, column] = memory.addresses
-        values[:, len(inputs) :] = others
-        at = values.ctypes.data + values.itemsize * np.arange(values.size, dtype=np.uint64).reshape(values.shape)
-        self._kept = [values]
-        turns = []
+def enqueue(driver: Driver, calls: Iterable[Sequence[Callable[[], int]]]) -> None:
+    """Launches what `prepared` gave."""
+    for launches in calls:
         for launch in launches:
-            function = c_void_p()
-            self._driver.call("cuModuleGetFunction", byref(function), self._module, launch["kernel"].encode())
-            extents = [int(extent) for extent in (*launch["grid"], *launch["block"])]
-            pointers = np.ascontiguousarray(at[:, launch["arguments"]])
-            self._kept.append(pointers)
-            rows = (pointers.ctypes.data + pointers.strides[0] * copy for copy in range(copies))
-            # No dynamic shared memory; the default stream
-            turns.append([partial(self._driver.launch, function, *extents, 0, None, row, None) for row in rows])
-        return [list(call) for call in zip(*turns, strict=True)]
+            if code := launch():
+                driver.check(code, "cuLaunchKernel")
+
+
+def prepared(
+    driver: Driver, module: c_void_p, launches: Sequence[Mapping[str, Any]], values: NDArray[np.uint64]
+) -> tuple[list[list[Callable[[], int]]], list[Array]]:
+    """For each row of arguments the launches of one call, and what must be kept as long as they are.
+
+    An argument is given by the address of its value. All addresses are made at once, as rows are many.
+
+    Args:
+        values: addresses of the kernel's buffers, one set of them a row.
+    """
+    at = values.ctypes.data + values.itemsize * np.arange(values.size, dtype=np.uint64).reshape(values.shape)
+    kept: list[Array] = [values]
+    turns = []
+    for launch in launches:
+        function = c_void_p()
+        driver.call("cuModuleGetFunction", byref(function), module, launch["kernel"].encode())
+        extents = [int(extent) for extent in (*launch["grid"], *launch["block"])]
+        pointers = np.ascontiguousarray(at[:, launch["arguments"]])
+        kept.append(pointers)
+        rows = (pointers.ctypes.data + pointers.strides[0] * row for row in range(len(values)))
+        # No dynamic shared memory; the default stream
+        turns.append([partial(driver.launch, function, *extents, 0, None, row, None) for row in rows])
+    return [list(call) for call in zip(*turns, strict=True)], kept

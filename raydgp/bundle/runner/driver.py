@@ -101,6 +101,18 @@ class Driver:
         self.call("cuEventCreate", byref(event), 0)
         return event
 
+    def elapsed_s(self, begin: c_void_p, end: c_void_p) -> float:
+        """Seconds between two events that have come."""
+        elapsed_ms = c_float()
+        self.call("cuEventElapsedTime", byref(elapsed_ms), begin, end)
+        return 1e-3 * elapsed_ms.value
+
+    def module(self, code: bytes) -> c_void_p:
+        """Machine code, loaded."""
+        module = c_void_p()
+        self.call("cuModuleLoadData", byref(module), code)
+        return module
+
     @property
     def name(self) -> str:
         return self._text("cuDeviceGetName")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+NAN_BYTE = 0xFF  # of every byte: NaN in float32 and float16
 MOST_COPIES = 1024  # of the inputs of a small kernel
 
 

@@ -79,15 +79,7 @@ class LlvmKernel:
 
     def __init__(self, launcher: LlvmLauncher, code: bytes, inputs: Sequence[Copies], out: Array) -> None:
         self._tvm, self._evaluator, self._out = launcher.tvm, launcher.evaluator, out
-        with tempfile.NamedTemporaryFile(
-            suffix=".so"
-        ) as file:  # a new name: dlopen gives an old library for an old one
-            file.write(code)
-            file.flush()
-            self._module: Object = self._tvm.call(launcher.load_library, file.name.encode(), b"so")
-        main: Object | None = self._tvm.call(launcher.get_function, self._module, b"main", 0)
-        if main is None:
-            raise DeviceFault("the library has no function main")
+        self._module, main = loaded(launcher, code)
         self._call = partial(self._tvm.call_with, main)
         self._result = tensor(out)
         self._calls = [Arguments([*each, self._result]) for each in _in_step(inputs)]
@@ -122,6 +114,23 @@ class LlvmKernel:
 
     def close(self) -> None:
         del self._call, self._calls, self._module  # unloaded with the last reference to it
+
+
+def loaded(launcher: LlvmLauncher, code: bytes) -> tuple[Object, Object]:
+    """A library, and its function `main`.
+
+    Raises:
+        DeviceFault: it cannot be loaded, or has no such function.
+    """
+    # A new name: dlopen gives an old library for an old one
+    with tempfile.NamedTemporaryFile(suffix=".so") as file:
+        file.write(code)
+        file.flush()
+        module: Object = launcher.tvm.call(launcher.load_library, file.name.encode(), b"so")
+    main: Object | None = launcher.tvm.call(launcher.get_function, module, b"main", 0)
+    if main is None:
+        raise DeviceFault("the library has no function main")
+    return module, main
 
 
 def _in_step(inputs: Sequence[Copies]) -> list[tuple[Tensor, ...]]:

@@ -13,8 +13,8 @@ class Progress:
     """Says at times how far it is.
 
     Args:
-        done: kernels that were measured before.
-        total: kernels of the bundle.
+        done: kernels and models that were measured before.
+        total: of the bundle.
         ends: monotonic time at which the budget ends.
     """
 
@@ -24,7 +24,7 @@ class Progress:
         self._said = -_EVERY_S
 
     def finished(self, status: str) -> None:
-        """Counts one more kernel."""
+        """Counts one more kernel or model."""
         self.done += 1
         if status != "ok":
             self.failures[status] += 1

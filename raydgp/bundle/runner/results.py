@@ -25,6 +25,7 @@ class Results:
 
     Attributes:
         done: task, place and state of the caches of what is measured.
+        models: those that are measured.
         right: for each task the places of kernels that were right, in their order.
 
     Raises:
@@ -35,6 +36,7 @@ class Results:
     def __init__(self, path: Path, header: dict[str, Any]) -> None:
         self.path = path
         self.done: set[tuple[int, int, str]] = set()
+        self.models: set[int] = set()
         self.right: dict[int, list[int]] = {}
         self._synced = time.monotonic()
         try:
@@ -100,6 +102,8 @@ class Results:
             raise InputError(f"{self.path}: results of another device ({_said(found['device'])}); give another --out")
 
     def _note(self, line: dict[str, Any]) -> None:
+        if "model" in line:
+            self.models.add(line["model"])
         if "task" not in line:
             return  # an anchor, or the header
         task, place = line["task"], line["place"]

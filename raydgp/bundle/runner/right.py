@@ -42,7 +42,7 @@ class Expected:
         if not np.isfinite(output).all():
             return _unfinished(output)
         error = float(np.abs(output.ravel()[self._positions] - self._values).max())
-        return _excess(error, self._scale, tolerance)
+        return excess(error, self._scale, tolerance)
 
 
 class Reference:
@@ -59,7 +59,7 @@ class Reference:
             return f"output of shape {output.shape} where {self.whole.shape} is expected"
         np.subtract(output, self.whole, out=self._error)
         error = max(float(self._error.max()), -float(self._error.min()))  # of NaN both are NaN
-        return "" if error <= tolerance * self._scale else _unfinished(output) or _excess(error, self._scale, tolerance)
+        return "" if error <= tolerance * self._scale else _unfinished(output) or excess(error, self._scale, tolerance)
 
 
 def _unfinished(output: Array) -> str:
@@ -67,7 +67,8 @@ def _unfinished(output: Array) -> str:
     return f"{missing} of {output.size} output elements are NaN or infinite" if missing else ""
 
 
-def _excess(error: float, scale: float, tolerance: float) -> str:
+def excess(error: float, scale: float, tolerance: float) -> str:
+    """How an error is above the tolerance, which is relative to a scale; empty where it is not."""
     if error <= tolerance * scale:
         return ""
     return f"relative error {error / scale if scale else math.inf:.2g} is above the tolerance {tolerance:g}"

@@ -10,7 +10,8 @@ from typing import Any
 from raydgp.bundle.runner.archive import Archive
 from raydgp.bundle.runner.child import joined
 from raydgp.bundle.runner.hands import Hands
-from raydgp.bundle.runner.ordering import anchors, order
+from raydgp.bundle.runner.model_session import measure_model
+from raydgp.bundle.runner.ordering import MODEL, anchors, order
 from raydgp.bundle.runner.progress import Progress, say
 from raydgp.bundle.runner.results import Results
 from raydgp.errors import ChildDied, ChildHung, InputError
@@ -53,9 +54,11 @@ class Session:
         self._places = [[p for p, line in enumerate(own) if line["status"] == "ok"] for own in self._kernels]
         self._references: dict[int, bytes] = {}
         self.unfit: dict[int, str] = {}
-        total = sum(map(len, self._places))
+        whole = [number for number, model in enumerate(archive.models) if not model["error"]]
+        total = sum(map(len, self._places)) + len(whole)
         left = [[p for p in own if self._lacking(task, p)] for task, own in enumerate(self._places)]
-        self._left = list(order(left, [task["default"] for task in archive.tasks]))
+        models = [number for number in whole if number not in results.models]
+        self._left = list(order(left, [task["default"] for task in archive.tasks], models))
         self.progress = Progress(total - len(self._left), total, time.monotonic() + hands.left_s)
         self._anchors_due = time.monotonic() + (0.0 if results.done else _ANCHORS_EVERY_S)
 
@@ -72,6 +75,9 @@ class Session:
             if time.monotonic() >= self._anchors_due:
                 self._anchors_due = time.monotonic() + _ANCHORS_EVERY_S
                 self._measure_anchors()
+            if task == MODEL:
+                self.progress.finished(measure_model(place, self._archive, self._results, self._hands))
+                continue
             caches = self._lacking(task, place)
             if task in self.unfit or (outcome := self._measure(task, place, caches)) is None:
                 continue

@@ -12,7 +12,8 @@ from raydgp.bundle.runner.launcher import DeviceFault
 
 _NONE, _INT, _TENSOR, _TEXT, _SMALL_BYTES, _OBJECTS, _BYTES = 0, 1, 7, 8, 12, 64, 66  # TVMFFITypeIndex
 _HEADER_BYTES = 24  # of TVMFFIObject, before the content
-_CPU, _FLOAT = 1, 2  # kDLCPU, kDLFloat
+_CPU = 1  # kDLCPU
+_CODES = {"i": 0, "u": 1, "f": 2, "b": 6}  # kDLInt, kDLUInt, kDLFloat, kDLBool, by NumPy's letters
 _LIBRARIES = ("libtvm_ffi.so", "libtvm_runtime.so")  # the second needs the first
 
 
@@ -141,10 +142,12 @@ class Tvm:
 
 
 def tensor(array: Any) -> Tensor:
-    """A contiguous array of floats as TVM takes it; it must be kept as long as this."""
+    """A contiguous array as TVM takes it; it must be kept as long as this."""
     shape = (c_int64 * array.ndim)(*array.shape)
     strides = (c_int64 * array.ndim)(*(stride // array.itemsize for stride in array.strides))
-    return Tensor(array.ctypes.data, (_CPU, 0), array.ndim, _FLOAT, 8 * array.itemsize, 1, shape, strides, 0)
+    return Tensor(
+        array.ctypes.data, (_CPU, 0), array.ndim, _CODES[array.dtype.kind], 8 * array.itemsize, 1, shape, strides, 0
+    )
 
 
 def _passed(value: Any) -> Any_:

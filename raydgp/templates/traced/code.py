@@ -42,6 +42,11 @@ def arrays(module: tvm.IRModule) -> list[tuple[tuple[int, ...], str]]:
     return [(tuple(int(extent) for extent in param.shape), str(param.dtype)) for param in module["main"].params]
 
 
+def shapes(workload: TracedKernel) -> tuple[tuple[int, ...], ...]:
+    """Shape of each array that the function takes, the output last."""
+    return tuple(shape for shape, _ in arrays(decode(workload)))
+
+
 def random_arrays(workload: TracedKernel, rng: np.random.Generator) -> tuple[NDArray[Any], ...]:
     """Inputs: standard normal, or whole numbers 0 and 1, which index anything; positive where others give no number."""
     inputs = tuple(_random(shape, np.dtype(dtype), rng) for shape, dtype in arrays(decode(workload))[:-1])
