@@ -30,7 +30,8 @@ def model_latencies(bundle: Bundle, lines: Iterable[dict[str, Any]]) -> list[Mod
         if entry.error:
             when = bundle.header.made_unix_s
             found.append(ModelLatency(**said, status=Status.BUILD_ERROR, error=entry.error, time_unix_s=when))
-        elif line := first.get(number):
+        elif number in first:
+            line = first[number]
             shares = _shares(bundle, bundle.sequence(entry), line["steps_s"]) if line["status"] == Status.OK else ()
             measured = {name: line[name] for name in ("status", "error", "times_s", "conditions", "time_unix_s")}
             found.append(ModelLatency(**said, **measured, kernels=tuple(shares)))

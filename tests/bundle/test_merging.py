@@ -14,6 +14,8 @@ import raydgp
 from raydgp.app.bundles import MergedRun, merge_into_run
 from raydgp.app.history.sources import gather
 from raydgp.bundle import make as making
+from raydgp.bundle.models import Step, Value
+from raydgp.bundle.planned_models import PlannedKernel, PlannedModel, PlannedModels
 from raydgp.bundle.reading import Bundle
 from raydgp.errors import InputError
 from raydgp.records import Record, RunFolder
@@ -21,6 +23,8 @@ from raydgp.records.files import read_records
 from raydgp.records.history import sorted_json
 from raydgp.records.recorded import RecordedSpace
 from raydgp.settings import MergeSettings, TrackingSettings
+from raydgp.templates.spaces import config_space
+from raydgp.workloads import zoo
 from tests.support.fake_builders import SMALL, FakeBuilders, plan
 
 GPU = {"kind": "cuda", "name": "NVIDIA H100", "driver": "570.86", "arch": "sm_90"}
@@ -35,6 +39,25 @@ class SixthFails(FakeBuilders):
         return super().build(wanted, *how)
 
 
+def model() -> PlannedModel:
+    """Two calls of the first task's default."""
+    space = config_space(next(t.workload for t in zoo.tasks("resnet18") if t.name == "rb4-sc"), "cuda/sm_90")
+    step = Step(kernel=0, arguments=(0, 1, 2), outputs=1)
+    return PlannedModel(
+        name="my net",
+        source="my net.onnx",
+        digest="0123",
+        buffers=[4],
+        values=[Value(buffer=0, offset=0, shape=(1,), dtype="float32")] * 3,
+        given=[],
+        kernels=[PlannedKernel("conv", space, space.default)],
+        steps=[step, step],
+        outputs=[2],
+        arrays=b"",
+        expected=b"",
+    )
+
+
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Two tasks timed both ways: 20 draws of which one cannot be built, and a whole grid by Winograd's algorithm."""
@@ -43,7 +66,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(FakeBuilders, "failing", set())
         tasks = plan({**SMALL, "draws": 20}, WINOGRAD, caches=["warm", "rotated"])
         path = tmp_path_factory.mktemp("made") / "gpu.bundle"
-        making.make(tasks, path, carry_runner=False)
+        making.make(tasks, path, carry_runner=False, models=PlannedModels(models=[model()]))
         yield path
 
 
@@ -129,11 +152,27 @@ def test_a_grid_that_is_not_whole_is_no_space(bundle: Path, merged: Callable[...
 
 
 def test_mlflow_has_a_run_for_each_task(bundle: Path, merged: Callable[..., MergedRun], tmp_path: Path) -> None:
-    made = merged(write(bundle, tmp_path / "r.jsonl", measured(bundle)), mlflow=True)
+    whole: Line = {
+        "model": 0,
+        "status": "ok",
+        "error": "",
+        "times_s": [0.003, 0.002, 0.004],
+        "steps_s": [0.001, 0.0015],
+    }
+    whole |= {"conditions": {}, "time_unix_s": 1e9}
+    made = merged(write(bundle, tmp_path / "r.jsonl", [*measured(bundle), whole]), mlflow=True)
     assert "mlflow.db" in made.note
+    (found,) = made.models
+    assert (found.name, found.source, found.median_s) == ("my net", "my net.onnx", 0.003)
+    assert [share.model_dump() for share in found.kernels] == [
+        {"name": "conv", "task": "resnet18/rb4-sc", "calls": 2, "time_s": 0.0025}
+    ]
+    assert raydgp.Run.open(made.folder).to_dict()["models"][0]["latency_ms"] == 3.0
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
     (experiment,) = (each for each in client.search_experiments() if each.name != "Default")
-    names = {run.info.run_name for run in client.search_runs([experiment.experiment_id])}
+    runs = client.search_runs([experiment.experiment_id])
+    names = {run.info.run_name for run in runs}
+    assert [run.data.metrics["model_latency_ms/my net"] for run in runs if run.info.run_name == "run"] == [3.0]
     assert "resnet18/rb4-sc-rotated bundle" in names
     assert len(names) == 5
 

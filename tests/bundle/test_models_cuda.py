@@ -63,9 +63,10 @@ def test_a_model_runs_by_what_the_bundle_says(driver, made, tmp_path):
     assert len({tuple(arguments) for _, *arguments in calls}) == 2  # alone, and always the same in the model
 
 
-@pytest.mark.parametrize(
-    ("fault", "status"), [("skip", "wrong_answer"), ("hang", "run_timeout"), ("crash", "run_error")]
-)
+HANG = pytest.param("hang", "run_timeout", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("fault", "status"), [("skip", "wrong_answer"), HANG, ("crash", "run_error")])
 def test_a_kernels_fault_is_found_within_the_model_and_costs_no_other(fault, status, driver, made, tmp_path):
     model, alone = measured(made, tmp_path / "r.jsonl", driver, FAKE_CUDA_FAULTS=f"second:{fault}")
     assert model["status"] == status
@@ -85,6 +86,7 @@ def test_a_device_without_room_for_the_model_says_so(driver, made, tmp_path):
     assert "CUDA_ERROR_OUT_OF_MEMORY" in model["error"]
 
 
+@pytest.mark.slow
 def test_for_another_architecture_there_is_other_code_for_the_same_steps(made, tmp_path):
     path = tmp_path / "x.bundle"
     other = built(path, "sm_90")
@@ -94,6 +96,8 @@ def test_for_another_architecture_there_is_other_code_for_the_same_steps(made, t
         pairs = [(each, each.sequence(each.header.models[0])) for each in (bundle, first)]
         assert pairs[0][1].steps == pairs[1][1].steps
         for kernel in pairs[0][1].kernels:
+            assert kernel.task is not None
+            assert kernel.place is not None
             found = bundle.kernels(bundle.header.tasks[kernel.task])[kernel.place]
             assert all(b".text." + launch.kernel.encode() in bundle.code(found.code) for launch in found.launches)
 

@@ -231,7 +231,7 @@ def test_a_ready_plan_can_be_made(path):
     """With fewer draws; of whole models, which take long to import, the names."""
     plan = load(path, {}, BundleSettings)
     for model in plan.models:
-        sources.check(source_of(model.model))
+        sources.check(source_of(str(model.model)))
     if not plan.tasks:
         return
     few = [task.model_copy(update={"draws": 1, "refused": min(1, task.refused)}) for task in plan.tasks]

@@ -34,10 +34,10 @@ def test_residuals_concatenations_and_two_outputs(name, target):
         np.testing.assert_allclose(out, right.detach().numpy(), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["llvm", "cuda/sm_90"])
+@pytest.mark.parametrize("name", ["llvm", pytest.param("cuda/sm_90", marks=pytest.mark.slow)])
 def test_a_residual_on_memory_that_is_planned_ahead(name, target):
     model = load(f"{NETWORKS}:images", check=False)
-    seen = []
+    seen: list[tuple[int, bool]] = []
     line, (out,) = outputs(model.module, model.inputs, target if name == "llvm" else Target.named(name), seen)
     np.testing.assert_allclose(out, model.expected[0], atol=1e-5)
     assert seen == [(step.arguments[-1], True) for step in line.steps]  # when they are written, not later

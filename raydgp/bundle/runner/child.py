@@ -62,7 +62,10 @@ def start() -> Handle:
             arrays, expected, *codes = parted(body)
             line = Line(request["content"], arrays, expected)
             kernels = list(zip(codes, request["kernels"], strict=True))
-            model = (CudaModel if isinstance(launcher, CudaLauncher) else LlvmModel)(launcher, line, kernels)
+            if isinstance(launcher, CudaLauncher):
+                model = CudaModel(launcher, line, kernels)
+            elif isinstance(launcher, LlvmLauncher):
+                model = LlvmModel(launcher, line, kernels)
             return {}, b""
         if request["do"] == "measure model":
             answer = models.measure(model, line, launcher, request["measure"])
