@@ -21,6 +21,7 @@ BAD = {
     "no model": (["tune"], "'model' is missing"),
     "unknown model": (["tune", "--model", "resnet19"], "did you mean 'resnet18'"),
     "no such model file": (["tune", "absent.pt2"], "absent.pt2: no such file"),
+    "nothing to inspect": (["inspect", "absent.onnx"], "absent.onnx: no such file"),
     "unknown network": (["tune", "resnet81"], "did you mean 'resnet18'"),
     "a model and a table": (["tune", "resnet18", "--model", "resnet18"], "not both"),
     "no time": (["tune", "resnet18", "--minutes", "0"], "'minutes'"),

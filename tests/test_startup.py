@@ -21,6 +21,8 @@ ASKED = {
     "nothing": [],
     "help": ["--help"],
     "help of tune": ["tune", "--help"],
+    "help of inspect": ["inspect", "--help"],
+    "a misspelt model to inspect": ["inspect", "resnet17"],
     "a misspelt table": ["tune", "--model", "resnet17"],
     "a misspelt model": ["tune", "resnet17"],
     "a misspelt task": ["tune", "--model", "resnet18", "--tasks", "rb1-conv9"],

@@ -4,6 +4,8 @@ from . import compare as compare
 from . import deploy as deploy
 from . import doctor as doctor
 from . import history as history
+from . import inspect as inspect
 from . import pretraining as pretraining
 from . import run as run
 from . import tune as tune
+from . import whole as whole

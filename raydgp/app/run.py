@@ -74,7 +74,7 @@ class Run:
     @property
     def notes(self) -> list[str]:
         """Lines on what is missing, damaged, or to be found elsewhere."""
-        notes = [self._unmeasured()] if self.summary.unmeasured else []
+        notes = [*self.manifest.notes, *([self._unmeasured()] if self.summary.unmeasured else [])]
         if found := self._folder.scan().quarantined:
             lines = ", ".join(str(damaged.line) for damaged in found[:5])
             notes.append(f"{self._folder.journal}: {len(found)} damaged lines left out (line {lines})")

@@ -80,8 +80,12 @@ def compile_executable(module: tvm.IRModule, target: Target) -> Any:
 
 
 def link(library: str, objects: list[str], **_: Any) -> None:
-    """Links with `ld`, which takes a fifth of the time of a compiler's driver; with that where `ld` is missing."""
-    linker = next((name for name in ("ld", "gcc", "cc", "clang") if shutil.which(name)), None)
+    """Links with `ld`, which takes a fifth of the time of a compiler's driver; with that where `ld` is missing.
+
+    A model without a kernel comes with a file of C in place of machine code, which takes a compiler.
+    """
+    names = ("gcc", "cc", "clang") if any(name.endswith(".c") for name in objects) else ("ld", "gcc", "cc", "clang")
+    linker = next((name for name in names if shutil.which(name)), None)
     if linker is None:
         raise BuildError("no linker: install gcc or binutils")
     answer = subprocess.run(

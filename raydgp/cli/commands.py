@@ -13,6 +13,7 @@ import raydgp
 from raydgp import app, cli, search, tracking
 from raydgp.cli.bundles import bundle
 from raydgp.cli.deploying import deploy
+from raydgp.cli.inspect import inspect
 from raydgp.cli.options import common_options, settings_of, settings_options, verbose_option
 from raydgp.cli.shared import run_command, run_dir_of
 from raydgp.cli.studies import compare, history, pretrain
@@ -115,7 +116,7 @@ def doctor(as_json: bool) -> None:
         raise SystemExit(1)
 
 
-for command in (pretrain, history, compare, deploy, bundle):
+for command in (inspect, pretrain, history, compare, deploy, bundle):
     group.add_command(command)
 
 

@@ -29,6 +29,7 @@ _RECORDS = re.compile(
     r"|models/model\.json|data/sample_inputs/model\.pt|archive_format|archive_version|byteorder|\.data/\w+"
 )
 _OPERATORS = re.compile(r"torch\.ops\.aten\.\w+\.\w+|_operator\.getitem")
+_LONGEST = 300  # characters of a framework's own words in a message
 _STATIC = "export it with fixed shapes, without dynamic_shapes"
 
 
@@ -42,8 +43,24 @@ def refusal(source: object, failure: str) -> Iterator[None]:
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     except Exception as error:
-        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+        said = first_line(error)
         raise InputError(f"{source}: {failure}: {type(error).__name__}{f': {said}' if said else ''}") from error
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's words, with the next one where it ends with a colon."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return _short(" ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1]))
+
+
+def last_line(error: Exception) -> str:
+    """The last line of an error's words, where TVM says after its trace what is wrong; its type where it has none."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return _short(lines[-1]) if lines else type(error).__name__
+
+
+def _short(said: str) -> str:
+    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]} ..."
 
 
 def read_program(path: Path) -> ExportedProgram:

@@ -31,10 +31,15 @@ def register(models: Mapping[str, bytes], threads: int = 0) -> None:
         InputError: onnxruntime is not installed.
     """
     for name, model in models.items():
-        tvm.register_global_func(name, _runner(model, threads), override=True)
+        tvm.register_global_func(name, runner(model, threads), override=True)
 
 
-def _runner(model: bytes, threads: int) -> Callable[..., Any]:
+def runner(model: bytes, threads: int) -> Callable[..., Any]:
+    """The function of TVM tensors that an ONNX model is: its outputs, in a list where there are several.
+
+    Raises:
+        InputError: as `register`.
+    """
     try:
         import onnxruntime  # a deployed model without such parts needs TVM alone
     except ImportError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,8 @@ arrays = [*inputs, *(parameters[name] for name in parameters.files)]
 out = model["main"](*[tvm.runtime.tensor(a, device) for a in arrays])
 out = [out] if isinstance(out, tvm.runtime.Tensor) else list(out)
 for k, array in enumerate(out):
-    print(array.shape, "largest error:", np.abs(array.numpy() - sample[f"output{{k}}"]).max())
+    ours, theirs = (a.astype("float64") for a in (array.numpy(), sample[f"output{{k}}"]))
+    print(array.shape, "largest error:", np.abs(ours - theirs).max(initial=0))
 '''
 _BESIDE = """import json
 import onnxruntime
@@ -119,6 +121,15 @@ def write_manifest(folder: Path, manifest: dict[str, Any]) -> None:
     write_atomically(folder / MANIFEST, json.dumps(manifest, indent=1))
 
 
+def install(draft: Path, folder: Path) -> None:
+    """Moves the files of a folder into another one, each as a whole: what runs from there now goes on with the old."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in draft.iterdir():
+        beside_it = folder / f".{path.name}"
+        shutil.copyfile(path, beside_it)  # the draft may be on another disk
+        beside_it.replace(folder / path.name)
+
+
 def device_of(kind: str) -> tvm.runtime.Device:
     """The device here of a kind of target.
 
@@ -149,7 +160,7 @@ class Machine:
 
     def tensors(self, arrays: Sequence[Array]) -> list[Any]:
         """Arrays on the device."""
-        return [tvm.runtime.tensor(np.ascontiguousarray(array), self._device) for array in arrays]
+        return [tvm.runtime.tensor(np.asarray(array, order="C"), self._device) for array in arrays]
 
     def call(self, arguments: Sequence[Any]) -> Any:
         """Runs the model to its end on what `tensors` gave."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import tvm
@@ -19,6 +18,9 @@ from raydgp.templates.traced.extract import kernel
 from raydgp.workloads import Workload
 from raydgp.workloads.zoo import Task
 
+_CALL_TIR = tvm.ir.Op.get("relax.call_tir")
+_NO_KERNELS = {"relax.call_pure_packed", "relax.reshape"}  # what runs beside TVM, and what moves no data
+
 Schedule = Callable[[Workload], tvm.tirx.PrimFunc]
 
 
@@ -30,11 +32,13 @@ class Lowered:
         module: `main` takes the model's inputs, then the parameters.
         tasks: one for each distinct workload, in the order of the first call; their names are the functions'.
         parameters: arrays for the rest of `main`'s parameters.
+        unscheduled: functions and operators that no schedule is searched for, and how often they are called.
     """
 
     module: tvm.IRModule
     tasks: list[Task]
     parameters: list[Array]
+    unscheduled: dict[str, int] = field(default_factory=dict)
 
 
 def lower(module: tvm.IRModule, target: Target, choose: Choose | None = None) -> Lowered:
@@ -47,15 +51,19 @@ def lower(module: tvm.IRModule, target: Target, choose: Choose | None = None) ->
     packed = pack(module, target, choose)
     with to_tvm(target):
         fused = target.behaviour.part("fusion")(packed.module)
-    calls = Counter(_called(fused["main"]))
+    operators = _operators(fused["main"])
+    calls = Counter(name for _, name in operators if name)
     tasks = []
+    unscheduled = Counter(op.removeprefix("relax.") for op, name in operators if not name and op not in _NO_KERNELS)
     for name, count in calls.items():
         if name in packed.layers:
             tasks.append(Task(name, packed.layers[name], count))
-        else:
-            with suppress(InputError):  # a kernel that has no space runs as it is
-                tasks.append(Task(name, kernel(name, fused[name], target), count))
-    return Lowered(fused, tasks, packed.parameters)
+            continue
+        try:
+            tasks.append(Task(name, kernel(name, fused[name], target), count))
+        except InputError:  # a kernel that has no space runs as it is
+            unscheduled[name] = count
+    return Lowered(fused, tasks, packed.parameters, unscheduled)
 
 
 def compile_model(lowered: Lowered, target: Target, schedule: Schedule) -> Any:
@@ -69,7 +77,7 @@ def compile_model(lowered: Lowered, target: Target, schedule: Schedule) -> Any:
     Returns:
         TVM's executable; for a GPU a `CudaExecutable`.
     """
-    module = lowered.module
+    module = lowered.module.clone()
     for task in lowered.tasks:
         function = schedule(task.workload).without_attr("global_symbol")
         function = function.with_attrs({"tirx.is_scheduled": True, "op_pattern": OPAQUE})
@@ -77,11 +85,11 @@ def compile_model(lowered: Lowered, target: Target, schedule: Schedule) -> Any:
     return target.behaviour.part("executable")(module, target)
 
 
-def _called(function: relax.Function) -> list[str]:
-    """Names of the functions that a lowered `main` calls, in order."""
-    (block,) = function.body.blocks
+def _operators(function: relax.Function) -> list[tuple[str, str]]:
+    """The operators that a lowered `main` calls, in order, each with the function that it is given, if any."""
+    values = [binding.value for block in function.body.blocks for binding in block.bindings]
     return [
-        binding.value.args[0].name_hint
-        for binding in block.bindings
-        if isinstance(binding.value, relax.Call) and binding.value.op == tvm.ir.Op.get("relax.call_tir")
+        (call.op.name, call.args[0].name_hint if call.op == _CALL_TIR else "")
+        for call in values
+        if isinstance(call, relax.Call) and isinstance(call.op, tvm.ir.Op)
     ]

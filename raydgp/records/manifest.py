@@ -80,6 +80,7 @@ class RunManifest(BaseModel):
         spent_s: seconds of tuning so far, where the budget is the whole model's.
         finished_unix_s: None while it runs, or when it was stopped.
         models: latencies of whole models that came in a bundle; no journal has them.
+        notes: what the user should know of how the model was imported, such as what runs beside TVM.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -95,6 +96,7 @@ class RunManifest(BaseModel):
     spent_s: float = 0.0
     finished_unix_s: float | None = None
     models: list[ModelLatency] = []
+    notes: list[str] = []
 
     @classmethod
     def load(cls, run_dir: Path) -> Self:

@@ -6,9 +6,8 @@ import sys
 import time
 from typing import Any
 
-import numpy as np
-
-from raydgp.rivals.ways import Array, make
+from raydgp.models.accuracy import largest_error
+from raydgp.rivals.ways import make
 from raydgp.sandbox.child_loop import Handle, allow_torch, serve
 from raydgp.sandbox.messages import Message
 
@@ -17,7 +16,7 @@ def start() -> Handle:
     way, source, kind, threads = sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5])
     allow_torch()
     run, flat, expected = make(way, source, kind, threads)
-    error = max(_relative_error(a, b) for a, b in zip(flat(run()), expected, strict=True))
+    error = largest_error(flat(run()), expected)
     for _ in range(3):
         run()
 
@@ -32,10 +31,6 @@ def start() -> Handle:
         return {"times_s": times_s, "relative_error": error}, b""
 
     return handle
-
-
-def _relative_error(actual: Array, expected: Array) -> float:
-    return float(np.abs(actual - expected).max() / max(float(np.abs(expected).max()), 1e-30))
 
 
 if __name__ == "__main__":

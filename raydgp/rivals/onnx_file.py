@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from torch.utils._pytree import tree_leaves
 
 from raydgp.models.importing import load, load_torch
+from raydgp.rivals.torch import arrays, copies
 from raydgp.rivals.ways import Array
 
 
@@ -24,6 +24,6 @@ def as_onnx(source: str) -> Iterator[tuple[str, tuple[Array, ...], tuple[Array, 
     module, tensors = load_torch(source)
     with TemporaryDirectory() as folder, torch.no_grad():
         path = str(Path(folder) / "model.onnx")
-        torch.onnx.export(module, tensors, path, dynamo=False)
-        expected = tuple(a.numpy() for a in tree_leaves(module(*tensors)))
-        yield path, tuple(a.numpy() for a in tensors), expected
+        inputs, expected = tuple(arrays(tensors)), tuple(arrays(module(*copies(tensors))))
+        torch.onnx.export(module, copies(tensors), path, dynamo=False)
+        yield path, inputs, expected

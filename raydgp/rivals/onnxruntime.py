@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import onnxruntime
 
 from raydgp.errors import InputError
@@ -27,10 +28,15 @@ def onnxruntime_way(way: str, source: str, kind: str, threads: int) -> Way:
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     with as_onnx(source) as (path, inputs, expected):
         session = onnxruntime.InferenceSession(path, options, providers=providers)
-    feeds = dict(zip((value.name for value in session.get_inputs()), inputs, strict=True))
+    feeds = {value.name: _typed(array, value.type) for value, array in zip(session.get_inputs(), inputs, strict=True)}
     if gpu:
         return _bound(session, feeds, gpu), lambda binding: binding.copy_outputs_to_cpu(), expected
     return lambda: session.run(None, feeds), list, expected
+
+
+def _typed(array: Array, kind: str) -> Array:
+    """An input as a session takes it: a model in half precision is computed in float32 by us alone."""
+    return array.astype(np.float16) if kind == "tensor(float16)" else array
 
 
 def _bound(session: Any, feeds: dict[str, Array], gpu: str) -> Run:

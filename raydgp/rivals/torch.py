@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from raydgp.errors import InputError
 from raydgp.models.importing import load_torch
 from raydgp.rivals.names import GPUS
-from raydgp.rivals.ways import Way
+from raydgp.rivals.ways import Array, Way
 
 
 def torch_way(way: str, source: str, kind: str, threads: int) -> Way:
@@ -29,14 +29,15 @@ def torch_way(way: str, source: str, kind: str, threads: int) -> Way:
     torch.set_grad_enabled(False)
     module: Any
     module, inputs = load_torch(source)
-    expected = tuple(a.numpy() for a in tree_leaves(module(*inputs)))
+    expected = tuple(arrays(module(*copies(inputs))))
     if gpu:
-        module, inputs = module.to(gpu), tuple(a.to(gpu) for a in inputs)
+        module, inputs = module.to(gpu), tree_map(lambda a: a.to(gpu), inputs)
     if way == "torch channels_last":
-        module = module.to(memory_format=torch.channels_last)
-        inputs = tuple(a.to(memory_format=torch.channels_last) if a.ndim == 4 else a for a in inputs)
+        last = torch.channels_last
+        module = module.to(memory_format=last)
+        inputs = tree_map(lambda a: a.to(memory_format=last) if a.ndim == 4 else a, inputs)
     elif way == "torch frozen":
-        module = torch.jit.optimize_for_inference(torch.jit.trace(module, inputs))
+        module = torch.jit.optimize_for_inference(torch.jit.trace(module, copies(inputs)))
     elif way == "torch compiled":
         module = torch.compile(module)
 
@@ -46,7 +47,19 @@ def torch_way(way: str, source: str, kind: str, threads: int) -> Way:
             torch.cuda.synchronize()
         return out
 
-    return run, lambda out: [a.cpu().numpy() for a in tree_leaves(out)], expected
+    return run, arrays, expected
+
+
+def arrays(out: Any) -> list[Array]:
+    """The tensors of an output, or of inputs, flat; halves as float32, for numpy has no bfloat16."""
+    tensors = [leaf.detach().cpu() for leaf in tree_leaves(out) if isinstance(leaf, torch.Tensor)]
+    halves = (torch.float16, torch.bfloat16)
+    return [(tensor.float() if tensor.dtype in halves else tensor).numpy() for tensor in tensors]
+
+
+def copies(inputs: Any) -> Any:
+    """Inputs for a model that may write into them."""
+    return tree_map(torch.clone, inputs)
 
 
 def _prepare_gpu() -> None:

@@ -11,6 +11,7 @@ from tvm import relax
 
 from raydgp.build.compile import link
 from raydgp.errors import InputError
+from raydgp.models import beside
 from raydgp.models.folder import Machine, arrays
 from raydgp.models.importing import Imported, load
 from raydgp.rivals.metaschedule.model import TunedModel, compiled
@@ -26,7 +27,7 @@ def untuned(way: str, source: str, kind: str, threads: int) -> Way:
     if target.behaviour.on_processors:
         with to_tvm(target):
             module = relax.get_pipeline("zero")(module)
-    return _called(_exported(target.behaviour.part("executable")(module, target)), model, kind)
+    return _called(_exported(target.behaviour.part("executable")(module, target)), model, kind, threads)
 
 
 def metaschedule(way: str, source: str, kind: str, threads: int) -> Way:
@@ -40,7 +41,7 @@ def metaschedule(way: str, source: str, kind: str, threads: int) -> Way:
     if state is None:
         raise InputError(f"{folder}: MetaSchedule has tuned nothing there")
     model = load(state.model, check=False)
-    return _called(compiled(model.module, state, folder), model, state.target.kind)
+    return _called(compiled(model.module, state, folder), model, state.target.kind, threads)
 
 
 def _exported(executable: Any) -> Any:
@@ -51,7 +52,8 @@ def _exported(executable: Any) -> Any:
         return tvm.runtime.load_module(path)
 
 
-def _called(executable: Any, model: Imported, kind: str) -> Way:
+def _called(executable: Any, model: Imported, kind: str, threads: int) -> Way:
+    beside.register(model.beside, threads)
     machine = Machine(executable, kind)
     inputs = machine.tensors(model.inputs)
     return lambda: machine.call(inputs), lambda out: list(arrays(out)), model.expected

@@ -3,7 +3,14 @@
 from raydgp.settings.base import Settings, load
 from raydgp.settings.bundles import BundleModel, BundleSettings, BundleTask, MergeSettings
 from raydgp.settings.studies import CompareSettings, ImportSettings, PretrainingSettings, RecordSettings
-from raydgp.settings.tune import MeasureSettings, RaySettings, TrackingSettings, TuneSettings, source_of
+from raydgp.settings.tune import (
+    MeasureSettings,
+    ModelSettings,
+    RaySettings,
+    TrackingSettings,
+    TuneSettings,
+    source_of,
+)
 
 __all__ = [
     "BundleModel",
@@ -13,6 +20,7 @@ __all__ = [
     "ImportSettings",
     "MeasureSettings",
     "MergeSettings",
+    "ModelSettings",
     "PretrainingSettings",
     "RaySettings",
     "RecordSettings",

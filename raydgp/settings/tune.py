@@ -62,8 +62,8 @@ class TrackingSettings(Settings):
     experiment: str | None = Field(None, description="Name of the MLflow experiment; MODEL-TARGET by default.")
 
 
-class TuneSettings(Settings):
-    """One run of `raydgp tune`."""
+class ModelSettings(Settings):
+    """A model and what it is for: all that `raydgp inspect` needs."""
 
     model: str = Field(
         min_length=1,
@@ -73,8 +73,20 @@ class TuneSettings(Settings):
     inputs: dict[str, tuple[int, ...]] = Field(
         default_factory=dict, description="Shapes of an ONNX file's inputs, by name, as 1x3x224x224."
     )
-    tasks: list[str] | None = Field(None, description="Names of the layer tasks that are tuned; all by default.")
     target: KindName = Field("llvm", description="`llvm` is this machine's CPU, `cuda` its GPU.")
+
+    @field_validator("inputs", mode="before")
+    @classmethod
+    def _sizes(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: _shape(name, shape) for name, shape in value.items()}
+
+
+class TuneSettings(ModelSettings):
+    """One run of `raydgp tune`."""
+
+    tasks: list[str] | None = Field(None, description="Names of the layer tasks that are tuned; all by default.")
     strategy: str = Field("autotvm", description="Name of the search strategy.")
     options: dict[str, Any] = Field(default_factory=dict, description="Options of the strategy, by name.")
     trials: int = Field(
@@ -91,13 +103,6 @@ class TuneSettings(Settings):
     measure: MeasureSettings = Field(default_factory=MeasureSettings)
     ray: RaySettings = Field(default_factory=RaySettings)
     mlflow: TrackingSettings = Field(default_factory=TrackingSettings)
-
-    @field_validator("inputs", mode="before")
-    @classmethod
-    def _sizes(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        return {name: _shape(name, shape) for name, shape in value.items()}
 
     @property
     def run_name(self) -> str:

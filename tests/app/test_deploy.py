@@ -25,6 +25,7 @@ from raydgp.settings import MeasureSettings, TuneSettings
 from raydgp.targets import Target
 from tests.support.deployable import write_run
 from tests.support.networks import MODEL
+from tests.support.wrong_kernels import leave_out_relu
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +149,20 @@ def test_a_deployed_model_is_called_with_arrays(result: Deployment, tmp_path: Pa
     (copy / "parameters.npz").write_bytes(b"nothing")
     with pytest.raises(InputError, match="no deployed model"):
         Library(copy)
+
+
+def test_a_wrong_model_changes_nothing_and_names_the_kernel(inside: Path, result: Deployment) -> None:
+    client = MlflowClient(tracking_uri=f"sqlite:///{inside / 'm.db'}")
+    before = {path.name: path.read_bytes() for path in result.folder.iterdir()}
+    champion = client.get_model_version_by_alias("raydgp-small-llvm", "champion").version
+    with pytest.MonkeyPatch.context() as patch:
+        leave_out_relu(patch)
+        with pytest.raises(
+            InputError, match=r"out is not written: .* is wrong by .* the first kernel .* is conv3x3_3_32"
+        ):
+            deploy_run(inside / "runs" / "r", result.folder, (), 3, SilentObserver())
+    assert {path.name: path.read_bytes() for path in result.folder.iterdir()} == before
+    assert client.get_model_version_by_alias("raydgp-small-llvm", "champion").version == champion
 
 
 def test_what_cannot_be_shipped_is_told_in_a_line(inside: Path, tmp_path: Path) -> None:

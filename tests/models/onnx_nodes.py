@@ -13,12 +13,14 @@ from onnx.backend.test.loader import load_model_tests
 
 from raydgp.errors import InputError
 from raydgp.models import beside
+from raydgp.models.accuracy import difference
 from raydgp.models.archive import refusal
 from raydgp.models.importing import onnx_files
-from raydgp.models.importing.checking import difference, runnable
+from raydgp.models.importing.checking import runnable
 from raydgp.models.importing.onnx_graph import translate
 from raydgp.models.importing.onnx_parts import RANDOM
-from raydgp.models.importing.onnx_simplify import Reference, simplified
+from raydgp.models.importing.onnx_running import Reference
+from raydgp.models.importing.onnx_simplify import simplified
 from raydgp.models.onnx_operators.registration import EXPANDED
 
 _TYPES = {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.BOOL, onnx.TensorProto.FLOAT16}

@@ -14,15 +14,17 @@ from raydgp.targets import Target
 from raydgp.targets.compiler import versions
 
 
-def write_run(here: Path, target: Target, device: dict[str, Any]) -> None:
+def write_run(
+    here: Path, target: Target, device: dict[str, Any], model: str = "nets:small", mlflow: bool = True
+) -> None:
     settings = TuneSettings(
-        model="nets:small",
+        model=model,
         target=target.kind,
         run="r",
         runs_dir=here / "runs",
-        mlflow=TrackingSettings(uri=f"sqlite:///{here / 'm.db'}"),
+        mlflow=TrackingSettings(enabled=mlflow, uri=f"sqlite:///{here / 'm.db'}"),
     )
-    tasks = lower(load("nets:small").module, target).tasks
+    tasks = lower(load(model).module, target).tasks
     entries, records = [], []
     for place, task in enumerate(tasks):
         space = config_space(task.workload, target)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from raydgp.app import whole
 from raydgp.app.deploy.finalists import remeasure_finalists
 from raydgp.app.deploy.kernels import Kernels
 from raydgp.app.deploy.rivals import Ways, check_rivals, tune_metaschedule, ways_of
@@ -18,9 +19,9 @@ from raydgp.errors import InputError
 from raydgp.measure import Measurer
 from raydgp.measure.local import LocalMeasurer
 from raydgp.models import folder as folders
-from raydgp.models.importing import Imported, load, with_inputs
+from raydgp.models.importing import Imported, with_inputs
 from raydgp.models.interchange import export
-from raydgp.models.lowering import compile_model, lower
+from raydgp.models.lowering import Lowered
 from raydgp.records import RunFolder, RunManifest
 from raydgp.records.summary import TaskSummary
 from raydgp.rivals.latency import Latency, measure
@@ -84,7 +85,8 @@ def deploy_run(
         observer: is told how it goes on; the logger `raydgp` by default.
 
     Raises:
-        InputError: no run of a whole model, the model has changed since, or an unknown rival.
+        InputError: no run of a whole model, the model has changed since, an unknown rival, or what was compiled
+            computes something else than the model: then nothing is written.
         JournalError: the journal cannot be written, or the run still goes on.
     """
     run, observer, tools = RunFolder(run_dir), observer or PlainObserver(), tools or Tools()
@@ -95,17 +97,24 @@ def deploy_run(
     check_rivals(rivals, target)
     _remeasure(run, observer, tools)
     observer.message(f"{settings.model}: importing and compiling ...")
-    model, out = load(settings.model, settings.inputs), out or Path("deployed") / run.name
+    model, out = whole.imported(settings.model, settings.inputs, observer.message), out or Path("deployed") / run.name
     tuned: TunedModel | None = None
     source = with_inputs(settings.model, settings.inputs, run.path)
-    with tempfile.TemporaryDirectory(prefix="raydgp-defaults-") as defaults:
-        write_model(Path(defaults), model, run, Kernels(target, {}), exported=False)
-        manifest = write_model(out, model, run, Kernels(target, run.choice()), exported=True)
-        ours: Ways = {name: ("raydgp", str(at), target.kind) for name, at in (("raydgp", out), ("defaults", defaults))}
+    with tempfile.TemporaryDirectory(prefix="raydgp-deploy-") as drafts:
+        draft, defaults = Path(drafts) / "tuned", Path(drafts) / "defaults"
+        write_model(defaults, model, run, Kernels(target, {}), exported=False)
+        kernels = Kernels(target, run.choice())
+        lowered, manifest = write_model(draft, model, run, kernels, exported=True)
+        ours: Ways = {
+            name: ("raydgp", str(at), target.kind) for name, at in (("raydgp", draft), ("defaults", defaults))
+        }
         if METASCHEDULE in rivals:
             tuned = tune_metaschedule(run, source, tools.metaschedule, observer)
         latencies = _latencies(ours | ways_of(rivals, run, source), runs, manifest["threads"], observer, tools)
-    deployment = _described(out, manifest, latencies, tuned, run)
+        tolerance = settings.measure.tolerance
+        whole.check(f"{out} is not written", latencies["raydgp"], tolerance, model, lowered, kernels)
+        deployment = _described(draft, out, manifest, latencies, tuned, run)
+    deployment.notes.extend(model.notes)
     if settings.mlflow.enabled:
         try:
             deployment.notes.append(f"MLflow: {_register(deployment, run)}")
@@ -114,30 +123,32 @@ def deploy_run(
     return deployment
 
 
-def write_model(folder: Path, model: Imported, run: RunFolder, kernels: Kernels, exported: bool) -> dict[str, Any]:
+def write_model(
+    folder: Path, model: Imported, run: RunFolder, kernels: Kernels, exported: bool
+) -> tuple[Lowered, dict[str, Any]]:
     """Compiles a model with the kernels that are chosen for it and writes its folder.
 
     Args:
         exported: whether the folder gets what TVM can use without us.
 
     Returns:
-        The manifest of the folder.
+        The model as it was compiled, and the manifest of the folder.
 
     Raises:
         InputError: the model has other layers than the run has tuned.
     """
-    lowered = lower(model.module, kernels.target, kernels.choose)
+    source = run.settings.model
+    lowered = whole.lowered(source, model, kernels.target, kernels.choose)
     found = {task.workload: task for task in run.summary().tasks.values()}
     strange = [task.workload for task in lowered.tasks if task.workload not in found]
     if strange:
-        raise InputError(f"{run.settings.model} is not what {run.path} tuned: {strange[0]} is new; tune it again")
+        raise InputError(f"{source} is not what {run.path} tuned: {strange[0]} is new; tune it again")
     if exported:
         export(folder, lowered, kernels.target, kernels.index, kernels.seconds)
-    executable = compile_model(lowered, kernels.target, kernels.scheduled)
     tasks = [kernels.chosen.get(task.workload.layer, found[task.workload]) for task in lowered.tasks]
     manifest = _manifest(run.manifest, model.digest, tasks)
-    folders.write(folder, executable, lowered.parameters, model.inputs, model.expected, manifest, model.beside)
-    return manifest
+    whole.write(folder, source, model, lowered, kernels, manifest)
+    return lowered, manifest
 
 
 def _check_here(run_dir: Path, target: Target) -> None:
@@ -177,19 +188,22 @@ def _latencies(ways: Ways, runs: int, threads: int, observer: Observer, tools: T
 
 
 def _described(
-    out: Path, manifest: dict[str, Any], latencies: dict[str, Latency | str], tuned: TunedModel | None, run: RunFolder
+    draft: Path,
+    out: Path,
+    manifest: dict[str, Any],
+    latencies: dict[str, Latency | str],
+    tuned: TunedModel | None,
+    run: RunFolder,
 ) -> Deployment:
-    """The deployment with its latencies in the manifest of its folder."""
-    ours = latencies["raydgp"]
-    if not isinstance(ours, Latency):
-        raise InputError(f"{out} was written but does not run: {ours}")
+    """The deployment in its place, its latencies in the manifest of its folder."""
     rest = {name: latency.to_dict() if isinstance(latency, Latency) else latency for name, latency in latencies.items()}
     manifest |= {"latency": rest.pop("raydgp"), "others": rest}
     notes = []
     if tuned:
         manifest[METASCHEDULE] = tuned.to_dict(run.manifest.spent_s)
         notes.append(tuned.line(run.manifest.spent_s))
-    folders.write_manifest(out, manifest)
+    folders.write_manifest(draft, manifest)
+    folders.install(draft, out)
     return Deployment(out, manifest, latencies, notes)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from raydgp import models, search
+from raydgp import app, models, search
 from raydgp.errors import InputError, nearest
 from raydgp.settings import TuneSettings
 from raydgp.targets import kind_named
@@ -62,10 +62,8 @@ def _imported(settings: TuneSettings, say: Callable[[str], None]) -> tuple[TuneS
     # the GPU may be another machine's, of a cluster that is joined later; the tasks do not depend on it
     kind = kind_named(settings.target)
     target = kind.for_tasks()
-    model = models.importing.load(settings.model, settings.inputs)
-    for note in model.notes:
-        say(f"{settings.model}: {note}")
-    lowered = models.lowering.lower(model.module, target)
+    model = app.whole.imported(settings.model, settings.inputs, say)
+    lowered = app.whole.lowered(settings.model, model, target)
     if kind.on_processors and settings.measure.model_mb is None:
         model_mb = sum(array.nbytes for array in lowered.parameters) / 1e6
         settings = settings.model_copy(update={"measure": settings.measure.model_copy(update={"model_mb": model_mb})})

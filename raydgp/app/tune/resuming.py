@@ -60,7 +60,9 @@ def records_so_far(settings: TuneSettings, tasks: Sequence[Task]) -> list[Record
     return records
 
 
-def manifest_of(settings: TuneSettings, tasks: Sequence[Task], cluster: Cluster) -> RunManifest:
+def manifest_of(
+    settings: TuneSettings, tasks: Sequence[Task], cluster: Cluster, notes: Sequence[str] = ()
+) -> RunManifest:
     """The manifest of this run, with what an earlier start of it on this device has found out kept."""
     run = RunFolder(settings.run_dir)
     before = run.manifest if run.exists else None
@@ -95,6 +97,7 @@ def manifest_of(settings: TuneSettings, tasks: Sequence[Task], cluster: Cluster)
         created_unix_s=before.created_unix_s if before else time.time(),
         peak_gflops=peak_gflops,
         spent_s=before.spent_s if before else 0.0,
+        notes=list(notes),
     )
 
 

@@ -41,18 +41,21 @@ def tune(settings: TuneSettings, observer: Observer, layers: Sequence[Task] | No
         Stopped: Ctrl-C or SIGTERM; what was measured is kept.
     """
     began_s = time.monotonic()
-    settings, tasks = plan(settings, layers, observer.message)
+    notes: list[str] = []
+    settings, tasks = plan(settings, layers, notes.append)
+    for note in notes:
+        observer.message(note)
     run = RunFolder(settings.run_dir)
     so_far = records_so_far(settings, tasks)
     if settings.mlflow.enabled:
         tracking.check(settings.mlflow.uri)
     tracker = tracking.TrackerProcess(run.path) if settings.mlflow.enabled else None
     if not finished(settings, tasks, so_far):
-        _measure(settings, tasks, so_far, tracker, observer, began_s)
+        _measure(settings, tasks, notes, so_far, tracker, observer, began_s)
     elif tracker:
         tracker.start()
-    notes = [_sent(tracker, settings, run, observer)] if tracker else []
-    return Run(RunFolder(run.path), notes)
+    sent = [_sent(tracker, settings, run, observer)] if tracker else []
+    return Run(RunFolder(run.path), sent)
 
 
 def _sent(tracker: tracking.TrackerProcess, settings: TuneSettings, run: RunFolder, observer: Observer) -> str:
@@ -66,6 +69,7 @@ def _sent(tracker: tracking.TrackerProcess, settings: TuneSettings, run: RunFold
 def _measure(
     settings: TuneSettings,
     tasks: Sequence[Task],
+    notes: Sequence[str],
     so_far: list[Record],
     tracker: tracking.TrackerProcess | None,
     observer: Observer,
@@ -82,7 +86,7 @@ def _measure(
             observer.message(f"{settings.strategy} of {start}")
     with _stoppable(run), Cluster(settings, run.journal) as cluster:
         observer.message(f"Runner on {cluster.device['name']}; measuring what its hardware reaches without tuning ...")
-        run.save(manifest_of(settings, tasks, cluster))
+        run.save(manifest_of(settings, tasks, cluster, notes))
         if tracker:
             tracker.start()
         clock = Clock(settings.minutes, run.manifest.spent_s, began_s)

@@ -22,7 +22,7 @@ from raydgp.models.archive import read_program, refusal
 from raydgp.models.importing.imported import Imported
 from raydgp.models.importing.onnx_files import fix_inputs, read
 from raydgp.models.importing.onnx_source import from_onnx
-from raydgp.models.importing.torch_source import from_pt2, from_torch
+from raydgp.models.importing.torch_source import from_pt2, from_torch, plain_module
 from raydgp.models.networks import NETWORKS, network, transformer_block
 
 __all__ = ["MODELS", "Imported", "load", "load_torch", "with_inputs"]
@@ -81,8 +81,7 @@ def load_torch(source: str) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
         return _evaluating(*MODELS[name]())
     path = Path(source)
     if path.suffix.lower() == ".pt2":
-        args, kwargs = (program := read_program(path)).example_inputs
-        return program.module(), (*args, *kwargs.values())
+        return plain_module(read_program(path))
     if path.suffix.lower() == ".onnx":
         raise InputError(f"{source}: torch does not run ONNX files")
     return _evaluating(*_call_entry(source))

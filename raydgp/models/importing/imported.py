@@ -17,6 +17,25 @@ Reference = Callable[[Sequence[Array]], list[Array]]
 
 
 @dataclass(frozen=True)
+class Cut:
+    """A part of a model that runs beside TVM.
+
+    Attributes:
+        function: by which the module calls it.
+        operators: how many of each kind.
+        inputs: tensors that are copied to it.
+        outputs: tensors that are copied back.
+        reason: why its first operator is not TVM's.
+    """
+
+    function: str
+    operators: dict[str, int]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True)
 class Imported:
     """A model as TVM sees it, with what it must compute.
 
@@ -28,6 +47,10 @@ class Imported:
         digest: 16 hex digits of the SHA-256 of architecture and weights, the same in every process.
         notes: what the user should know: what was chosen for them, and what TVM does not compute.
         beside: ONNX models, by the name of the function by which `module` calls them, that onnxruntime computes.
+        cut: the same parts in words.
+        input_names: by which the source knows its inputs.
+        output_names: and its outputs.
+        folded: operators of the source, by kind, that are computed already or part of others: how many.
     """
 
     name: str
@@ -37,6 +60,10 @@ class Imported:
     digest: str
     notes: tuple[str, ...] = ()
     beside: Mapping[str, bytes] = field(default_factory=dict)
+    cut: tuple[Cut, ...] = ()
+    input_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
+    folded: Mapping[str, int] = field(default_factory=dict)
 
 
 def digest_of(module: tvm.IRModule) -> str:

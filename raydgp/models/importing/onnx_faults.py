@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from raydgp.models import beside
-from raydgp.models.importing.checking import difference, runnable
+from raydgp.models.accuracy import difference
+from raydgp.models.archive import last_line
+from raydgp.models.importing.checking import runnable
 from raydgp.models.importing.onnx_graph import translate
 from raydgp.models.importing.onnx_parts import Graph, model_of
-from raydgp.models.importing.onnx_simplify import Reference, outputs_of
+from raydgp.models.importing.onnx_running import Reference, outputs_of
 
 Array = NDArray[Any]
 
@@ -49,4 +51,4 @@ def _wrong(alone: ModelProto, inputs: list[Array], expected: list[Array]) -> str
         beside.register(translated.beside)
         return difference(runnable(translated.module)([np.asarray(array) for array in inputs]), expected)
     except Exception as error:  # TVM's, whatever it is
-        return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)
+        return last_line(error)

@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
-from onnx import ModelProto, TensorProto, ValueInfoProto
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 from onnx.helper import tensor_dtype_to_string
 
 from raydgp.errors import InputError, nearest
 from raydgp.models.archive import refusal
+from raydgp.models.importing.onnx_parts import in_order
+from raydgp.models.importing.onnx_running import session
 
 Shape = tuple[int, ...]
+_OPEN = (0, -1)  # how exporters write a size that is not known
 NEWEST_IR = 13  # that onnxruntime 1.31 reads; later ones add types, which it does not compute with
 
 
@@ -20,22 +23,33 @@ def read(path: Path) -> ModelProto:
     """The model of a file, external data with it, initialisers no longer among its inputs.
 
     Raises:
-        InputError: it is no ONNX model, or one that its own standard does not allow.
+        InputError: it is no ONNX model, or one that neither its own standard allows nor onnxruntime takes.
     """
     with refusal(path, "broken, export it again"):
-        onnx.checker.check_model(str(path))
         model = onnx.load(path)
+        try:
+            onnx.checker.check_model(str(path))
+        except onnx.checker.ValidationError as error:
+            try:
+                session(model)  # it takes what lacks a declaration, as some exporters' files do
+            except Exception as deeper:
+                raise (deeper if str(error).startswith("Field") else error) from None
     return tidied(path, model)
 
 
 def tidied(path: Path, model: ModelProto) -> ModelProto:
-    """A model, changed in place, without initialisers among its inputs, of a version that onnxruntime reads."""
+    """A model, changed in place: nodes in order, no initialisers among its inputs, a version that onnxruntime reads."""
     model.ir_version = min(model.ir_version, NEWEST_IR)
     initialised = {tensor.name for tensor in model.graph.initializer}
     if initialised:
         inputs = [value for value in model.graph.input if value.name not in initialised]
         del model.graph.input[:]
         model.graph.input.extend(inputs)
+    nodes = in_order(model.graph.node)
+    if any(node is not other for node, other in zip(nodes, model.graph.node, strict=True)):
+        kept = [NodeProto.FromString(node.SerializeToString()) for node in nodes]
+        del model.graph.node[:]
+        model.graph.node.extend(kept)
     if not model.graph.output:
         raise InputError(f"{path}: the model has no outputs")
     return model
@@ -71,7 +85,9 @@ def fix_inputs(path: Path, model: ModelProto, given: Mapping[str, Sequence[int]]
         if value.name in given:
             _set(path, value, tuple(given[value.name]), named)
     for value in model.graph.input:
-        notes += _close(path, value, named)
+        notes += _one_batch(value, named)
+    for value in model.graph.input:
+        _close(path, value, named)
     for value in model.graph.output:  # their open dimensions are inferred anew
         if value.type.HasField("tensor_type"):
             value.type.tensor_type.ClearField("shape")
@@ -83,7 +99,7 @@ def _set(path: Path, value: ValueInfoProto, shape: Shape, named: dict[str, int])
     tensor = value.type.tensor_type
     declared = [dim.dim_value for dim in tensor.shape.dim]
     fits = len(declared) == len(shape) and all(
-        not have or have == want for have, want in zip(declared, shape, strict=True)
+        have in (want, *_OPEN) for have, want in zip(declared, shape, strict=True)
     )
     if tensor.HasField("shape") and not fits:
         raise InputError(f"{path}: input {value.name!r} is {described(value)}, not {'x'.join(map(str, shape))}")
@@ -95,26 +111,40 @@ def _set(path: Path, value: ValueInfoProto, shape: Shape, named: dict[str, int])
         tensor.shape.dim.add().dim_value = size
 
 
-def _close(path: Path, value: ValueInfoProto, named: Mapping[str, int]) -> list[str]:
-    """Closes what is open: by what the dimension's name is elsewhere, or the first one by 1."""
+def _one_batch(value: ValueInfoProto, named: dict[str, int]) -> list[str]:
+    """Closes the first dimension by 1 where it alone is open; other inputs have its size under its name."""
+    dims = value.type.tensor_type.shape.dim
+    opened = _opened(value, named)
+    if opened != [0] or len(dims) == 1:
+        return []
+    if dims[0].dim_param:
+        named[dims[0].dim_param] = 1
+    dims[0].dim_value = 1
+    return [f"input {value.name} is {described(value)}: batch 1; another is --input {value.name}=Nx{_rest(value)}"]
+
+
+def _close(path: Path, value: ValueInfoProto, named: Mapping[str, int]) -> None:
+    """Sees that nothing is open any more."""
     tensor, dims = value.type.tensor_type, value.type.tensor_type.shape.dim
-    for dim in dims:
-        if dim.dim_value <= 0 and dim.dim_param in named:
-            dim.dim_value = named[dim.dim_param]
-    opened = [place for place, dim in enumerate(dims) if dim.dim_value <= 0 and not _empty(dim)]
+    opened = _opened(value, named)
     if not tensor.HasField("shape"):
         raise InputError(f"{path}: input {value.name!r} has no shape: give one with --input {value.name}=1x3x224x224")
-    if not opened:
-        return []
-    if opened != [0] or len(dims) == 1:
+    if opened:
         example = "x".join(str(dim.dim_value) if dim.dim_value > 0 else "1" for dim in dims)
         open_names = ", ".join(f"{dims[place].dim_param or '?'} at position {place}" for place in opened)
         raise InputError(
             f"{path}: input {value.name!r} ({described(value)}) has dynamic dimensions ({open_names}): "
             f"fix them with --input {value.name}={example}, with your sizes"
         )
-    dims[0].dim_value = 1
-    return [f"input {value.name} is {described(value)}: batch 1; another is --input {value.name}=Nx{_rest(value)}"]
+
+
+def _opened(value: ValueInfoProto, named: Mapping[str, int]) -> list[int]:
+    """Places of the dimensions that are open still, those closed that are known by name from elsewhere."""
+    dims = value.type.tensor_type.shape.dim
+    for dim in dims:
+        if dim.dim_value <= 0 and dim.dim_param in named:
+            dim.dim_value = named[dim.dim_param]
+    return [place for place, dim in enumerate(dims) if dim.dim_value <= 0 and not _empty(dim)]
 
 
 def _empty(dim: onnx.TensorShapeProto.Dimension) -> bool:

@@ -20,8 +20,9 @@ from tvm import relax
 from tvm.relax.frontend.onnx.onnx_frontend import ONNXGraphImporter, _get_convert_map, onnx_input
 
 from raydgp.models import beside
+from raydgp.models.archive import last_line
 from raydgp.models.importing.onnx_parts import Graph, Part, model_of, parted, random_operator, read_by
-from raydgp.models.importing.onnx_simplify import Reference
+from raydgp.models.importing.onnx_running import Reference, branches, unsized
 from raydgp.models.onnx_operators.base import CONVERTERS, Operation, Unsupported
 from raydgp.models.onnx_operators.registration import CONTRIBUTED, DISTRUSTED
 
@@ -34,13 +35,13 @@ class Translated:
         module: its `main` takes the inputs alone.
         beside: ONNX models that it calls, by the name of the function.
         refused: of each node that is not translated, by its first output, the reason.
-        parts: the nodes of each model beside.
+        parts: the nodes of each model beside, by the name of its function.
     """
 
     module: tvm.IRModule
     beside: dict[str, bytes]
     refused: dict[str, str]
-    parts: list[Part] = field(default_factory=list)
+    parts: dict[str, Part] = field(default_factory=dict)
 
 
 def translate(model: ModelProto, refused: Mapping[str, str]) -> Translated:
@@ -57,7 +58,7 @@ def translate(model: ModelProto, refused: Mapping[str, str]) -> Translated:
             warnings.simplefilter("ignore")
             module = translation.run()
         if not translation.refused:
-            return Translated(module, translation.beside, refused, parts)
+            return Translated(module, translation.beside, refused, translation.parts)
         refused |= translation.refused  # called by itself where it stood; once more, so that neighbours become one part
 
 
@@ -74,6 +75,7 @@ class _Translation(ONNXGraphImporter):
         self.links = Graph(model)
         self.order = _ordered(graph, parts)
         self.beside: dict[str, bytes] = {}
+        self.parts: dict[str, Part] = {}
         self.refused: dict[str, str] = {}
 
     def run(self) -> tvm.IRModule:
@@ -160,7 +162,7 @@ class _Translation(ONNXGraphImporter):
 
     def _folds(self, node: NodeProto, inputs: Any) -> bool:
         known = all(value is None or isinstance(value, tvm.ir.GenericConst) for value in inputs)
-        return known and not any(a.HasField("g") for a in node.attribute) and not random_operator(node)
+        return known and not branches(node) and not random_operator(node)
 
     def _folded(self, node: NodeProto) -> list[Any]:
         """What a node of constants gives."""
@@ -196,9 +198,10 @@ class _Translation(ONNXGraphImporter):
                 raise Unsupported(f"{result.ty.dtype} instead of {dtype}")
 
     def _call_beside(self, part: Part) -> None:
-        data = model_of(part, self.model, {name: self._nodes[name] for name in part.inputs}).SerializeToString()
+        model = model_of(part, self.model, {name: self._nodes[name] for name in part.inputs})
+        data = unsized(model).SerializeToString()
         name = beside.name_of(data)
-        self.beside[name] = data
+        self.beside[name], self.parts[name] = data, part
         types = [self._type(output) for output in part.outputs]
         arguments = [self._nodes[tensor] for tensor in part.inputs]
         whole = types[0] if len(types) == 1 else relax.TupleType(types)
@@ -220,8 +223,7 @@ def _key(node: NodeProto) -> str:
 
 
 def _reason(error: Exception) -> str:
-    said = next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), "")
-    return said if isinstance(error, Unsupported) else f"{type(error).__name__}: {said}"[:200]
+    return last_line(error) if isinstance(error, Unsupported) else f"{type(error).__name__}: {last_line(error)}"
 
 
 def _is_static(value: relax.Expr) -> bool:

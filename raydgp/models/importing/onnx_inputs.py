@@ -30,13 +30,14 @@ def draws(model: ModelProto) -> Iterator[Feeds]:
     Zeros are left out of models that choose among equal values, where more than one answer is right, and of models
     with norms, which make rounding errors large where all is equal.
     """
-    yield examples(model)
+    first = examples(model)
+    yield first
     yield {
         name: array * 3 if array.dtype.kind == "f" else array
         for name, array in _drawn(model, np.random.default_rng(1)).items()
     }
     if not any(node.op_type in _TIES | _NORMS for node in model.graph.node):
-        yield {name: np.zeros_like(array) for name, array in examples(model).items()}
+        yield {name: array if _choices(model, name, array) else np.zeros_like(array) for name, array in first.items()}
 
 
 def _drawn(model: ModelProto, rng: np.random.Generator) -> Feeds:
@@ -51,7 +52,33 @@ def _array(model: ModelProto, value: ValueInfoProto, rng: np.random.Generator) -
         return np.asarray(rng.standard_normal(shape)).astype(dtype)
     if dtype.kind == "c":
         return np.asarray(rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(dtype)
-    return np.asarray(rng.integers(0, _below(model, value.name), shape)).astype(dtype)
+    drawn = np.asarray(rng.integers(0, _below(model, value.name), shape)).astype(dtype)
+    choices = _choices(model, value.name, drawn)
+    return np.full_like(drawn, rng.choice(choices)) if choices else drawn
+
+
+def _choices(model: ModelProto, name: str, drawn: Array) -> list[int]:
+    """The constants that a single whole number is compared with, as a sampling rate is: others may fit no branch."""
+    if drawn.size != 1 or drawn.dtype.kind not in "iu":
+        return []
+    known = {tensor.name: tensor for tensor in model.graph.initializer}
+    known |= {
+        node.output[0]: attribute.t
+        for node in model.graph.node
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+        if attribute.name == "value"
+    }
+    names, found = {name}, list[int]()
+    for node in model.graph.node:
+        if not names & set(node.input):
+            continue
+        if node.op_type in _SAME or (node.op_type == "Gather" and node.input[0] in names):
+            names.update(node.output)
+        if node.op_type == "Equal":
+            arrays = [onnx.numpy_helper.to_array(known[other]) for other in node.input if other in known]
+            found += [int(array.reshape(-1)[0]) for array in arrays if array.size == 1]
+    return found
 
 
 def _below(model: ModelProto, name: str) -> int:

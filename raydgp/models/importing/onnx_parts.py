@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,24 @@ def _captured(graph: GraphProto) -> Iterator[str]:
     for node in graph.node:
         yield from (name for name in read_by(node) if name not in own)
     yield from (value.name for value in graph.output if value.name not in own)
+
+
+def in_order(nodes: Sequence[NodeProto]) -> list[NodeProto]:
+    """Nodes so that each comes after those that it reads, as far as there is such an order."""
+    makes = {name: node for node in nodes for name in node.output if name}
+    done: dict[int, NodeProto] = {}
+    for first in nodes:
+        stack = [(first, False)]
+        under_way: set[int] = set()
+        while stack:
+            node, ready = stack.pop()
+            if ready:
+                done[id(node)] = node
+            elif id(node) not in done and id(node) not in under_way:
+                under_way.add(id(node))
+                stack.append((node, True))
+                stack += [(makes[name], False) for name in read_by(node) if name in makes]
+    return list(done.values())
 
 
 def random_operator(node: NodeProto) -> bool:

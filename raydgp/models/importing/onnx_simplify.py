@@ -4,58 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
 import onnx.inliner
 import onnxruntime
-from numpy.typing import NDArray
 from onnx import ModelProto, version_converter
 from onnx.helper import make_tensor_value_info
-from onnx.reference import ReferenceEvaluator
 
-Array = NDArray[Any]
+from raydgp.models.importing.onnx_running import LARGE, session
 
 NEWEST_OPSET = 26  # of those that onnxruntime 1.31 knows
-_LARGE = 1_800_000_000  # bytes; a message of 2 GB cannot be serialised
-
-
-def session(model: ModelProto, options: onnxruntime.SessionOptions | None = None) -> onnxruntime.InferenceSession:
-    """onnxruntime's session of a model on the CPU, silent."""
-    options = options or onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    providers = ["CPUExecutionProvider"]
-    if model.ByteSize() < _LARGE:
-        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=providers)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        onnx.save(model, path, save_as_external_data=True)
-        return onnxruntime.InferenceSession(str(path), options, providers=providers)
-
-
-class Reference:
-    """What a model computes: by onnxruntime, or by ONNX's own evaluator where that cannot run it."""
-
-    def __init__(self, model: ModelProto) -> None:
-        self._names = [value.name for value in model.graph.output]
-        self._session: onnxruntime.InferenceSession | None = None
-        try:
-            options = onnxruntime.SessionOptions()
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-            self._session = session(model, options)
-        except Exception:
-            self._evaluator = ReferenceEvaluator(model)
-
-    @property
-    def by_onnxruntime(self) -> bool:
-        return self._session is not None
-
-    def __call__(self, feeds: Mapping[str, Array]) -> list[Array]:
-        run = self._session or self._evaluator
-        return [np.asarray(output) for output in run.run(self._names, dict(feeds))]
 
 
 def simplified(model: ModelProto, expand: Collection[str] = ()) -> ModelProto:
@@ -100,7 +60,7 @@ def _older(model: ModelProto) -> ModelProto:
 def inferred(model: ModelProto) -> ModelProto:
     """The model with the types and shapes of all its tensors, as far as they can be inferred."""
     try:
-        if model.ByteSize() < _LARGE:
+        if model.ByteSize() < LARGE:
             return onnx.shape_inference.infer_shapes(model, data_prop=True)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
@@ -117,7 +77,7 @@ def _optimised(model: ModelProto) -> ModelProto:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "simple.onnx"
         options.optimized_model_filepath = str(path)
-        if model.ByteSize() > _LARGE // 2:
+        if model.ByteSize() > LARGE // 2:
             options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights.bin")
         session(model, options)
         return onnx.load(path)
@@ -132,12 +92,3 @@ def _supported_opset(model: ModelProto) -> ModelProto:
             except Exception:
                 return model
     return model
-
-
-def outputs_of(model: ModelProto, names: Sequence[str]) -> ModelProto:
-    """The model with these tensors for outputs."""
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    del copy.graph.output[:]
-    copy.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    return copy

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from onnx import ModelProto
-from tvm import relax
+from onnx import ModelProto, NodeProto
 
 from raydgp.errors import InputError
 from raydgp.models import beside
-from raydgp.models.archive import refusal
-from raydgp.models.folding import fold_batch_norms
-from raydgp.models.importing.checking import difference, runnable
-from raydgp.models.importing.imported import Array, Imported, digest_of
+from raydgp.models.accuracy import difference
+from raydgp.models.archive import last_line, refusal
+from raydgp.models.importing.checking import runnable
+from raydgp.models.importing.finishing import finished
+from raydgp.models.importing.imported import Array, Cut, Imported, digest_of
 from raydgp.models.importing.onnx_faults import faults
 from raydgp.models.importing.onnx_files import fix_inputs, read
 from raydgp.models.importing.onnx_graph import Translated, translate
 from raydgp.models.importing.onnx_inputs import draws, examples
-from raydgp.models.importing.onnx_simplify import Reference, simplified
+from raydgp.models.importing.onnx_running import Reference
+from raydgp.models.importing.onnx_simplify import simplified
+from raydgp.models.importing.onnx_sizes import check_sizes
 from raydgp.models.importing.onnx_types import single
 from raydgp.models.onnx_operators.registration import EXPANDED
 
@@ -34,31 +37,36 @@ def from_onnx(path: Path, shapes: Mapping[str, Sequence[int]], check: bool) -> I
         InputError: it cannot be imported, or differs.
     """
     model = read(path)
-    notes = [*fix_inputs(path, model, shapes), *single(model)]
-    simple = simplified(model, EXPANDED)
+    notes = fix_inputs(path, model, shapes)
+    with refusal(path, "its tensors cannot be read"):
+        notes += single(model)
+        check_sizes(model)
+        simple = simplified(model, EXPANDED)
     with refusal(path, "the model does not run on its example inputs"):
         reference = Reference(model)
         inputs = examples(model)
+        if empty := [name for name, array in inputs.items() if not array.size]:
+            raise InputError(f"input {empty[0]!r} has no elements: give its sizes with --input {empty[0]}=1x3x224x224")
         expected = reference(inputs)
     with refusal(path, "TVM cannot import the model"):
         translated = translate(simple, {})
         if check:
             translated = _right(path, model, simple, reference, translated)
-    notes += _said(translated)
-    digest = digest_of(translated.module)
+        module = finished(translated.module)
+    cut = _cut(translated)
     return Imported(
         path.stem,
-        _finished(translated),
+        module,
         tuple(inputs.values()),
         tuple(expected),
-        digest,
-        tuple(notes),
+        digest_of(translated.module),
+        (*notes, *_said(cut)),
         translated.beside,
+        cut,
+        tuple(inputs),
+        tuple(value.name for value in model.graph.output),
+        _kinds(model.graph.node) - _kinds(simple.graph.node),
     )
-
-
-def _finished(translated: Translated) -> relax.expr.IRModule:
-    return relax.transform.DecomposeOpsForInference()(fold_batch_norms(translated.module))
 
 
 def _right(
@@ -80,28 +88,47 @@ def _right(
 def _wrong(model: ModelProto, reference: Reference, translated: Translated) -> str | None:
     beside.register(translated.beside)
     try:
-        run = runnable(_finished(translated))
+        run = runnable(finished(translated.module))
         usual: list[Array] | None = None
         for feeds in draws(model):
-            expected = reference(feeds)
+            try:
+                expected = reference(feeds)
+            except Exception:  # these numbers are none that the model takes
+                if usual is None:
+                    raise
+                continue
             if wrong := difference(run(list(feeds.values())), expected, usual):
                 return wrong
             usual = usual or expected
     except InputError:
         raise
     except Exception as error:  # of TVM, from its compiler or from the model as it runs
-        return next((line for line in str(error).splitlines()[::-1] if line.strip()), type(error).__name__)
+        return last_line(error)
     return None
 
 
-def _said(translated: Translated) -> list[str]:
-    """What runs beside TVM, in words."""
-    count = sum(len(part.nodes) for part in translated.parts)
-    if not count:
+def _cut(translated: Translated) -> tuple[Cut, ...]:
+    """What runs beside TVM, part by part."""
+    cut = []
+    for name, part in translated.parts.items():
+        made = [output for node in part.nodes for output in node.output]
+        reason = next((translated.refused[output] for output in made if output in translated.refused), "")
+        cut.append(Cut(name, dict(_kinds(part.nodes)), tuple(part.inputs), tuple(part.outputs), reason))
+    return tuple(cut)
+
+
+def _said(cut: Sequence[Cut]) -> list[str]:
+    """The same in a line."""
+    if not cut:
         return []
-    kinds = sorted({node.op_type for part in translated.parts for node in part.nodes})
-    first, reason = next(iter(translated.refused.items()))
-    several = f"{len(translated.parts)} parts" if len(translated.parts) > 1 else "one part"
-    return [
-        f"onnxruntime runs {count} operators ({', '.join(kinds)}) in {several} beside TVM; the first, {first}: {reason}"
-    ]
+    kinds = Counter[str]()
+    for part in cut:
+        kinds.update(part.operators)
+    several = f"{len(cut)} parts" if len(cut) > 1 else "one part"
+    operators = f"{kinds.total()} operators" if kinds.total() > 1 else "one operator"
+    named = ", ".join(sorted(kinds))
+    return [f"onnxruntime runs {operators} ({named}) in {several} beside TVM; of the first: {cut[0].reason}"]
+
+
+def _kinds(nodes: Iterable[NodeProto]) -> Counter[str]:
+    return Counter(node.op_type for node in nodes)

@@ -13,13 +13,13 @@ import tvm
 from numpy.typing import NDArray
 from torch.export import ExportedProgram
 from torch.utils._pytree import tree_leaves, tree_map
-from tvm import relax
 from tvm.relax.frontend.torch import from_exported_program
 
 from raydgp.errors import InputError
+from raydgp.models.accuracy import difference
 from raydgp.models.archive import read_program, refusal
-from raydgp.models.folding import fold_batch_norms
-from raydgp.models.importing.checking import difference, runnable
+from raydgp.models.importing.checking import runnable
+from raydgp.models.importing.finishing import finished
 from raydgp.models.importing.imported import Imported, digest_of
 from raydgp.models.torch_operators.base import CONVERTERS
 from raydgp.models.torch_operators.programs import prepared
@@ -46,6 +46,29 @@ def from_pt2(path: Path, check: bool) -> Imported:
     return _from_program(path.stem, read_program(path), check)
 
 
+class _Plain(torch.nn.Module):
+    """A module whose inputs all go by place, and whose outputs are tensors alone, flat."""
+
+    def __init__(self, module: torch.nn.Module, names: Sequence[str]) -> None:
+        super().__init__()
+        self.module, self.names = module, names
+
+    def forward(self, *values: Any) -> Any:
+        first = len(values) - len(self.names)
+        out = self.module(*values[:first], **dict(zip(self.names, values[first:], strict=True)))
+        tensors = tuple(leaf for leaf in tree_leaves(out) if isinstance(leaf, torch.Tensor))
+        return tensors[0] if len(tensors) == 1 else tensors
+
+
+def plain_module(program: ExportedProgram) -> tuple[torch.nn.Module, tuple[Any, ...]]:
+    """A program as a module that torch's exporters and compilers take, with example inputs by place."""
+    args, kwargs = program.example_inputs
+    module = program.module()
+    for name in ("train", "eval"):  # they refuse to be called, and there is nothing to switch
+        vars(module).pop(name, None)
+    return _Plain(module, list(kwargs)), (*args, *kwargs.values())
+
+
 def _from_program(name: str, program: ExportedProgram, check: bool) -> Imported:
     leaves = tree_leaves(program.example_inputs)
     if not leaves or not all(isinstance(leaf, torch.Tensor) for leaf in leaves):
@@ -56,7 +79,7 @@ def _from_program(name: str, program: ExportedProgram, check: bool) -> Imported:
     args, kwargs = program.example_inputs
     with refusal(name, "TVM cannot import the model"):
         raw = _translated(program)
-    module = relax.transform.DecomposeOpsForInference()(fold_batch_norms(raw))
+    module = finished(raw)
     run = program.module()
 
     def reference(values: Sequence[torch.Tensor]) -> list[Array]:
@@ -72,7 +95,19 @@ def _from_program(name: str, program: ExportedProgram, check: bool) -> Imported:
     if check:
         with refusal(name, "TVM cannot run the model"):
             _check(name, module, tensors, reference)
-    return Imported(name, module, inputs, tuple(expected), digest_of(raw), tuple(notes))
+    signature = program.graph_signature
+    norms = sum("batch_norm" in str(node.target) for node in program.graph.nodes)
+    return Imported(
+        name,
+        module,
+        inputs,
+        tuple(expected),
+        digest_of(raw),
+        tuple(notes),
+        input_names=signature.user_inputs,
+        output_names=tuple(str(output) for output in signature.user_outputs),
+        folded={"batch_norm": norms} if norms else {},
+    )
 
 
 def _translated(program: ExportedProgram) -> tvm.IRModule:

@@ -1,0 +1,152 @@
+"""What raydgp makes of a model, in seconds and without tuning: its kernels, what tunes them, whether it is right."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from raydgp.app import whole
+from raydgp.app.deploy.kernels import Kernels
+from raydgp.app.observer import Observer
+from raydgp.errors import InputError
+from raydgp.models.accuracy import TOLERANCE
+from raydgp.models.importing import Imported
+from raydgp.models.importing.imported import Cut
+from raydgp.models.lowering import Lowered
+from raydgp.rivals.latency import measure
+from raydgp.settings import ModelSettings
+from raydgp.targets import Target, kind_named
+from raydgp.targets.compiler import versions
+from raydgp.templates.spaces import config_space
+from raydgp.workloads import TracedKernel
+
+Array = NDArray[Any]
+
+TEMPLATE, TRACED, FALLBACK, BESIDE = "template", "traced space", "as TVM makes it", "beside TVM"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel of the model, or what runs beside TVM.
+
+    Attributes:
+        calls: of it, in one call of the model.
+        share: of the model's arithmetic, 0 to 1; None where it is not known.
+        by: `TEMPLATE`, `TRACED`, `FALLBACK` or `BESIDE`: whence its schedules come.
+        size: of its configuration space; None where there is none.
+    """
+
+    name: str
+    calls: int
+    share: float | None
+    by: str
+    size: int | None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a model is to raydgp.
+
+    Attributes:
+        target: that it was compiled for, as TVM's attributes.
+        folded: operators of the source, by kind, that are computed already or part of others.
+        notes: what was chosen for the user.
+        cut: what runs beside TVM.
+        error: the largest error of an output of the model with default configurations against its own framework,
+            relative to the output's largest magnitude; None where the target's device is not here.
+        tolerance: what it may be.
+    """
+
+    model: str
+    target: dict[str, Any]
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+    folded: dict[str, int]
+    kernels: list[Kernel]
+    notes: list[str] = field(default_factory=list)
+    cut: list[Cut] = field(default_factory=list)
+    error: float | None = None
+    tolerance: float = TOLERANCE
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able."""
+        return asdict(self)
+
+
+def inspect(settings: ModelSettings, observer: Observer) -> Inspection:
+    """Imports a model, compiles it with default configurations and compares it with its own framework.
+
+    Args:
+        settings: a whole model; a layer table has nothing to import.
+        observer: is told how it goes on.
+
+    Raises:
+        InputError: the model cannot be imported or compiled, or what was compiled is wrong; names what.
+    """
+    kind, target = kind_named(settings.target), None
+    with suppress(InputError):  # its device may be another machine's
+        target = kind.here()
+    notes: list[str] = []
+    model = whole.imported(settings.model, settings.inputs, notes.append)
+    kernels = Kernels(target or kind.for_tasks(), {})
+    lowered = whole.lowered(settings.model, model, kernels.target, kernels.choose)
+    error = None
+    if target is None:
+        notes.append(f"{settings.model}: not run, for there is no {kind.description.removeprefix('an ')} here")
+    else:
+        observer.message(f"{settings.model}: compiling {len(lowered.tasks)} kernels with default configurations ...")
+        error = _error(settings.model, model, lowered, kernels)
+    return Inspection(
+        model=settings.model,
+        target=kernels.target.to_dict(),
+        inputs=_tensors(model.input_names, model.inputs),
+        outputs=_tensors(model.output_names, model.expected),
+        folded=dict(model.folded),
+        kernels=list(_kernels(model, lowered, kernels.target)),
+        notes=notes,
+        cut=list(model.cut),
+        error=error,
+    )
+
+
+def _error(source: str, model: Imported, lowered: Lowered, kernels: Kernels) -> float:
+    """Of the compiled model, run by a child process: code that crashes ends that alone."""
+    target, threads = kernels.target, kernels.target.cores or 1
+    manifest = {"target": target.to_dict(), "versions": versions(), "threads": threads}
+    with tempfile.TemporaryDirectory(prefix="raydgp-inspect-") as folder:
+        whole.write(Path(folder), source, model, lowered, kernels, manifest)
+        found = measure({"defaults": ("raydgp", folder, target.kind)}, 3, threads)["defaults"]
+    return whole.check(source, found, TOLERANCE, model, lowered, kernels)
+
+
+def _kernels(model: Imported, lowered: Lowered, target: Target) -> Iterator[Kernel]:
+    """The heaviest first, then those whose arithmetic is not counted."""
+    total = sum(task.count * task.workload.flops for task in lowered.tasks)
+    for task in sorted(lowered.tasks, key=lambda task: -task.count * task.workload.flops):
+        by = TRACED if isinstance(task.workload, TracedKernel) else TEMPLATE
+        share = task.count * task.workload.flops / total
+        yield Kernel(task.name, task.count, share, by, config_space(task.workload, target).size)
+    for name, calls in lowered.unscheduled.items():
+        yield Kernel(name, calls, None, FALLBACK, None)
+    for part in model.cut:
+        named = ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in part.operators.items())
+        yield Kernel(f"onnxruntime: {named}", 1, None, BESIDE, None)
+
+
+def _tensors(names: Sequence[str], arrays: Sequence[Array]) -> list[Tensor]:
+    return [Tensor(name, str(array.dtype), array.shape) for name, array in zip(names, arrays, strict=False)]

@@ -1,0 +1,139 @@
+"""Models without a layer, of whole numbers, of truth values, with odd inputs: compiled, written, loaded and right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import NodeProto, TensorProto
+from onnx.helper import make_graph, make_node, make_tensor_value_info
+from torch import Tensor, nn
+
+from raydgp.app import whole
+from raydgp.app.deploy.kernels import Kernels
+from raydgp.errors import InputError
+from raydgp.models.accuracy import difference
+from raydgp.models.folder import Library
+from raydgp.models.importing import Imported, load
+from raydgp.targets import Target
+from raydgp.targets.compiler import versions
+from tests.support.onnx_models import FLOAT, Ends, onnx_model
+
+INT, BOOL = TensorProto.INT64, TensorProto.BOOL
+
+
+def deployed(source: str, folder: Path, **inputs: tuple[int, ...]) -> tuple[Imported, Library]:
+    """The model with default configurations, from its folder, where it computes what it must."""
+    target = Target.here("llvm")
+    kernels = Kernels(target, {})
+    model = load(source, inputs)
+    lowered = whole.lowered(source, model, target, kernels.choose)
+    manifest = {"target": target.to_dict(), "versions": versions(), "threads": 1}
+    whole.write(folder / "out", source, model, lowered, kernels, manifest)
+    library = Library(folder / "out")
+    assert difference(library(*library.inputs), library.expected) is None
+    return model, library
+
+
+ONNX: dict[str, tuple[Sequence[NodeProto], Ends, Ends]] = {
+    "the identity": ([make_node("Identity", ["x"], ["y"])], {"x": (FLOAT, [2, 3])}, {"y": (FLOAT, [2, 3])}),
+    "of whole numbers": (
+        [make_node("Mul", ["x", "x"], ["s"]), make_node("Sub", ["s", "x"], ["y"])],
+        {"x": (INT, [4, 5])},
+        {"y": (INT, [4, 5])},
+    ),
+    "of truth values": (
+        [make_node("Greater", ["x", "z"], ["g"]), make_node("Not", ["g"], ["y"])],
+        {"x": (FLOAT, [3, 3]), "z": (FLOAT, [])},
+        {"y": (BOOL, [3, 3])},
+    ),
+    "an input that nothing reads": (
+        [make_node("Relu", ["x"], ["y"])],
+        {"x": (FLOAT, [2, 2]), "z": (INT, [1])},
+        {"y": (FLOAT, [2, 2])},
+    ),
+    "one output twice": (
+        [make_node("Relu", ["x"], ["y"]), make_node("Identity", ["y"], ["z"])],
+        {"x": (FLOAT, [2, 2])},
+        {"y": (FLOAT, [2, 2]), "z": (FLOAT, [2, 2])},
+    ),
+    "nothing to compute": (
+        [make_node("Constant", [], ["y"], value_floats=[1.0, 2.0])],
+        {"x": (FLOAT, [2])},
+        {"y": (FLOAT, [2])},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ONNX)
+def test_an_unusual_onnx_model_is_deployed(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "MODEL.ONNX"  # as some exporters for Windows call it
+    path.write_bytes(onnx_model(*ONNX[kind]).SerializeToString())
+    deployed(str(path), tmp_path)
+
+
+def test_an_input_without_elements_is_refused(tmp_path: Path) -> None:
+    model = onnx_model([make_node("Relu", ["x"], ["y"])], {"x": (FLOAT, [0, 3])}, {"y": (FLOAT, [0, 3])})
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(InputError, match="input 'x' has no elements: give its sizes with --input"):
+        load(str(tmp_path / "m.onnx"))
+
+
+class InPlace(nn.Module):
+    def forward(self, x: Tensor) -> Any:
+        x.add_(1)
+        return x * 2, {"halves": (x / 2, None)}, [x > 1]
+
+
+def test_a_module_that_writes_into_its_input_and_returns_a_tree_is_deployed(tmp_path: Path) -> None:
+    x = torch.arange(6.0).reshape(2, 3)
+    torch.export.save(torch.export.export(InPlace(), (x.clone(),)), tmp_path / "tree.pt2")
+    _, library = deployed(str(tmp_path / "tree.pt2"), tmp_path)
+    np.testing.assert_array_equal(library.inputs[0], x.numpy())
+    for ours, theirs in zip(library(x), (2 * (x + 1), (x + 1) / 2, x + 1 > 1), strict=True):
+        np.testing.assert_array_equal(ours, theirs.numpy())
+
+
+def test_a_batch_that_is_open_in_several_inputs_is_the_same_in_all(tmp_path: Path) -> None:
+    nodes = [make_node("Mul", ["x", "m"], ["y"])]
+    model = onnx_model(nodes, {"x": (FLOAT, ["n", 3]), "m": (FLOAT, [2, "n", 3])}, {"y": (FLOAT, None)})
+    onnx.save(model, tmp_path / "m.onnx")
+    assert [array.shape for array in load(str(tmp_path / "m.onnx")).inputs] == [(1, 3), (2, 1, 3)]
+
+
+def test_a_size_of_minus_one_is_open(tmp_path: Path) -> None:
+    model = onnx_model([make_node("Relu", ["x"], ["y"])], {"x": (FLOAT, [-1, 3, -1])}, {"y": (FLOAT, None)})
+    onnx.save(model, tmp_path / "m.onnx")
+    assert load(str(tmp_path / "m.onnx"), {"x": (2, 3, 4)}).inputs[0].shape == (2, 3, 4)
+
+
+def test_a_single_number_is_one_that_the_model_knows(tmp_path: Path) -> None:
+    """As the sampling rate of a voice detector: the branch for another one does not take this input."""
+    ends = [make_tensor_value_info("t", FLOAT, None), make_tensor_value_info("u", FLOAT, None)]
+    wide = make_graph([make_node("Conv", ["x", "w"], ["t"])], "wide", [], ends[:1])
+    narrow = make_graph([make_node("Conv", ["x", "v"], ["u"])], "narrow", [], ends[1:])
+    nodes = [
+        make_node("Equal", ["rate", "wanted"], ["c"]),
+        make_node("If", ["c"], ["y"], then_branch=wide, else_branch=narrow),
+    ]
+    inputs: Ends = {"x": (FLOAT, [1, 1, 8]), "rate": (INT, [])}
+    weights = {"wanted": 16000, "w": np.ones((1, 1, 4), "f"), "v": np.ones((1, 1, 9), "f")}
+    onnx.save(onnx_model(nodes, inputs, {"y": (FLOAT, None)}, weights), tmp_path / "m.onnx")
+    model, _ = deployed(str(tmp_path / "m.onnx"), tmp_path)
+    assert model.inputs[1] == 16000
+    assert model.expected[0].shape == (1, 1, 5)
+
+
+def test_an_index_out_of_bounds_ends_no_process(tmp_path: Path) -> None:
+    model = onnx_model(
+        [make_node("Gather", ["e", "i"], ["y"])], {"i": (INT, [3])}, {"y": (FLOAT, None)}, {"e": np.eye(4, dtype="f")}
+    )
+    onnx.save(model, tmp_path / "m.onnx")
+    _, library = deployed(str(tmp_path / "m.onnx"), tmp_path)
+    (rows,) = library(np.array([1, 10**9, 3]))
+    np.testing.assert_array_equal(rows, np.eye(4)[[1, 3, 3]])
