@@ -12,6 +12,7 @@ from typing import Any
 import tvm
 
 from raydgp.build.launch import Launch
+from raydgp.build.vector_math import PIPELINE
 from raydgp.errors import BuildError
 from raydgp.records import Resources
 from raydgp.sandbox.child_loop import one_line
@@ -76,7 +77,7 @@ def compile_library(module: tvm.IRModule, target: Target) -> CompiledKernel:
 
 def compile_executable(module: tvm.IRModule, target: Target) -> Any:
     """A module or a whole model compiled by TVM's code generator; `export_library` writes it."""
-    return tvm.compile(module, target=to_tvm(target))
+    return tvm.compile(module, target=to_tvm(target), tir_pipeline=PIPELINE)
 
 
 def link(library: str, objects: list[str], **_: Any) -> None:

@@ -11,6 +11,7 @@ import tvm
 from tvm import relax
 
 from raydgp.errors import InputError
+from raydgp.models.fusion import FUSE
 from raydgp.models.packing import OPAQUE, Array, Choose, pack
 from raydgp.targets import Target
 from raydgp.targets.compiler import to_tvm
@@ -50,7 +51,7 @@ def lower(module: tvm.IRModule, target: Target, choose: Choose | None = None) ->
     """
     packed = pack(module, target, choose)
     with to_tvm(target):
-        fused = target.behaviour.part("fusion")(packed.module)
+        fused = FUSE(packed.module)
     operators = _operators(fused["main"])
     calls = Counter(name for _, name in operators if name)
     tasks = []

@@ -33,7 +33,6 @@ class Kind(ABC):
         parts: the same, of machine code that can be run without TVM's compiler, as a bundle holds it; empty where there
             is none.
         executable: (Relax module, Target) -> a whole model, with TVM's `export_library`.
-        fusion: TVM's pass that fuses a packed model into kernels.
         traced: `raydgp.templates.traced.design.TracedRules` of the spaces of kernels that have no template; empty where
             there are none, and such kernels run as TVM makes them.
         peak: (threads) -> GFLOPS that the arithmetic units reach; empty where nothing measures it.
@@ -48,7 +47,6 @@ class Kind(ABC):
     build: ClassVar[str] = "raydgp.build.compile:compile_library"
     parts: ClassVar[str] = ""
     executable: ClassVar[str] = "raydgp.build.compile:compile_executable"
-    fusion: ClassVar[str] = "raydgp.models.fusion:FUSE"
     traced: ClassVar[str] = ""
     peak: ClassVar[str] = ""
 

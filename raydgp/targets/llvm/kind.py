@@ -18,7 +18,6 @@ class Llvm(Kind):
 
     name = "llvm"
     parts = Kind.build
-    fusion = "raydgp.models.fusion:FUSE_FOR_VECTORS"
     traced = "raydgp.templates.traced.cpu:CpuRules"
     peak = "raydgp.run.peak:measured_peak_gflops"
 
