@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from tvm import relax, topi
 from tvm.ir import is_prim_var
 
@@ -12,17 +13,23 @@ from raydgp.models.layers import constant, operator, shape_of
 
 _UNARY = {"nn.relu", "clip", "sigmoid", "tanh", "nn.silu", "nn.gelu", "exp", "negative"}
 _BINARY = {"add", "subtract", "multiply", "divide", "maximum", "minimum"}
+_INFINITE = {"divide", "exp"}  # what may be infinite or no number where the operands are 0, or the exponent large
 _POOLS = {"nn.max_pool2d": "max", "nn.avg_pool2d": "avg"}
 
 
 @dataclass
 class Value:
-    """A tensor of the model in the layouts it has been needed in. Blocked is [n, outer, h, w, block]."""
+    """A tensor of the model in the layouts it has been needed in. Blocked is [n, outer, h, w, block].
+
+    Attributes:
+        finite: whether what fills the last block is finite, so that layers whose weights there are 0 may read it.
+    """
 
     shape: tuple[int, ...]
     plain: relax.Expr | None = None
     blocked: relax.Expr | None = None
     block: int = 0
+    finite: bool = True
 
     @property
     def whole(self) -> bool:
@@ -72,7 +79,7 @@ class Activations:
 
     def blocked(self, value: Value, block: int) -> relax.Expr:
         """The value in blocks of channels; kept where it is the first blocking the tensor has."""
-        if value.block == block:
+        if value.block == block and (value.whole or value.finite):
             return value.blocked
         n, c, h, w = value.shape
         x, emit, missing = self.plain(value), self.builder.emit, -c % block
@@ -101,21 +108,23 @@ class Activations:
         if not block or any(v.blocked is None or v.block != block for v in values):
             return None
         (x, *_), shape = [v.blocked for v in values], shape_of(call)
+        finite = all(v.finite for v in values) and name not in _INFINITE
         if name in _UNARY:
-            return Value(shape, blocked=emit(relax.Call(call.op, [x, *call.args[1:]], call.attrs)), block=block)
+            blocked = emit(relax.Call(call.op, [x, *call.args[1:]], call.attrs))
+            return Value(shape, blocked=blocked, block=block, finite=finite)
         if name in _BINARY:
             sides = [self._side(a, block, shape) for a in call.args]
             blocked = None if None in sides else emit(relax.Call(call.op, sides, call.attrs))
-            return Value(shape, blocked=blocked, block=block) if blocked is not None else None
+            return Value(shape, blocked=blocked, block=block, finite=finite) if blocked is not None else None
         if name == "concat" and int(call.attrs.axis) == 1 and all(v.whole for v in values) and len(values) == len(read):
             return Value(shape, blocked=emit(relax.op.concat([v.blocked for v in values], 1)), block=block)
         if name in _POOLS and call.attrs.layout == "NCHW":
-            return Value(shape, blocked=self._pool(call, x, block), block=block)
+            return Value(shape, blocked=self._pool(call, x, block), block=block, finite=finite)
         if name == "nn.adaptive_avg_pool2d" and shape == values[0].shape:
             return values[0]
         axes = sorted(int(a) % 4 for a in call.attrs.axis) if name == "mean" and call.attrs.axis else []
         if (axes == [2, 3] and call.attrs.keepdims) or (name == "nn.adaptive_avg_pool2d" and shape[2:] == (1, 1)):
-            return Value(shape, blocked=emit(relax.op.mean(x, [2, 3], True)), block=block)
+            return Value(shape, blocked=emit(relax.op.mean(x, [2, 3], True)), block=block, finite=finite)
         return None
 
     def _side(self, argument: relax.Expr, block: int, shape: tuple[int, ...]) -> relax.Expr | None:
@@ -126,8 +135,10 @@ class Activations:
             return value.blocked if value.shape == shape else None
         if array.size == 1:
             return relax.const(array.reshape(()))
-        whole = array.shape == (1, shape[1], 1, 1) and shape[1] % block == 0
-        return relax.const(array.reshape(1, -1, 1, 1, block)) if whole else None
+        if array.shape != (1, shape[1], 1, 1):
+            return None
+        missing = [(0, 0), (0, -shape[1] % block), (0, 0), (0, 0)]
+        return relax.const(np.pad(array, missing, constant_values=1).reshape(1, -1, 1, 1, block))
 
     def _pool(self, call: relax.Call, x: relax.Expr, block: int) -> relax.Expr:
         attrs, pairs = call.attrs, ("pool_size", "strides", "dilation", "padding")

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from raydgp.errors import InputError
 from raydgp.space.knobs import Knob
+from raydgp.space.nearest import nearest_valid
 from raydgp.workloads import Workload
 
 Indices = NDArray[np.int64]
@@ -36,7 +37,8 @@ class ConfigSpace:
         target: kind of target, `cuda` or `llvm`.
         template: name and version of the schedule template that gives the knobs their meaning.
         knobs: the decisions, in order.
-        default: knob values of the configuration that is measured first, in the form `decode` returns.
+        default: knob values of the configuration that is measured first, in the form `decode` returns; if it is not
+            valid, the nearest that is takes its place, where there is one.
         check: static validity: `{name: int64[n, width]} -> bool[n]`; None when every configuration is valid.
 
     Raises:
@@ -65,6 +67,10 @@ class ConfigSpace:
         self._place = np.array([prod(self.radix[:k].tolist()) for k in range(len(self.knobs))], np.int64)
         self._check = check
         self.default = self.encode(default)
+        if not self.valid([self.default])[0]:
+            broken = self.digits([self.default])[0]
+            nearest = nearest_valid(self.knobs, broken, lambda digits: self.valid(self.from_digits(digits)))
+            self.default = int(self.from_digits(nearest[None])[0])
 
     def __repr__(self) -> str:
         return f"ConfigSpace({self.template}, {self.workload}, size={self.size})"

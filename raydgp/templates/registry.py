@@ -42,12 +42,15 @@ class Layers:
         read: the knob of the blocks that are read; empty where none fixes them.
         written: the knob of the blocks that are written; empty where none fixes them.
         reads_plain: whether the kernel can block plain data while it reads them.
+        stored: (anchor, channels of a block that is read) -> the anchor of all channels that the blocks hold, whose
+            space it is; None where whole blocks are needed.
     """
 
     blocks: Callable[[Any, int], tuple[int, int]] | None = None
     read: str = ""
     written: str = ""
     reads_plain: bool = True
+    stored: Callable[[Any, int], Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -94,7 +94,9 @@ def _layer_space(workload: Fused, target: Target) -> ConfigSpace:
     entry = entry_for(target.kind, type(workload.anchor), workload.algorithm)
     if entry is None or entry.layers is None:
         raise InputError(f"no schedule template for {workload} on {target.kind}")
-    layers, space = entry.layers, _made(entry, workload.anchor, target)
+    layers = entry.layers
+    anchor = layers.stored(workload.anchor, workload.block_in) if layers.stored else workload.anchor
+    space = _made(entry, anchor, target)
     if layers.blocks is None:
         if (workload.block_in, workload.block_out) != (1, 1):
             raise InputError(f"no schedule template for {workload} on {target.kind}: its arrays are blocked")

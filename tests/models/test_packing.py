@@ -31,7 +31,7 @@ def outputs(packed, inputs):
         module = relax.get_pipeline("zero")(packed.module)
     main = relax.VirtualMachine(tvm.compile(module, target=target), tvm.cpu())["main"]
     out = main(*(tvm.runtime.tensor(np.asarray(a)) for a in [*inputs, *packed.parameters]))
-    return [array.numpy() for array in out]
+    return [out.numpy()] if isinstance(out, tvm.runtime.Tensor) else [array.numpy() for array in out]
 
 
 def drawn(workload):
@@ -79,6 +79,44 @@ def test_activations_stay_blocked_between_layers():
     assert first.block_in == 1  # the first layer reads the image as it is
     assert all(layer.block_in == 32 == layer.block_out for layer in rest)
     assert packed.module["main"].script().count("permute_dims") == 1  # at the very end
+
+
+@pytest.mark.parametrize("channels", [20, 184])
+def test_channels_that_fill_no_blocks_are_stored_with_zeros_and_stay_blocked(channels):
+    chain = nn.Sequential(
+        nn.Conv2d(3, channels, 3),
+        nn.Sigmoid(),  # not 0 where there is no channel
+        nn.Conv2d(channels, channels, 3, padding=1, groups=channels),
+        nn.ReLU(),
+        nn.Conv2d(channels, 16, 3, padding=1),
+    )
+    x = torch.randn(1, 3, 12, 11)
+    packed = pack(imported(chain.eval(), (x,)), Target.named("llvm"))
+    _, depthwise, last = packed.layers.values()
+    assert depthwise.block_in == depthwise.block_out == last.block_in > 1
+    assert packed.module["main"].script().count("permute_dims") == 1  # at the very end
+    with torch.no_grad():
+        wanted = chain(x).numpy()
+    (actual,) = outputs(packed, [x.numpy()])
+    np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_what_is_no_number_beside_the_channels_is_not_read():
+    class Ratio(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Conv2d(3, 20, 1, bias=False), nn.Conv2d(20, 8, 1)
+
+        def forward(self, x):
+            y = self.first(x)
+            return self.last(torch.relu(y) / y)
+
+    module, x = Ratio().eval(), torch.rand(1, 3, 4, 4) + 1
+    packed = pack(imported(module, (x,)), Target.named("llvm"))
+    with torch.no_grad():
+        wanted = module(x).numpy()
+    (actual,) = outputs(packed, [x.numpy()])
+    np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
 
 
 def test_equal_layers_are_one_function():

@@ -1,5 +1,7 @@
 """CPU spaces: their size, what they hold, and what they refuse."""
 
+from contextlib import suppress
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -8,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raydgp import Conv2d, Dense, DepthwiseConv2d, config_space, zoo
+from raydgp.errors import InputError
+from raydgp.targets import Target
 from raydgp.templates.llvm.registers import (
+    BLOCKS,
     LANES,
     MAX_ACCUMULATORS,
     MAX_UNROLLED_FMAS,
@@ -16,6 +21,8 @@ from raydgp.templates.llvm.registers import (
     MIN_ACCUMULATORS,
     whole_vectors,
 )
+from raydgp.templates.registry import entry_for
+from raydgp.workloads import Fused
 
 TASKS = [pytest.param(t.workload, id=f"{net}-{t.name}") for net in zoo.NETWORKS for t in zoo.tasks(net)]
 extents = st.integers(1, 40)
@@ -72,6 +79,35 @@ def test_valid_ones_fit_the_registers_and_cover_all_channels(workload, seed):
         assert space.valid([index])[0] == fits
         channels = getattr(workload, "co", getattr(workload, "m", None))
         assert outer * vectors * lanes == (workload.ci if channels is None else whole_vectors(channels))
+
+
+@pytest.mark.parametrize("target", ["llvm/haswell", "llvm/skylake-avx512", "llvm/neoverse-n1"])
+@given(workloads(), st.booleans())
+def test_any_layer_of_a_model_has_a_valid_default_on_any_processor(target, workload, winograd):
+    target = Target.named(target)
+    entry = entry_for("llvm", type(workload))
+    assert entry
+    assert entry.layers
+    assert entry.layers.blocks
+    for block in (1, *BLOCKS):
+        block_in, block_out = entry.layers.blocks(workload, block)
+        layer = Fused(anchor=workload, epilogue=("bias",), block_in=block_in, block_out=block_out)
+        if winograd and block_in > 1 and isinstance(workload, Conv2d):
+            layer = replace(layer, algorithm="winograd")
+            if not _has_space(layer, target):
+                continue
+        space = config_space(layer, target)
+        assert space.valid([space.default])[0]
+        knobs = space.decode(space.default)
+        if (split := knobs.get("tile_ci")) and block_in > 1:
+            assert prod(split) >= workload.ci > prod(split) - block_in
+
+
+def _has_space(layer, target):
+    with suppress(InputError):  # of another kernel than winograd's, or too small an output
+        config_space(layer, target)
+        return True
+    return False
 
 
 def _terms_unrolled(workload, knobs):

@@ -25,12 +25,13 @@ class PackedConv2d(PackedTemplate):
         conv, (block, _) = anchor_of(workload), _blocks(knobs)
         if reads_plain(workload):
             return Layout()
-        return in_blocks((conv.n, conv.ci, conv.h, conv.w), conv.ci // block, block)
+        return in_blocks((conv.n, conv.ci, conv.h, conv.w), -(-conv.ci // block), block)
 
     def weight_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
         conv, (block_ci, block_co), outer_co = anchor_of(workload), _blocks(knobs), knobs["tile_co"][0]
-        whole = Layout().pad((0, outer_co * block_co - conv.co), (0, 0), (0, 0), (0, 0))
-        blocks = whole.reshape(outer_co, block_co, conv.ci // block_ci, block_ci, conv.kh, conv.kw)
+        outer_ci = -(-conv.ci // block_ci)
+        whole = Layout().pad((0, outer_co * block_co - conv.co), (0, outer_ci * block_ci - conv.ci), (0, 0), (0, 0))
+        blocks = whole.reshape(outer_co, block_co, outer_ci, block_ci, conv.kh, conv.kw)
         return blocks.transpose(0, 2, 4, 5, 3, 1)
 
     def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
@@ -42,7 +43,7 @@ class PackedConv2d(PackedTemplate):
         """Blocks `pad`, `conv` over whole tiles, and `out`, which keeps what lies within the output."""
         w: Conv2d = anchor_of(workload)
         block_ci, block_co = _blocks(knobs)
-        outer_co, outer_ci = knobs["tile_co"][0], w.ci // block_ci
+        outer_co, outer_ci = knobs["tile_co"][0], -(-w.ci // block_ci)
         (stride_h, stride_w), (dilation_h, dilation_w) = w.stride, w.dilation
         rows, columns = whole_tiles(w.oh, knobs["tile_oh"]), whole_tiles(w.ow, knobs["tile_ow"])
         padded_h = (rows - 1) * stride_h + (w.kh - 1) * dilation_h + 1

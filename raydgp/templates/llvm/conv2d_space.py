@@ -15,6 +15,7 @@ from raydgp.templates.llvm.registers import (
     input_channels,
     layer_block,
     output_channels,
+    stored,
     tight,
     tiles,
     whole_vectors,
@@ -104,5 +105,5 @@ register(
     space=space,
     schedules={TEMPLATE: "raydgp.templates.llvm.conv2d:PackedConv2d"},
     features=features,
-    layers=Layers(blocks=blocks, read="tile_ci", written="tile_co"),
+    layers=Layers(blocks=blocks, read="tile_ci", written="tile_co", stored=stored),
 )

@@ -27,7 +27,9 @@ class PackedDepthwiseConv2d(PackedTemplate):
 
     def weight_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
         conv = anchor_of(workload)
-        return Layout().reshape(knobs["tile_c"][0], _block(knobs), conv.kh, conv.kw).transpose(0, 2, 3, 1)
+        outer, block = knobs["tile_c"][0], _block(knobs)
+        whole = Layout().pad((0, outer * block - conv.ci), (0, 0), (0, 0), (0, 0))
+        return whole.reshape(outer, block, conv.kh, conv.kw).transpose(0, 2, 3, 1)
 
     def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
         conv = anchor_of(workload)

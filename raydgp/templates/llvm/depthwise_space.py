@@ -12,6 +12,7 @@ from raydgp.templates.llvm.registers import (
     fits,
     layer_block,
     output_channels,
+    stored,
     tight,
     tiles,
     widest,
@@ -79,5 +80,5 @@ register(
     space=space,
     schedules={TEMPLATE: "raydgp.templates.llvm.depthwise:PackedDepthwiseConv2d"},
     features=features,
-    layers=Layers(blocks=_blocks, written="tile_c"),
+    layers=Layers(blocks=_blocks, written="tile_c", stored=stored),
 )

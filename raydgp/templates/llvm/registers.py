@@ -7,6 +7,8 @@ second. Nothing else is refused: what is slow is for the search to find out.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -82,6 +84,11 @@ def tight(workload: Convolution, c: Columns) -> NDArray[np.bool_]:
     """Whether whole tiles compute little more than the output: knob values of n configurations -> bool[n]."""
     rows, columns = (-(-e // t[:, 0]) * t[:, 0] for e, t in ((workload.oh, c["tile_oh"]), (workload.ow, c["tile_ow"])))
     return rows * columns <= MAX_WASTE * workload.oh * workload.ow
+
+
+def stored(workload: Convolution, block: int) -> Convolution:
+    """The convolution with the input channels that blocks of so many hold, what fills the last one included."""
+    return workload if workload.ci % block == 0 else replace(workload, ci=-(-workload.ci // block) * block)
 
 
 def layer_block(channels: int) -> int:

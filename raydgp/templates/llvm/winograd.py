@@ -35,14 +35,15 @@ class PackedWinograd(PackedTemplate):
 
     def data_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
         conv, (block, _) = anchor_of(workload), _blocks(knobs)
-        return in_blocks((conv.n, conv.ci, conv.h, conv.w), conv.ci // block, block)
+        return in_blocks((conv.n, conv.ci, conv.h, conv.w), -(-conv.ci // block), block)
 
     def weight_layout(self, workload: Workload, knobs: dict[str, Any]) -> Layout:
         conv, (block_ci, block_co) = anchor_of(workload), _blocks(knobs)
         _, outer_co, *_ = self.out_shape(workload, knobs)
-        whole = Layout().pad((0, outer_co * block_co - conv.co), (0, 0), (0, 0), (0, 0))
+        outer_ci = -(-conv.ci // block_ci)
+        whole = Layout().pad((0, outer_co * block_co - conv.co), (0, outer_ci * block_ci - conv.ci), (0, 0), (0, 0))
         _, _, g = transforms(knobs["tile"], conv.kh)
-        blocks = transformed(whole, g).reshape(len(g), len(g), conv.ci // block_ci, block_ci, outer_co, block_co)
+        blocks = transformed(whole, g).reshape(len(g), len(g), outer_ci, block_ci, outer_co, block_co)
         return blocks.transpose(0, 1, 4, 2, 3, 5)
 
     def out_shape(self, workload: Workload, knobs: dict[str, Any]) -> tuple[int, ...]:
@@ -56,7 +57,7 @@ class PackedWinograd(PackedTemplate):
         alpha, (a, b, _) = m + w.kh - 1, transforms(m, w.kh)
         block_ci, block_co = _blocks(knobs)
         shape = self.out_shape(workload, knobs)
-        n, outer_co, outer_ci = w.n, shape[1], w.ci // block_ci
+        n, outer_co, outer_ci = w.n, shape[1], -(-w.ci // block_ci)
         tiles = -(-w.oh // m), -(-w.ow // m)
         h, w_ = (whole_tiles(count, edge) for count, edge in zip(tiles, _group(knobs, *tiles), strict=True))
 

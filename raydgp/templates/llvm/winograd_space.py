@@ -16,7 +16,7 @@ from raydgp.space.knobs import choice, split
 from raydgp.targets import Target
 from raydgp.templates.llvm.conv2d_space import blocks
 from raydgp.templates.llvm.features import register_features
-from raydgp.templates.llvm.registers import HALF, LANES, MAX_BLOCK, fits, whole_vectors, widest, widest_vector
+from raydgp.templates.llvm.registers import HALF, LANES, MAX_BLOCK, fits, stored, whole_vectors, widest, widest_vector
 from raydgp.templates.registry import Layers, register
 from raydgp.workloads import Conv2d
 
@@ -120,5 +120,5 @@ register(
     space=space,
     schedules={TEMPLATE: "raydgp.templates.llvm.winograd:PackedWinograd"},
     features=features,
-    layers=Layers(blocks=blocks, read="tile_ci", written="tile_co", reads_plain=False),
+    layers=Layers(blocks=blocks, read="tile_ci", written="tile_co", reads_plain=False, stored=stored),
 )
