@@ -14,7 +14,7 @@ from raydgp.bundle import script
 from raydgp.bundle.assembling import members
 from raydgp.bundle.format import Code, Kernel
 from raydgp.bundle.plan import PlannedTask, Wanted, planned
-from raydgp.bundle.planned_models import PlannedModels, own_codes
+from raydgp.bundle.planned_models import NO_MODELS, PlannedModels, own_codes
 from raydgp.bundle.work import Chunk, Work
 from raydgp.bundle.writing import compressed, write
 from raydgp.errors import InputError, RaydgpError
@@ -63,7 +63,7 @@ def make(
     out: Path,
     carry_runner: bool,
     progress: Callable[[int, int], None] = lambda *_: None,
-    models: PlannedModels = PlannedModels(),  # noqa: B008 - frozen
+    models: PlannedModels = NO_MODELS,
 ) -> Made:
     """Builds all kernels of a plan, each in a child process, and writes the bundle.
 

@@ -77,6 +77,9 @@ class PlannedModels:
     models: Sequence[PlannedModel] = ()
 
 
+NO_MODELS = PlannedModels()
+
+
 def given_arrays(arrays: Mapping[int, Array]) -> tuple[list[Given], bytes, dict[int, Array]]:
     """How the inputs and weights of a model come into a bundle.
 

@@ -38,19 +38,17 @@ def make(plan: Path, out: Path, carry_runner: bool, as_json: bool) -> None:
     settings = load(plan, {}, BundleSettings)
     observer = cli.live.observer_of(cli.console.progress)
     tell = cli.live.counted(observer, "kernels built")
-    planned = (
-        app.bundled_models.planned_models(settings, observer)
-        if settings.models
-        else bundles.planned_models.PlannedModels()
+    models = (
+        app.bundled_models.planned_models(settings, observer) if settings.models else bundles.planned_models.NO_MODELS
     )
-    made = bundles.make.make(settings, out, carry_runner, tell, planned)
+    made = bundles.make.make(settings, out, carry_runner, tell, models)
     if as_json:
         click.echo(json.dumps(asdict(made), default=str))
         return
-    models = f" and {made.models} models" if made.models else ""
+    whole = f" and {made.models} models" if made.models else ""
     failed = "".join(f", {count} {status}" for status, count in made.failed.items())
     size = f"{made.size_bytes / 1e6:.1f} MB in {made.wall_s:.0f} s"
-    cli.console.say(f"{made.kernels} kernels of {made.tasks} tasks{models}{failed}; {size}. Results: {out}")
+    cli.console.say(f"{made.kernels} kernels of {made.tasks} tasks{whole}{failed}; {size}. Results: {out}")
 
 
 @bundle.command()
