@@ -41,8 +41,10 @@ class DgpPlusOptions(PretrainedOptions):
         description="share of a batch that is one knob away from one of the three best: where the best differs from "
         "the rest in a way that no model expects, such steps find it",
     )
+    # At 1e-4, 11 of 40 searches of eight recorded spaces of GPUs ended below 0.99 of the best; at 0 all 16 on the four
+    # spaces where that was came to 0.994 or better within 240 measurements.
     tolerance: NonNegativeFloat = Field(
-        1e-4,
+        0.0,
         description="expected improvement, as a share of the best, below which an ask counts as hopeless; 0 never ends",
     )
     patience: PositiveInt = Field(3, description="hopeless asks in a row after which the search ends")
@@ -65,7 +67,8 @@ class DgpPlus(PretrainedStrategy):
     learn most.
     Candidates are a shortlist of the best predictions over a large random pool (the whole space where it is small),
     fresh random ones, and steps away from the best that was measured. A configuration's chance to run is a factor of
-    its own: the deep GP's, if it has one, corrected by what failed. The search ends when no improvement is expected.
+    its own: the deep GP's, if it has one, corrected by what failed. The search can end
+    when no improvement is expected (`tolerance`), but by default it does not: the posterior is surer than it should be.
     """
 
     name = "dgp+"
