@@ -121,6 +121,7 @@ def inspect(settings: ModelSettings, observer: Observer) -> Inspection:
         notes=notes,
         cut=list(model.cut),
         error=error,
+        tolerance=model.tolerance,
     )
 
 
@@ -131,7 +132,7 @@ def _error(source: str, model: Imported, lowered: Lowered, kernels: Kernels) -> 
     with tempfile.TemporaryDirectory(prefix="raydgp-inspect-") as folder:
         whole.write(Path(folder), source, model, lowered, kernels, manifest)
         found = measure({"defaults": ("raydgp", folder, target.kind)}, 3, threads)["defaults"]
-    return whole.check(source, found, TOLERANCE, model, lowered, kernels)
+    return whole.check(source, found, model.tolerance, model, lowered, kernels)
 
 
 def _kernels(model: Imported, lowered: Lowered, target: Target) -> Iterator[Kernel]:

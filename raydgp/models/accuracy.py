@@ -11,12 +11,18 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 TOLERANCE = 1e-3  # largest error of an output, relative to the reference's largest magnitude
+QUANTISED = 2e-2  # of a model that rounds to 256 steps within: the least difference may make a step of it
 
 
-def difference(actual: Sequence[Array], expected: Sequence[Array], usual: Sequence[Array] | None = None) -> str | None:
+def difference(
+    actual: Sequence[Array],
+    expected: Sequence[Array],
+    usual: Sequence[Array] | None = None,
+    tolerance: float = TOLERANCE,
+) -> str | None:
     """What is wrong with outputs, in words; None where they are right.
 
-    Floats may differ by `TOLERANCE`; whole numbers and truth values, which are often indices, must be the same.
+    Floats may differ by the tolerance; whole numbers and truth values, which are often indices, must be the same.
 
     Args:
         usual: what the model gives for usual inputs. Errors are relative to it where it is larger: zeros make a norm
@@ -31,9 +37,9 @@ def difference(actual: Sequence[Array], expected: Sequence[Array], usual: Sequen
         if ours.dtype != theirs.dtype:
             return f"{said}{ours.dtype} instead of {theirs.dtype}"
         error = relative_error(ours, theirs, usual[place] if usual else None)
-        if error > TOLERANCE and theirs.dtype.kind in "fc":
+        if error > tolerance and theirs.dtype.kind in "fc":
             return f"{said}relative error {error:.2g}"
-        if error > TOLERANCE:
+        if error > tolerance:
             return f"{said}{int((ours != theirs).sum())} of {theirs.size} values differ"
     return None
 

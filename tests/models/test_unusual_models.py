@@ -11,7 +11,7 @@ import onnx
 import pytest
 import torch
 from onnx import NodeProto, TensorProto
-from onnx.helper import make_graph, make_node, make_tensor_value_info
+from onnx.helper import make_graph, make_node, make_opsetid, make_tensor_value_info
 from torch import Tensor, nn
 
 from raydgp.app import whole
@@ -112,6 +112,15 @@ def test_a_size_of_minus_one_is_open(tmp_path: Path) -> None:
     assert load(str(tmp_path / "m.onnx"), {"x": (2, 3, 4)}).inputs[0].shape == (2, 3, 4)
 
 
+def test_an_operator_whose_type_onnx_does_not_know_runs_beside(tmp_path: Path) -> None:
+    nodes = [make_node("QuickGelu", ["x"], ["q"], domain="com.microsoft"), make_node("Relu", ["q"], ["y"])]
+    model = onnx_model(nodes, {"x": (FLOAT, [2, 3])}, {"y": (FLOAT, None)})
+    model.opset_import.append(make_opsetid("com.microsoft", 1))
+    onnx.save(model, tmp_path / "m.onnx")
+    imported, _ = deployed(str(tmp_path / "m.onnx"), tmp_path)
+    assert imported.cut[0].operators == {"QuickGelu": 1}
+
+
 def test_a_single_number_is_one_that_the_model_knows(tmp_path: Path) -> None:
     """As the sampling rate of a voice detector: the branch for another one does not take this input."""
     ends = [make_tensor_value_info("t", FLOAT, None), make_tensor_value_info("u", FLOAT, None)]
@@ -137,3 +146,16 @@ def test_an_index_out_of_bounds_ends_no_process(tmp_path: Path) -> None:
     _, library = deployed(str(tmp_path / "m.onnx"), tmp_path)
     (rows,) = library(np.array([1, 10**9, 3]))
     np.testing.assert_array_equal(rows, np.eye(4)[[1, 3, 3]])
+
+
+def test_a_model_that_rounds_within_may_differ_by_a_step(tmp_path: Path) -> None:
+    nodes = [
+        make_node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
+        make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
+    ]
+    onnx.save(onnx_model(nodes, {"x": (FLOAT, [4, 8])}, {"y": (FLOAT, [4, 8])}), tmp_path / "m.onnx")
+    model, _ = deployed(str(tmp_path / "m.onnx"), tmp_path)
+    right = model.expected[0]
+    assert difference([right * 1.005], [right], tolerance=model.tolerance) is None
+    assert difference([right * 1.005], [right]) is not None
+    assert difference([right * 1.1], [right], tolerance=model.tolerance) is not None

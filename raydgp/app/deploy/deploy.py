@@ -111,7 +111,7 @@ def deploy_run(
         if METASCHEDULE in rivals:
             tuned = tune_metaschedule(run, source, tools.metaschedule, observer)
         latencies = _latencies(ours | ways_of(rivals, run, source), runs, manifest["threads"], observer, tools)
-        tolerance = settings.measure.tolerance
+        tolerance = max(settings.measure.tolerance, model.tolerance)
         whole.check(f"{out} is not written", latencies["raydgp"], tolerance, model, lowered, kernels)
         deployment = _described(draft, out, manifest, latencies, tuned, run)
     deployment.notes.extend(model.notes)

@@ -12,6 +12,8 @@ import tvm
 from numpy.typing import NDArray
 from tvm import relax
 
+from raydgp.models.accuracy import TOLERANCE
+
 Array = NDArray[Any]
 Reference = Callable[[Sequence[Array]], list[Array]]
 
@@ -51,6 +53,7 @@ class Imported:
         input_names: by which the source knows its inputs.
         output_names: and its outputs.
         folded: operators of the source, by kind, that are computed already or part of others: how many.
+        tolerance: what an output's error may be, as of `raydgp.models.accuracy`.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Imported:
     input_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
     folded: Mapping[str, int] = field(default_factory=dict)
+    tolerance: float = TOLERANCE
 
 
 def digest_of(module: tvm.IRModule) -> str:

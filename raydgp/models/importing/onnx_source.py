@@ -10,7 +10,7 @@ from onnx import ModelProto, NodeProto
 
 from raydgp.errors import InputError
 from raydgp.models import beside
-from raydgp.models.accuracy import difference
+from raydgp.models.accuracy import QUANTISED, TOLERANCE, difference
 from raydgp.models.archive import last_line, refusal
 from raydgp.models.importing.checking import runnable
 from raydgp.models.importing.finishing import finished
@@ -23,6 +23,7 @@ from raydgp.models.importing.onnx_running import Reference
 from raydgp.models.importing.onnx_simplify import simplified
 from raydgp.models.importing.onnx_sizes import check_sizes
 from raydgp.models.importing.onnx_types import single
+from raydgp.models.importing.onnx_typing import typed
 from raydgp.models.onnx_operators.registration import EXPANDED
 
 
@@ -49,6 +50,7 @@ def from_onnx(path: Path, shapes: Mapping[str, Sequence[int]], check: bool) -> I
             raise InputError(f"input {empty[0]!r} has no elements: give its sizes with --input {empty[0]}=1x3x224x224")
         expected = reference(inputs)
     with refusal(path, "TVM cannot import the model"):
+        simple = typed(simple, inputs)
         translated = translate(simple, {})
         if check:
             translated = _right(path, model, simple, reference, translated)
@@ -66,6 +68,7 @@ def from_onnx(path: Path, shapes: Mapping[str, Sequence[int]], check: bool) -> I
         tuple(inputs),
         tuple(value.name for value in model.graph.output),
         _kinds(model.graph.node) - _kinds(simple.graph.node),
+        _tolerance(model),
     )
 
 
@@ -97,7 +100,7 @@ def _wrong(model: ModelProto, reference: Reference, translated: Translated) -> s
                 if usual is None:
                     raise
                 continue
-            if wrong := difference(run(list(feeds.values())), expected, usual):
+            if wrong := difference(run(list(feeds.values())), expected, usual, _tolerance(model)):
                 return wrong
             usual = usual or expected
     except InputError:
@@ -105,6 +108,11 @@ def _wrong(model: ModelProto, reference: Reference, translated: Translated) -> s
     except Exception as error:  # of TVM, from its compiler or from the model as it runs
         return last_line(error)
     return None
+
+
+def _tolerance(model: ModelProto) -> float:
+    quantised = any("Quantize" in node.op_type or node.op_type.startswith("QLinear") for node in model.graph.node)
+    return QUANTISED if quantised else TOLERANCE
 
 
 def _cut(translated: Translated) -> tuple[Cut, ...]:
