@@ -63,10 +63,10 @@ def test_a_model_runs_by_what_the_bundle_says(driver, made, tmp_path):
     assert len({tuple(arguments) for _, *arguments in calls}) == 2  # alone, and always the same in the model
 
 
-HANG = pytest.param("hang", "run_timeout", marks=pytest.mark.slow)
+SLOW = [pytest.param(*fault, marks=pytest.mark.slow) for fault in (("hang", "run_timeout"), ("crash", "run_error"))]
 
 
-@pytest.mark.parametrize(("fault", "status"), [("skip", "wrong_answer"), HANG, ("crash", "run_error")])
+@pytest.mark.parametrize(("fault", "status"), [("skip", "wrong_answer"), *SLOW])
 def test_a_kernels_fault_is_found_within_the_model_and_costs_no_other(fault, status, driver, made, tmp_path):
     model, alone = measured(made, tmp_path / "r.jsonl", driver, FAKE_CUDA_FAULTS=f"second:{fault}")
     assert model["status"] == status
@@ -77,6 +77,7 @@ def test_a_kernels_fault_is_found_within_the_model_and_costs_no_other(fault, sta
         assert "NaN" in model["error"]
 
 
+@pytest.mark.slow
 def test_a_device_without_room_for_the_model_says_so(driver, made, tmp_path):
     with Bundle(made) as bundle:
         needed = sum(bundle.sequence(bundle.header.models[0]).buffers)
