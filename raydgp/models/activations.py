@@ -9,7 +9,7 @@ import numpy as np
 from tvm import relax, topi
 from tvm.ir import is_prim_var
 
-from raydgp.models.layers import constant, operator, shape_of
+from raydgp.models.relax_reading import constant, operator, shape_of
 
 _UNARY = {"nn.relu", "clip", "sigmoid", "tanh", "nn.silu", "nn.gelu", "exp", "negative"}
 _BINARY = {"add", "subtract", "multiply", "divide", "maximum", "minimum"}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import tvm
 from numpy.typing import NDArray
 from tvm import relax
 
-from raydgp.errors import InputError
+from raydgp.models.relax_reading import constant, operator, shape_of, variables
+from raydgp.models.tails import activation, gated, sloped
 from raydgp.registry import resolve
 from raydgp.workloads import Workload
 from raydgp.workloads.base import OPERATORS
@@ -55,7 +54,10 @@ def find_layers(
         has_template: whether an operator can be a layer's anchor.
     """
     uses = Counter(var for binding in bindings for var in variables(binding.value))
-    users = {var: binding for binding in bindings for var in variables(binding.value)}
+    users: dict[relax.Var, list[relax.VarBinding]] = {}
+    for binding in bindings:
+        for var in dict.fromkeys(variables(binding.value)):
+            users.setdefault(var, []).append(binding)
     place = {binding.var: k for k, binding in enumerate(bindings)}
     taken: set[relax.Var] = set()
     layers = []
@@ -63,53 +65,24 @@ def find_layers(
         layer = _anchored(binding)
         if layer is None or not has_template(layer.anchor):
             continue
-        while uses[layer.output] == 1 and layer.output not in outputs:
-            user = users[layer.output]
-            if user.var in taken or not _take(layer, user):
+        while layer.output not in outputs:
+            (user, *others), output = users.get(layer.output, [None]), layer.output
+            if user is None or user.var in taken:
                 break
-            layer.calls.append(user.var)
+            if uses[output] == 1 and not others and _take(layer, user):
+                layer.calls.append(user.var)
+            elif gate := gated(output, users, outputs):
+                layer.steps.append(gate.step)
+                layer.calls.extend(gate.calls)
+            elif (slope := sloped(output, users)) and (slopes := _by_channel(layer, slope.array)) is not None:
+                layer.steps.append("prelu")
+                layer.arrays.append(slopes)
+                layer.calls.extend(slope.calls)
+            else:
+                break
         taken.update(layer.calls)
         layers.append(layer)
     return sorted(layers, key=lambda layer: place[layer.output])
-
-
-def variables(value: Any) -> Iterator[relax.Var]:
-    """The variables that a bound value reads, each as often as it does."""
-    if isinstance(value, relax.Var):
-        yield value
-    elif isinstance(value, relax.Call):
-        for argument in value.args:
-            yield from variables(argument)
-    elif isinstance(value, relax.Tuple):
-        for part in value.fields:
-            yield from variables(part)
-    elif isinstance(value, relax.TupleGetItem):
-        yield from variables(value.tuple_value)
-
-
-def constant(value: Any) -> Array | None:
-    """A constant's array; None for anything else."""
-    return value.value.numpy() if isinstance(value, tvm.ir.GenericConst) else None
-
-
-def shape_of(value: Any) -> tuple[int, ...]:
-    """A tensor's static shape.
-
-    Raises:
-        InputError: it is not static.
-    """
-    try:
-        return tuple(int(extent) for extent in value.ty.shape)
-    except (TypeError, AttributeError):
-        raise InputError(
-            f"the model has a tensor of no fixed shape ({value.ty}); export it with fixed shapes"
-        ) from None
-
-
-def operator(value: Any) -> str:
-    """The name of the operator called, as `nn.conv2d`; empty for anything else."""
-    is_operator = isinstance(value, relax.Call) and isinstance(value.op, tvm.ir.Op)
-    return value.op.name.removeprefix("relax.") if is_operator else ""
 
 
 def _anchored(binding: relax.VarBinding) -> Layer | None:
@@ -136,10 +109,14 @@ def _readers() -> dict[str, str]:
 def _take(layer: Layer, binding: relax.VarBinding) -> bool:
     """Whether a call becomes the layer's next step."""
     call, name = binding.value, operator(binding.value)
-    if name == "nn.relu":
-        layer.steps.append("relu")
-    elif name == "clip" and [getattr(bound, "value", None) for bound in call.args[1:]] == [0, 6]:
-        layer.steps.append("relu6")
+    if step := "" if _is_bias(layer, call) else activation(call, layer.output):
+        layer.steps.append(step)
+    elif name == "nn.prelu" and call.args[0].same_as(layer.output):
+        slopes = _slopes(layer, call)
+        if slopes is None:
+            return False
+        layer.steps.append("prelu")
+        layer.arrays.append(slopes)
     elif name == "add":
         other = call.args[1] if call.args[0].same_as(layer.output) else call.args[0]
         bias = _bias(layer, constant(other))
@@ -154,6 +131,27 @@ def _take(layer: Layer, binding: relax.VarBinding) -> bool:
     else:
         return False
     return True
+
+
+def _is_bias(layer: Layer, call: relax.Call) -> bool:
+    """Whether a number for each channel is added, which may be one alone."""
+    return operator(call) == "add" and any(_bias(layer, constant(side)) is not None for side in call.args)
+
+
+def _slopes(layer: Layer, call: relax.Call) -> Array | None:
+    """The slopes of a PReLU below 0, as [co]; None where they are no constants, or not of the layer's channels."""
+    array, axis, rank = constant(call.args[1]), layer.anchor.channel_axis, len(shape_of(layer.output))
+    if array is None or axis is None or int(call.attrs.axis) % rank != axis % rank:
+        return None
+    along = [1] * rank
+    along[axis] = -1
+    return _by_channel(layer, array.reshape(along))
+
+
+def _by_channel(layer: Layer, array: Array) -> Array | None:
+    """A constant of one value for all, or for each channel, as [co]; None for anything else."""
+    channels = shape_of(layer.output)[layer.anchor.channel_axis or 0]
+    return np.repeat(array.reshape(-1), channels) if array.size == 1 else _bias(layer, array)
 
 
 def _bias(layer: Layer, array: Array | None) -> Array | None:

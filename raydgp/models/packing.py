@@ -19,7 +19,8 @@ from tvm import relax
 
 from raydgp.errors import InputError
 from raydgp.models.activations import Activations, Value
-from raydgp.models.layers import Layer, find_layers, shape_of
+from raydgp.models.layers import Layer, find_layers
+from raydgp.models.relax_reading import shape_of
 from raydgp.targets import Target
 from raydgp.templates.base import LayerTemplate
 from raydgp.templates.registry import entry_for, template_for

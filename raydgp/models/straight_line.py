@@ -17,8 +17,8 @@ from tvm import relax, tirx
 
 from raydgp.bundle.models import Step, Value
 from raydgp.errors import InputError
-from raydgp.models.layers import operator, shape_of
 from raydgp.models.lowering import Lowered
+from raydgp.models.relax_reading import operator, shape_of
 
 Array = NDArray[Any]
 

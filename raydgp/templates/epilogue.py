@@ -7,6 +7,30 @@ from typing import Any
 from tvm import te, tirx
 
 from raydgp.workloads import Fused, Workload
+from raydgp.workloads.activations import activated
+from raydgp.workloads.fused import BY_CHANNEL
+
+
+class _InTir:
+    """The functions of activations on TVM's expressions of float32."""
+
+    def maximum(self, x: Any, bound: float) -> Any:
+        return tirx.max(x, tirx.const(bound, "float32"))
+
+    def minimum(self, x: Any, bound: float) -> Any:
+        return tirx.min(x, tirx.const(bound, "float32"))
+
+    def sigmoid(self, x: Any) -> Any:
+        return tirx.sigmoid(x)
+
+    def tanh(self, x: Any) -> Any:
+        return tirx.tanh(x)
+
+    def erf(self, x: Any) -> Any:
+        return tirx.erf(x)
+
+
+IN_TIR = _InTir()
 
 
 def anchor_of(workload: Workload) -> Any:
@@ -28,7 +52,7 @@ def finished(
         channels: dimensions of `shape` that number them: the second in blocks of the last, or the second alone.
     """
     steps = workload.epilogue if isinstance(workload, Fused) else ()
-    shapes = {"bias": tuple(shape[axis] for axis in channels), "add": shape}
+    shapes = {**dict.fromkeys(BY_CHANNEL, tuple(shape[axis] for axis in channels)), "add": shape}
     arrays = {k: te.placeholder(shapes[step], name=f"{step}{k}") for k, step in enumerate(steps) if step in shapes}
 
     def element(*at: Any) -> Any:
@@ -38,10 +62,11 @@ def finished(
                 value = value + arrays[k][tuple(at[axis] for axis in channels)]
             elif step == "add":
                 value = value + arrays[k][at]
+            elif step == "prelu":
+                slope = arrays[k][tuple(at[axis] for axis in channels)]
+                value = IN_TIR.maximum(value, 0.0) + IN_TIR.minimum(value, 0.0) * slope
             else:
-                value = tirx.max(value, tirx.const(0.0, "float32"))
-                if step == "relu6":
-                    value = tirx.min(value, tirx.const(6.0, "float32"))
+                value = activated(step, value, IN_TIR)
         return value
 
     return [*arrays.values(), te.compute(shape, element, name="out")]

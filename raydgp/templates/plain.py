@@ -14,8 +14,9 @@ from raydgp.space import ConfigSpace
 from raydgp.space.knobs import choice
 from raydgp.targets import Target
 from raydgp.templates.base import PlainArrays
-from raydgp.templates.epilogue import anchor_of
+from raydgp.templates.epilogue import IN_TIR, anchor_of
 from raydgp.workloads import Fused, Workload
+from raydgp.workloads.activations import activated
 
 
 class Plain(PlainArrays):
@@ -75,6 +76,14 @@ def _tensors(workload: Workload) -> list[te.Tensor]:
             out = topi.add(out, topi.reshape(next(rest), (1, -1, *[1] * (len(out.shape) - 2))))
         elif step == "add":
             out = topi.add(out, next(rest))
-        else:
+        elif step == "prelu":
+            out = topi.nn.prelu(out, next(rest), anchor.channel_axis % len(out.shape))
+        elif step in ("relu", "relu6"):
             out = topi.clip(out, 0.0, 6.0) if step == "relu6" else topi.nn.relu(out)
+        else:
+            out = _elementwise(step, out)
     return [*inputs, out]
+
+
+def _elementwise(step: str, x: te.Tensor) -> te.Tensor:
+    return te.compute(x.shape, lambda *at: activated(step, x[at], IN_TIR), name="activated")

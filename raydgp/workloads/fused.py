@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from raydgp.errors import InputError
+from raydgp.workloads import activations
 from raydgp.workloads.base import Array, Workload
 
-WITH_ARRAY = ("bias", "add")  # steps that take an array of their own
-STEPS = (*WITH_ARRAY, "relu", "relu6")
+BY_CHANNEL = ("bias", "prelu")  # steps that take an array of a number for each channel
+WITH_ARRAY = (*BY_CHANNEL, "add")
 ALGORITHMS = ("direct", "winograd")
 
 
@@ -19,13 +20,14 @@ ALGORITHMS = ("direct", "winograd")
 class Fused(Workload):
     """An anchor operator, then elementwise steps.
 
-    Arrays, in this order: data, weight, one for each step in `WITH_ARRAY`: `bias` [co], `add` of the output's shape.
+    Arrays, in this order: data, weight, one for each step in `WITH_ARRAY`: `bias` [co], `prelu` [co] (the slope
+    below 0), `add` of the output's shape.
     Logical layouts are the anchor's. In memory, an activation of c channels with block b is [n, ceil(c / b), h, w, b],
     zeros where there is no channel; with block 1 it is plain [n, c, h, w]. Dense has plain [n, k] and [n, m].
 
     Attributes:
         anchor: the operator that a schedule template is for.
-        epilogue: steps, in order, out of `STEPS`.
+        epilogue: steps, in order: those of `WITH_ARRAY`, and those of `raydgp.workloads.activations`.
         block_in, block_out: channel blocks of the data and of the output; what is added has the output's.
         algorithm: what computes the anchor. Another algorithm has a space of its own, and is a task of its own.
     """
@@ -42,9 +44,11 @@ class Fused(Workload):
         if not isinstance(self.anchor, Workload) or self.anchor.channel_axis is None:
             raise InputError(f"fused: the anchor must be a convolution or a dense layer, not {self.anchor!r}")
         object.__setattr__(self, "epilogue", tuple(self.epilogue))
-        strange = [step for step in self.epilogue if step not in STEPS]
-        if strange:
-            raise InputError(f"fused: unknown step {strange[0]!r} in the epilogue; known are {', '.join(STEPS)}")
+        for step in self.epilogue:
+            if not isinstance(step, str):
+                raise InputError(f"fused: step {step!r} in the epilogue must be a text")
+            if step not in WITH_ARRAY:
+                activations.check(step)
         if self.algorithm not in ALGORITHMS:
             raise InputError(f"fused: unknown algorithm {self.algorithm!r}; known are {', '.join(ALGORITHMS)}")
 
@@ -84,7 +88,7 @@ class Fused(Workload):
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
-        extra = {"bias": (self.channels,), "add": self.output_shape}
+        extra = {**dict.fromkeys(BY_CHANNEL, (self.channels,)), "add": self.output_shape}
         return (*self.anchor.input_shapes, *(extra[step] for step in self.epilogue if step in extra))
 
     @property
@@ -102,10 +106,12 @@ class Fused(Workload):
         for step in self.epilogue:
             if step == "bias":
                 out = out + next(rest).reshape(along)
+            elif step == "prelu":
+                out = np.where(out > 0, out, out * next(rest).reshape(along))
             elif step == "add":
                 out = out + next(rest)
             else:
-                out = np.clip(out, 0, 6 if step == "relu6" else None)
+                out = activations.activated(step, out, activations.InNumpy())
         return out
 
     def sizes(self) -> dict[str, float]:

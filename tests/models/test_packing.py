@@ -119,6 +119,49 @@ def test_what_is_no_number_beside_the_channels_is_not_read():
     np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
 
 
+class Tails(nn.Module):
+    """Activations of many kinds after layers, written as modules and as arithmetic."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Conv2d(3, 20, 3), *(nn.Conv2d(20, 20, 1) for _ in range(7))])
+        self.slopes, self.dense = nn.PReLU(20), nn.Linear(20, 24)
+        nn.init.uniform_(self.slopes.weight, -1, 1)
+
+    def forward(self, x):
+        silu, hardswish, leaky, prelu, product, clipped, hard, twice = self.layers
+        x = nn.functional.hardswish(hardswish(nn.functional.silu(silu(x))))
+        x = self.slopes(prelu(nn.functional.leaky_relu(leaky(x), 0.1)))
+        y = product(x)
+        x = nn.functional.hardsigmoid(hard(torch.clamp(clipped(y * torch.sigmoid(y)), -0.5, 1.5)))
+        z = twice(x)
+        x = torch.tanh(z) + z  # of which the layer's own output is read twice, and not as a product
+        return nn.functional.gelu(self.dense(x.mean((2, 3))))
+
+
+def test_activations_are_part_of_their_layers():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module, x = Tails().eval(), torch.randn(1, 3, 9, 8)
+    packed = pack(imported(module, (x,)), Target.named("llvm"))
+    epilogues = {layer.epilogue for layer in packed.layers.values()}
+    assert epilogues >= {
+        ("bias", "gated sigmoid"),
+        ("bias", "leaky_relu:0.1"),
+        ("bias", "prelu"),
+        ("bias", "clip:-0.5:1.5"),
+        ("bias", "gelu"),
+        ("bias",),
+    }
+    hardswish = ("gated plus:3.0 clip:0.0:inf clip:-inf:6.0", f"times:{1 / 6!r}")
+    assert ("bias", *hardswish) in epilogues
+    assert ("bias", "plus:3.0", "clip:0.0:inf", "clip:-inf:6.0", f"times:{1 / 6!r}") in epilogues
+    with torch.no_grad():
+        wanted = module(x).numpy()
+    (actual,) = outputs(packed, [x.numpy()])
+    np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
 def test_equal_layers_are_one_function():
     twice = nn.Sequential(nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU())
     packed = pack(imported(twice.eval(), (torch.zeros(1, 32, 8, 8),)), Target.named("llvm"))
