@@ -18,6 +18,9 @@ from raydgp.targets import kinds
 if TYPE_CHECKING:
     from raydgp.app.inspect import Inspection, Kernel, Tensor  # loads torch and TVM
 
+_OTHERS = 50  # characters of a row beside the kernel's name
+_SHORTEST = 20  # of a name
+
 
 @click.command()
 @click.argument("model")
@@ -65,7 +68,8 @@ def _tensors(tensors: Sequence[Tensor]) -> str:
 def _table(kernels: Sequence[Kernel]) -> Table:
     """A row a kernel: its calls, share of the arithmetic, configurations; long names are cut to fit 80 columns."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("kernel", no_wrap=True, overflow="ellipsis")
+    room = max(_SHORTEST, cli.console.out.width - _OTHERS)
+    table.add_column("kernel", no_wrap=True, overflow="ellipsis", max_width=room)
     for title in ("calls", "arithmetic", "space"):
         table.add_column(title, justify="right", no_wrap=True, min_width=len(title))
     table.add_column("tuned by", no_wrap=True, min_width=max(len(kernel.by) for kernel in kernels) if kernels else 0)

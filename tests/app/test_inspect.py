@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from onnx.helper import make_node
 
-from raydgp.app.inspect import BESIDE, FALLBACK, TEMPLATE, TRACED, inspect
+from raydgp.app.inspect import BESIDE, FALLBACK, TEMPLATE, TRACED, Inspection, Kernel, Tensor, inspect
 from raydgp.app.observer import SilentObserver
 from raydgp.cli import group
+from raydgp.cli.inspect import show
 from raydgp.cli.shared import run_command
 from raydgp.settings import ModelSettings
 from tests.support import onnx_models
@@ -48,6 +50,19 @@ def test_a_model_that_would_be_wrong_is_refused_in_a_line(
     assert (code, out) == (2, "")
     assert err.splitlines()[-1].startswith("raydgp: ")
     assert "the first kernel that computes something else than its definition is conv3x3_3_16_5" in err
+
+
+def test_long_names_leave_the_numbers_their_room(capsys: pytest.CaptureFixture[str]) -> None:
+    long = Kernel(f"fused_{'strided_slice_multiply_' * 9}", 12, 0.01, TRACED, 10**8)
+    tensor = Tensor("x", "float32", (1, 3))
+    show(Inspection("m.onnx", {}, [tensor], [tensor], {}, [long, replace(long, by=FALLBACK, share=None, size=None)]))
+    _, _, title, *rows = capsys.readouterr().out.splitlines()
+    assert title.split() == ["kernel", "calls", "arithmetic", "space", "tuned", "by"]
+    assert [row.split()[1:] for row in rows] == [
+        ["12", "1.0%", "100000000", "traced", "space"],
+        ["12", "-", "-", "as", "TVM", "makes", "it"],
+    ]
+    assert max(map(len, rows)) <= 80
 
 
 def test_where_no_gpu_is_nothing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
