@@ -132,7 +132,7 @@ class Activations:
         array = constant(argument)
         if array is None:
             value = self.values[argument]
-            return value.blocked if value.shape == shape else None
+            return value.blocked if value.shape in (shape, (*shape[:2], 1, 1)) else None  # the latter for all pixels
         if array.size == 1:
             return relax.const(array.reshape(()))
         if array.shape != (1, shape[1], 1, 1):

@@ -162,6 +162,25 @@ def test_activations_are_part_of_their_layers():
     np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
 
 
+def test_a_gate_for_each_channel_meets_blocked_arrays():
+    class Gated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.gate, self.last = nn.Conv2d(3, 40, 3), nn.Conv2d(40, 40, 1), nn.Conv2d(40, 8, 1)
+
+        def forward(self, x):
+            y = torch.relu(self.first(x))
+            return self.last(y * torch.sigmoid(self.gate(y.mean((2, 3), keepdim=True))))
+
+    module, x = Gated().eval(), torch.randn(1, 3, 9, 8)
+    packed = pack(imported(module, (x,)), Target.named("llvm"))
+    assert packed.module["main"].script().count("permute_dims") == 1  # at the very end
+    with torch.no_grad():
+        wanted = module(x).numpy()
+    (actual,) = outputs(packed, [x.numpy()])
+    np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
 def test_equal_layers_are_one_function():
     twice = nn.Sequential(nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU())
     packed = pack(imported(twice.eval(), (torch.zeros(1, 32, 8, 8),)), Target.named("llvm"))
