@@ -12,6 +12,7 @@ Array = NDArray[Any]
 
 TOLERANCE = 1e-3  # largest error of an output, relative to the reference's largest magnitude
 QUANTISED = 2e-2  # of a model that rounds to 256 steps within: the least difference may make a step of it
+_LEAST = 1e-4  # of a magnitude: what float32 rounds of numbers around 1 is no error of a probability near 0
 
 
 def difference(
@@ -68,7 +69,9 @@ def relative_error(actual: Array, expected: Array, usual: Array | None = None) -
         return 0.0
     wide = np.complex128 if expected.dtype.kind == "c" else np.float64
     ours, theirs = actual[finite].astype(wide), expected[finite].astype(wide)
-    return float(np.abs(ours - theirs).max() / max(_magnitude(theirs), 0 if usual is None else _magnitude(usual), 1e-6))
+    return float(
+        np.abs(ours - theirs).max() / max(_magnitude(theirs), 0 if usual is None else _magnitude(usual), _LEAST)
+    )
 
 
 def _magnitude(values: Array) -> float:

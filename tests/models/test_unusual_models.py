@@ -159,3 +159,28 @@ def test_a_model_that_rounds_within_may_differ_by_a_step(tmp_path: Path) -> None
     assert difference([right * 1.005], [right], tolerance=model.tolerance) is None
     assert difference([right * 1.005], [right]) is not None
     assert difference([right * 1.1], [right], tolerance=model.tolerance) is not None
+
+
+@pytest.mark.parametrize("opset", [11, 13])
+def test_axes_are_an_attribute_or_an_input(opset: int, tmp_path: Path) -> None:
+    axes = {"axes": [1, 2]} if opset < 13 else {}
+    nodes = [
+        make_node("Squeeze", ["x", *([] if axes else ["a"])], ["s"], **axes),
+        make_node("Unsqueeze", ["s", *([] if axes else ["b"])], ["y"], **({"axes": [0, -1]} if axes else {})),
+        make_node("Squeeze", ["x"], ["z"]),
+    ]
+    weights = {} if axes else {"a": [1, 2], "b": [0, -1]}
+    ends: tuple[Ends, Ends] = {"x": (FLOAT, [2, 1, 1, 3])}, {"y": (FLOAT, None), "z": (FLOAT, None)}
+    onnx.save(onnx_model(nodes, *ends, weights, opset), tmp_path / "m.onnx")
+    model = load(str(tmp_path / "m.onnx"))
+    assert model.beside == {}
+    assert [array.shape for array in model.expected] == [(1, 2, 3, 1), (2, 3)]
+
+
+def test_rounding_is_no_error_of_a_probability_near_zero(tmp_path: Path) -> None:
+    """onnxruntime's sigmoid and ours differ by less than float32 rounds of 1."""
+    nodes = [make_node("Abs", ["x"], ["a"]), make_node("Sub", ["w", "a"], ["s"]), make_node("Sigmoid", ["s"], ["y"])]
+    onnx.save(
+        onnx_model(nodes, {"x": (FLOAT, [4, 4])}, {"y": (FLOAT, [4, 4])}, {"w": np.float32(-19)}), tmp_path / "m.onnx"
+    )
+    assert load(str(tmp_path / "m.onnx")).expected[0].max() < 1e-6

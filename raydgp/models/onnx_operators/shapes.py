@@ -19,6 +19,21 @@ def size(op: Operation) -> relax.Expr:
     return const(int(np.prod(op.shape())), "int64")
 
 
+@converts("Squeeze", "Unsqueeze")
+def reshaped(op: Operation) -> relax.Expr:
+    """The axes are an attribute before opset 13, an input since then; Squeeze without them takes all of one element."""
+    given = op.get("axes") or op.ints(1)
+    dims = list(op.shape())
+    if op.name == "Unsqueeze":
+        rank = len(dims) + len(given or [])
+        for axis in sorted(axis % rank for axis in given or []):
+            dims.insert(axis, 1)
+    else:
+        gone = {axis % len(dims) for axis in given} if given else {at for at, size in enumerate(dims) if size == 1}
+        dims = [size for at, size in enumerate(dims) if at not in gone]
+    return op.emit(relax.op.reshape(op.tensor(), tuple(dims)))
+
+
 @converts("Split")
 def split(op: Operation) -> list[relax.Expr]:
     """As slices, so that every output is an array of its own from the start."""
