@@ -163,10 +163,11 @@ def test_a_model_that_rounds_within_may_differ_by_a_step(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("opset", [11, 13])
 def test_axes_are_an_attribute_or_an_input(opset: int, tmp_path: Path) -> None:
-    axes = {"axes": [1, 2]} if opset < 13 else {}
+    axes: dict[str, Any] = {"axes": [1, 2]} if opset < 13 else {}
+    back: dict[str, Any] = {"axes": [0, -1]} if opset < 13 else {}
     nodes = [
         make_node("Squeeze", ["x", *([] if axes else ["a"])], ["s"], **axes),
-        make_node("Unsqueeze", ["s", *([] if axes else ["b"])], ["y"], **({"axes": [0, -1]} if axes else {})),
+        make_node("Unsqueeze", ["s", *([] if axes else ["b"])], ["y"], **back),
         make_node("Squeeze", ["x"], ["z"]),
     ]
     weights = {} if axes else {"a": [1, 2], "b": [0, -1]}
