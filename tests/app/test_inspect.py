@@ -34,7 +34,7 @@ def test_what_becomes_of_a_model_is_told(tmp_path: Path, capsys: pytest.CaptureF
     assert found["inputs"] == [{"name": "x", "dtype": "float32", "shape": [1, 3, 5, 5]}]
     assert found["outputs"] == [{"name": "y", "dtype": "float32", "shape": [1, 8]}]
     by = {kernel["name"]: kernel["by"] for kernel in found["kernels"]}
-    assert (by["conv3x3_3_16_5"], by["fast_tanh"], by["onnxruntime: Det"]) == (TEMPLATE, TRACED, BESIDE)
+    assert (by["conv3x3_3_16_5"], by["tir_tanh"], by["onnxruntime: Det"]) == (TEMPLATE, TRACED, BESIDE)
     shares = [kernel["share"] for kernel in found["kernels"] if kernel["share"] is not None]
     assert sum(shares) == pytest.approx(1)
     assert shares == sorted(shares, reverse=True)

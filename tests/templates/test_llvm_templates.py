@@ -15,7 +15,7 @@ from tests.support.llvm_cases import SHAPES, WINOGRAD
 SPACES = {name: config_space(workload, "llvm") for name, workload in SHAPES.items()} | {
     name: config_space(workload, "llvm", "winograd") for name, workload in WINOGRAD.items()
 }
-DRAWS = 10
+DRAWS = 5
 
 
 def run(space, index):
