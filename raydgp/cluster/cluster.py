@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,6 +31,7 @@ from raydgp.templates.spaces import config_space
 from raydgp.workloads import Task, Workload
 
 _LOGGER = logging.getLogger(__name__)
+_CLOSE_S = 10.0  # that the journal's writer may take to give the lock back
 _LOG_S = 2.0  # how often the log of the pool is asked for
 
 
@@ -59,6 +60,7 @@ class Cluster:
     def __init__(self, settings: TuneSettings, journal: Path, backend: Backend = REAL) -> None:
         self._settings, self._journal, self._backend = settings, journal, backend
         self._pool: ActorHandle | None = None
+        self._writer: ActorHandle | None = None
         self._ours = False
         self._states: dict[str, dict[str, Any]] = {}  # of the searches that have ended, by task
 
@@ -76,7 +78,8 @@ class Cluster:
         self.close()
 
     def close(self) -> None:
-        """Ends the runners, and the session with Ray if this cluster began it."""
+        """Ends the runners and the journal's writer, and the session with Ray if this cluster began it."""
+        self._end_writer()
         if self._pool:
             ray.kill(self._pool)  # its runners end with it
         self._pool = None
@@ -222,14 +225,24 @@ class Cluster:
 
     @contextmanager
     def _recorder(self) -> Iterator[ActorHandle]:
-        actor: Any = ray.remote(Recorder)
-        recorder = actor.options(num_cpus=0, scheduling_strategy=self._here).remote()
+        """The journal's writer, kept from call to call, for a process takes seconds to start; not after a fault."""
         try:
-            ray.get(recorder.open.remote(str(self._journal.resolve())))
-            yield recorder
-            ray.get(recorder.close.remote())
-        finally:
-            ray.kill(recorder)
+            if self._writer is None:
+                actor: Any = ray.remote(Recorder)
+                self._writer = actor.options(num_cpus=0, scheduling_strategy=self._here).remote()
+                ray.get(self._writer.open.remote(str(self._journal.resolve())))
+            yield self._writer
+        except BaseException:
+            self._end_writer()
+            raise
+
+    def _end_writer(self) -> None:
+        """Ends the journal's writer, once it has given the lock back if it still can."""
+        writer, self._writer = self._writer, None
+        if writer:
+            with suppress(RayError):
+                ray.get(writer.close.remote(), timeout=_CLOSE_S)
+            ray.kill(writer)
 
 
 @contextmanager

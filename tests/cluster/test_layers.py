@@ -180,6 +180,7 @@ def test_a_full_disk_ends_the_search_and_keeps_what_it_has(
     assert all(len(trials) == 40 for trials in measured(journal).values())
 
 
+@pytest.mark.slow
 def test_when_all_runners_are_lost_the_search_ends_and_can_be_resumed(
     session: None, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

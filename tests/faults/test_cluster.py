@@ -94,6 +94,7 @@ def test_an_idle_runner_that_is_killed_comes_back(log: fakes.Log) -> None:
     assert [m.status for m in fakes.measure(actor, INDICES[1:])] == [Status.OK] * 4
 
 
+@pytest.mark.slow
 def test_when_no_runner_comes_back_the_wait_is_bounded_and_the_error_names_the_reason(log: fakes.Log) -> None:
     broken = fakes.backend(run=fakes.Fault(log, fakes.crash, INDICES, 9), opened=fakes.Breaks(log, after=1))
     actor = fakes.pool(broken, patience_s=10.0, scan_s=0.2)
@@ -123,6 +124,7 @@ def test_a_workload_without_a_reference_is_told_at_once_and_costs_no_runner(log:
     assert fault.calls(BAD) == 1
 
 
+@pytest.mark.slow
 def test_too_many_losses_in_a_row_close_a_runner(log: fakes.Log) -> None:
     fault = fakes.Fault(log, fakes.crash, INDICES, times=99)
     actor = fakes.pool(fakes.backend(run=fault), patience_s=10.0, scan_s=0.2)

@@ -53,9 +53,6 @@ def server_that_answers_500() -> Iterator[str]:
         server.server_close()
 
 
-SERVERS = [server_that_refuses, server_that_hangs, server_that_answers_500]
-
-
 def test_the_shape_of_what_is_tracked(expected: dict[str, Any]) -> None:
     assert set(expected) == {"", "a/random", "b/random"}
     span, parent, params, tags, history, texts, parquet = expected[""]
@@ -97,7 +94,9 @@ def test_syncing_again_changes_nothing(tmp_path: Path, uri: str, expected: dict[
     assert snapshot(uri) == expected
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize(
+    "server", [server_that_refuses, server_that_hangs, pytest.param(server_that_answers_500, marks=pytest.mark.slow)]
+)
 def test_a_failing_server_costs_the_run_nothing_and_sync_makes_up_for_it(
     tmp_path: Path, uri: str, expected: dict[str, Any], server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

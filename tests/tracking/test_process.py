@@ -32,6 +32,7 @@ def test_an_experiment_of_the_users_choice(tmp_path: Path) -> None:
     assert MlflowClient(tracking_uri=uri).get_experiment_by_name("mine / ours")
 
 
+@pytest.mark.slow
 def test_the_follower_keeps_out_of_the_way(tmp_path: Path) -> None:
     bare_manifest(mlflow={"uri": f"sqlite:///{tmp_path / 'm.db'}"}).save(tmp_path / "run")
     sink = TrackerProcess(tmp_path / "run")

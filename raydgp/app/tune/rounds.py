@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from raydgp.cluster import Cluster
 
 FIRST = 16  # measurements of a layer's first search
-AMONG_SHARING = (
-    8  # where another layer with the same space has been searched: the default's and the best of the other's
-)
+# where another layer with the same space has been searched: the default, the best of the other, a few more
+AMONG_SHARING = 8
 _SLICE = 32
 _AT_A_TIME = 4  # layers a round: those in flight stay busy while one of them ends
 
