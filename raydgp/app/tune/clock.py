@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 
+_END_S = 5.0  # that Ray and MLflow take to end
+
 
 class Clock:
     """What is spent and left of a budget in minutes.
@@ -25,8 +27,8 @@ class Clock:
 
     @property
     def left_s(self) -> float:
-        """Infinite where nothing limits it; negative once it is late."""
-        return self._allowed_s - self.spent_s
+        """For the search; infinite where nothing limits it, negative once it is late."""
+        return self._allowed_s - self.spent_s - _END_S
 
     @property
     def until_unix_s(self) -> float | None:
