@@ -1,5 +1,6 @@
 from . import console as console
 from . import display as display
+from . import inspection as inspection
 from . import live as live
 from .commands import group as group
 from .commands import main as main

@@ -12,7 +12,7 @@ from onnx.helper import make_node
 from raydgp.app.inspect import BESIDE, FALLBACK, TEMPLATE, TRACED, Inspection, Kernel, Tensor, inspect
 from raydgp.app.observer import SilentObserver
 from raydgp.cli import group
-from raydgp.cli.inspect import show
+from raydgp.cli.inspection import show
 from raydgp.cli.shared import run_command
 from raydgp.settings import ModelSettings
 from tests.support import onnx_models
