@@ -38,6 +38,17 @@ def unpack(x):
     return te.compute((1, 16, 13, 5), lambda n, c, h, w: x[n, c // 8, h, w, c % 8], name="unpack")
 
 
+def grouped(x, weight):
+    """Its input is padded, which within the sum's loops would take loops of unknown length."""
+    return topi.nn.group_conv1d_ncw(x, weight, 3, 2, 1, 2, "float32")
+
+
+def grouped_in_numpy(x, weight):
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x, ((0, 0), (0, 0), (2, 2))), 7, axis=2)[:, :, ::3]
+    halves = zip(np.split(windows, 2, axis=1), np.split(weight, 2), strict=True)
+    return np.concatenate([np.einsum("nclk,ock->nol", data, kernels) for data, kernels in halves], axis=1)
+
+
 KERNELS: dict[str, Any] = {  # inputs, function of TVM's, the same in numpy
     "pool": ([array(1, 2, 9, 9, 8)], pooled, pool_in_numpy),
     "softmax": ([array(6, 48)], topi.nn.softmax, softmax_in_numpy),
@@ -54,6 +65,7 @@ KERNELS: dict[str, Any] = {  # inputs, function of TVM's, the same in numpy
     ),
     "root": ([array(40)], topi.sqrt, np.sqrt),
     "mean": ([array(1, 6, 7, 8)], lambda x: topi.divide(topi.sum(x, [2, 3]), 56.0), lambda x: x.mean((2, 3))),
+    "grouped": ([array(2, 6, 131), array(14, 3, 7, name="weight")], grouped, grouped_in_numpy),
     "unpack": ([array(1, 2, 13, 5, 8)], unpack, lambda x: x.transpose(0, 1, 4, 2, 3).reshape(1, 16, 13, 5)),
 }
 

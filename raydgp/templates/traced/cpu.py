@@ -16,7 +16,7 @@ from tvm.s_tir.analysis import estimate_tir_flops
 
 from raydgp.errors import InputError
 from raydgp.targets import Target
-from raydgp.templates.traced.design import DefaultDecisions, post_order_apply
+from raydgp.templates.traced.design import DefaultDecisions, outside, post_order_apply
 from raydgp.templates.traced.rules import PARALLEL, SERIAL, is_contraction, longest, memory_bound
 
 RULES = "llvm"  # MetaSchedule's name of its rules for processors
@@ -40,9 +40,6 @@ class CpuRules:
 
     def defaults(self, target: Target) -> DefaultDecisions:
         return _CpuDefaults(_cores(target))
-
-    def runs(self, module: tvm.IRModule, trace: list[Any]) -> bool:
-        return True
 
     def complete(self, sch: Schedule) -> list[ms.postproc.Postproc]:
         root = sch.get_sblock("root")
@@ -87,4 +84,4 @@ class _CpuDefaults:
             jobs = prod(int(trial.get(loop).extent) for loop in trial.get_loops(name)[: place + 1])
             if jobs >= self._cores * _JOBS and estimate_tir_flops(trial.mod) <= 2 * flops:
                 return place
-        return -1 if -1 in places else places[0]
+        return outside(places)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import tvm
-from tvm.s_tir import Schedule, Trace
+from tvm.s_tir import Schedule
 from tvm.s_tir import meta_schedule as ms
 
 from raydgp.targets import Target
@@ -67,12 +67,6 @@ class CudaRules:
 
     def defaults(self, target: Target) -> DefaultDecisions:
         return _CudaDefaults()
-
-    def runs(self, module: tvm.IRModule, trace: list[Any]) -> bool:
-        sch = Schedule(module, debug_mask=0, error_render_level="none")
-        Trace.apply_json_to_schedule(trace, sch)
-        sch.enter_postproc()
-        return all(step.apply(sch) for step in _steps(module))
 
     def complete(self, sch: Schedule) -> list[ms.postproc.Postproc]:
         return _steps(sch.mod)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import tvm
-from tvm.s_tir import Schedule
+from tvm.s_tir import Schedule, Trace
 from tvm.s_tir import meta_schedule as ms
 
 from raydgp.targets import Target
@@ -45,11 +45,13 @@ class TracedRules(Protocol):
             InputError: the target does not say what they depend on.
         """
 
-    def runs(self, module: tvm.IRModule, trace: list[Any]) -> bool:
-        """Whether the device can run what a trace, in TVM's JSON, makes of a module."""
-
     def complete(self, sch: Schedule) -> list[ms.postproc.Postproc]:
-        """What completes a schedule whose decisions are made, in this order."""
+        """What completes a schedule whose decisions are made, in this order; a step refuses what cannot run."""
+
+
+def outside(places: list[int]) -> int:
+    """Of a block's places the one outside of all loops, if there is one."""
+    return -1 if -1 in places else places[0]
 
 
 def rules_of(target: Target) -> TracedRules | None:
@@ -58,6 +60,14 @@ def rules_of(target: Target) -> TracedRules | None:
         return None
     rules: TracedRules = target.behaviour.part("traced")()
     return rules
+
+
+def completed(module: tvm.IRModule, trace: list[Any], rules: TracedRules) -> tuple[Schedule, str]:
+    """What a trace, in TVM's JSON, makes of a module, and which step of MetaSchedule refuses it; empty where none."""
+    sch = Schedule(module, debug_mask=0, error_render_level="none")
+    Trace.apply_json_to_schedule(trace, sch)
+    sch.enter_postproc()
+    return sch, next((type(step).__name__ for step in rules.complete(sch) if not step.apply(sch)), "")
 
 
 def post_order_apply(module: tvm.IRModule, target: Target, rules: Any) -> list[Schedule]:

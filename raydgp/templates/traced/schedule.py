@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import tvm
-from tvm.s_tir import Schedule, Trace
+from tvm.s_tir import Schedule
 
 from raydgp.errors import InputError, RaydgpError
 from raydgp.targets import Target
 from raydgp.templates.base import LaidOut
 from raydgp.templates.layouts import Layout
 from raydgp.templates.traced.code import arrays, decode
-from raydgp.templates.traced.design import rules_of
+from raydgp.templates.traced.design import completed, rules_of
 from raydgp.templates.traced.space import decided
 from raydgp.workloads import TracedKernel
 
@@ -35,10 +35,9 @@ class TracedTemplate(LaidOut):
         rules = rules_of(target)
         if rules is None:
             raise InputError(f"{workload}: target {target.kind} has no rules for traced kernels")
-        sch = _decided(workload, knobs)
-        for step in rules.complete(sch):
-            if not step.apply(sch):
-                raise RaydgpError(f"{workload}: {type(step).__name__} of MetaSchedule refuses this schedule")
+        sch, refused_by = completed(decode(workload), decided(workload, knobs), rules)
+        if refused_by:
+            raise RaydgpError(f"{workload}: {refused_by} of MetaSchedule refuses this schedule")
         return sch
 
     def layouts(self, workload: TracedKernel, knobs: dict[str, Any]) -> list[Layout]:
@@ -49,10 +48,3 @@ class TracedTemplate(LaidOut):
 
     def out_layout(self, workload: TracedKernel, knobs: dict[str, Any]) -> Layout:
         return Layout()
-
-
-def _decided(workload: TracedKernel, knobs: dict[str, Any]) -> Schedule:
-    sch = Schedule(decode(workload), debug_mask=0, error_render_level="none")
-    Trace.apply_json_to_schedule(decided(workload, knobs), sch)
-    sch.enter_postproc()
-    return sch
