@@ -20,27 +20,35 @@ if TYPE_CHECKING:
     from raydgp.rivals.latency import Latency
 
 _NAMED = 4  # layers that a line names
+_NUMBER = 6  # characters of most numbers
+_SHORTEST = 12  # characters of a name, at least
 _HEADER = 3  # lines of a table's header, at most
 
 
-def layer_table(summary: RunSummary, peak_gflops: float | None, room: int | None = None) -> Table:
-    """A row a task. It fits a terminal of 80 columns with the longest names of the networks.
+def layer_table(summary: RunSummary, peak_gflops: float | None, width: int, room: int | None = None) -> Table:
+    """A row a task. Names that would push the numbers out of the terminal are cut.
 
     Tasks that are held against TVM without a schedule show that; those of a whole model their share of its time. Of
     the algorithms that compute a layer, only the fastest has a share.
 
     Args:
+        width: characters of the terminal.
         room: lines that the table may have; then it shows the tasks that take most of the time, and how many more
             there are.
     """
     tasks, chosen = list(summary.tasks.values()), summary.chosen
     table = Table(box=None, header_style="bold", pad_edge=False, collapse_padding=True)
-    table.add_column("task", no_wrap=True)
     held = any(task.untuned_gflops for task in tasks)
     before = ["untuned TVM"] if held else ["calls", "% of model time"]
     after = ["failed", "seconds"] if held else []
-    for title in (*before, "default", "best GFLOPS", "speedup", "% of peak", "measured", *after):
-        table.add_column(title, justify="right", min_width=max(map(len, title.split())))
+    widths = {
+        title: max(_NUMBER, *map(len, title.split()))
+        for title in (*before, "default", "best GFLOPS", "speedup", "% of peak", "measured", *after)
+    }
+    names = max(_SHORTEST, width - sum(widths.values()) - len(widths))
+    table.add_column("task", no_wrap=True, overflow="ellipsis", max_width=names)
+    for title, least in widths.items():
+        table.add_column(title, justify="right", width=least)
     total_s = summary.network().best_s
     shown = tasks if room is None else _foremost(tasks, room - _HEADER - 1)
     for task in shown:
@@ -61,7 +69,7 @@ def layer_table(summary: RunSummary, peak_gflops: float | None, room: int | None
 
 
 def _figure(gflops: float) -> str:
-    return f"{gflops:.1f}" if gflops else "-"
+    return f"{gflops:.{0 if gflops >= 1000 else 1}f}" if gflops else "-"
 
 
 def _foremost(tasks: Sequence[TaskSummary], most: int) -> list[TaskSummary]:
@@ -74,7 +82,7 @@ def _foremost(tasks: Sequence[TaskSummary], most: int) -> list[TaskSummary]:
 
 def print_report(console: Console, summary: RunSummary, peak_gflops: float | None) -> None:
     """The final table and what it means for the whole network."""
-    console.print(layer_table(summary, peak_gflops))
+    console.print(layer_table(summary, peak_gflops, console.width))
     for line in network_lines(summary):
         console.print(line, soft_wrap=True)
     if peak_gflops:

@@ -106,5 +106,5 @@ class LiveObserver:
         """The table as far as the terminal has room for it, and always the bar."""
         assert self._progress
         assert self._bar
-        room = self._console.height - _BELOW
-        return Group(layer_table(self._progress.summary, self._progress.peak_gflops, room), self._bar)
+        summary, peak_gflops, console = self._progress.summary, self._progress.peak_gflops, self._console
+        return Group(layer_table(summary, peak_gflops, console.width, console.height - _BELOW), self._bar)

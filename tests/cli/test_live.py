@@ -72,14 +72,27 @@ def test_the_table_is_cropped_and_the_bar_and_the_time_left_are_always_there() -
 def test_no_word_of_the_table_is_cut_at_80_columns(untuned_s: float | None) -> None:
     console = terminal()
     names = NAMES if untuned_s is None else ["fire4-expand3x3", "sp-13-conv2"]
-    console.print(layer_table(summary_of(names, untuned_s), 1000.0))
+    console.print(layer_table(summary_of(names, untuned_s), 1000.0, console.width))
     assert "…" not in text_of(console)
     assert all(word in text_of(console) for word in ("default", "speedup", "measured", "GFLOPS", *names))
 
 
+@pytest.mark.parametrize("untuned_s", [None, 0.1])
+@pytest.mark.parametrize("name", ["conv3x3_512_512_72_winograd", "fused_conv2d_transpose_add2_leakyrelu_resize2d"])
+def test_long_names_leave_the_numbers_their_room(name: str, untuned_s: float | None) -> None:
+    console = terminal()
+    summary = summary_of([name], untuned_s)
+    (task,) = summary.tasks.values()
+    console.print(layer_table(summary, 1000.0, console.width))
+    *header, row = text_of(console).rstrip().splitlines()
+    assert all(len(line) <= 80 for line in (*header, row))
+    assert "measured" in header[-1]
+    assert row.split()[-1 if untuned_s is None else -3] == str(task.measured)
+
+
 def test_a_table_that_fits_is_whole() -> None:
     console = terminal()
-    console.print(layer_table(summary_of(NAMES[:8]), None, room=21))
+    console.print(layer_table(summary_of(NAMES[:8]), None, console.width, room=21))
     assert all(name in text_of(console) for name in NAMES[:8])
     assert "more" not in text_of(console)
 
