@@ -17,6 +17,7 @@ from raydgp.bundle.plan import PlannedTask, target_of
 from raydgp.bundle.planned_models import PlannedKernel, PlannedModel, PlannedModels, given_arrays
 from raydgp.bundle.runner.sequence import positions
 from raydgp.errors import InputError, RaydgpError
+from raydgp.models.accuracy import difference
 from raydgp.models.importing import Imported, load
 from raydgp.models.lowering import Lowered, lower
 from raydgp.models.plain_run import PlainRun
@@ -131,12 +132,8 @@ def _chosen(entry: BundleModel, target: Target) -> tuple[str, dict[str, tuple[in
 def _check(model: Imported, line: StraightLine, run: PlainRun, tolerance: float) -> None:
     """Whether what a bundle says of a model is the model: by its own weights, against its own framework."""
     found = run({**dict(zip(line.inputs, model.inputs, strict=True)), **line.constants})
-    if len(found) != len(model.expected):
-        raise InputError(f"it gives {len(model.expected)} outputs, and its kernels {len(found)}")
-    for number, (out, right) in enumerate(zip(found, model.expected, strict=True)):
-        error = np.abs(out.astype(np.float64) - right).max(initial=0.0)
-        if not error <= tolerance * np.abs(right.astype(np.float64)).max(initial=0.0):
-            raise InputError(f"its output {number} is not what its own framework gives (largest error {error:.2g})")
+    if fault := difference(found, model.expected, tolerance=tolerance):
+        raise InputError(f"it is not what its own framework gives: {fault}")
 
 
 def _expected(line: StraightLine, run: PlainRun, given: dict[int, Array]) -> bytes:

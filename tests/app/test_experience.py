@@ -1,4 +1,4 @@
-"""What a search starts from: its kin in the same run, and other runs on the same device."""
+"""What a search starts from: layers that share its space in the same run, and other runs on the same device."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -73,7 +73,7 @@ def write_run(folder: Path, device: dict[str, str], workload: Fused, count: int)
         (DEVICE, PLAIN, 64, [0, 1, 2, 3, 4, 5], False),
         ({"name": "another"}, RELU, 64, [], False),
     ],
-    ids=["searched before", "hardly searched", "kin", "another device"],
+    ids=["searched before", "hardly searched", "shared space", "another device"],
 )
 def test_another_run_helps_where_it_measured_the_same(tmp_path: Path, device, workload, count, points, settled):
     write_run(tmp_path / "before", device, workload, count)

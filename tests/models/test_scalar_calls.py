@@ -27,9 +27,7 @@ def default(workload):
 
 
 @pytest.mark.skipif(shutil.which("nm") is None, reason="reads symbols by nm of binutils")
-@pytest.mark.parametrize(
-    "name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in ARCHITECTURES]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_no_kernel_calls_libm(name, tmp_path):
     library = tmp_path / "model.so"
     compile_model(lower(imported(*ARCHITECTURES[name]()), TARGET), TARGET, default).export_library(str(library))

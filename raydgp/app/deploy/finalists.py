@@ -1,8 +1,8 @@
 """The last word on which kernels a model gets: the fastest of each layer's records, measured once more side by side.
 
 A search keeps the best of hundreds of timings, each of a few calls, on a machine that others use too: the winner is
-often the luckiest. Layers that are kin have measured the same configurations, and share their finalists. What is
-measured is journalled; `RunFolder.choice` reads from there who has won.
+often the luckiest. Layers that share a space have measured the same configurations, and share their finalists. What
+is measured is journalled; `RunFolder.choice` reads from there who has won.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ def remeasure_finalists(run: RunFolder, measurer: Measurer, on_layer: Callable[[
 
 
 def _seconds(tasks: Iterable[TaskSummary]) -> dict[Hashable, dict[int, float]]:
-    """By kin and configuration, the median over what the kin have measured."""
+    """By space and configuration, the median over what the layers that share it have measured."""
     times: defaultdict[Hashable, defaultdict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for task in tasks:
         for index, latency_s in task.latencies_s.items():
             times[space_sharing_key(task.workload)][index].append(latency_s)
-    return {kin: {index: median(found) for index, found in of.items()} for kin, of in times.items()}
+    return {key: {index: median(found) for index, found in of.items()} for key, of in times.items()}
 
 
 def _finalists(

@@ -39,8 +39,8 @@ class Experience:
     def with_start_points(self, manifest: RunManifest, tasks: Sequence[Task], records: Iterable[Record]) -> RunManifest:
         """The manifest with start points for those of the tasks that have none, and no record but the default's.
 
-        Kin share their points. A task that another run has searched itself is settled: its best are measured again,
-        not searched for.
+        Layers with one space share their points. A task that another run has searched itself is settled: its best are
+        measured again, not searched for.
         """
         records = list(records)
         measured = Counter(record.context.task for record in records)
@@ -52,9 +52,9 @@ class Experience:
         for entry in manifest.tasks:
             if entry.name in fresh and not entry.start_points:
                 space = config_space(fresh[entry.name], self._target)
-                kin = by_key[space_sharing_key(space.workload)]
-                same = sum(record.context.space_hash == space.hash for record in kin)
-                update = {"start_points": _fastest(kin, space.size), "settled": same >= _SEARCHED}
+                sharing = by_key[space_sharing_key(space.workload)]
+                same = sum(record.context.space_hash == space.hash for record in sharing)
+                update = {"start_points": _fastest(sharing, space.size), "settled": same >= _SEARCHED}
                 entry = entry.model_copy(update=update)
             entries.append(entry)
         return manifest.model_copy(update={"tasks": entries})
@@ -67,6 +67,6 @@ class Experience:
 
 
 def _fastest(records: Sequence[Record], size: int) -> list[int]:
-    """The fastest configurations among records of kin, which share a space, each once."""
+    """The fastest configurations among records of layers that share a space, each once."""
     ranked = sorted((r for r in records if r.measurement.ok), key=lambda r: r.measurement.median_s)
     return [i for i in dict.fromkeys(r.measurement.index for r in ranked) if i < size][:_BEST]
