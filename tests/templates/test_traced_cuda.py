@@ -86,7 +86,7 @@ def test_what_a_gpu_cannot_run_is_a_build_error(workloads):
 
 
 def test_a_kernel_whose_defaults_do_not_run_has_no_space(monkeypatch):
-    monkeypatch.setattr(CudaRules, "runs", lambda self, module, trace: False)
+    monkeypatch.setattr(CudaRules, "defaults", lambda self, target: [])
     x = te.placeholder((4, 6), name="x")
     with pytest.raises(InputError, match="runs on an NVIDIA GPU"):
         kernel("exp", te.create_prim_func([x, topi.exp(x)]), CUDA)

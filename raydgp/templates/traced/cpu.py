@@ -16,7 +16,7 @@ from tvm.s_tir.analysis import estimate_tir_flops
 
 from raydgp.errors import InputError
 from raydgp.targets import Target
-from raydgp.templates.traced.design import DefaultDecisions, outside, post_order_apply
+from raydgp.templates.traced.design import DefaultDecisions, post_order_apply
 from raydgp.templates.traced.rules import PARALLEL, SERIAL, is_contraction, longest, memory_bound
 
 RULES = "llvm"  # MetaSchedule's name of its rules for processors
@@ -38,8 +38,9 @@ class CpuRules:
                 return memory_bound(inlined, _cores(target))
         return post_order_apply(module, target, RULES)
 
-    def defaults(self, target: Target) -> DefaultDecisions:
-        return _CpuDefaults(_cores(target))
+    def defaults(self, target: Target) -> list[DefaultDecisions]:
+        """The second leave blocks apart: computed within another, a block may have loops of unknown length."""
+        return [_CpuDefaults(_cores(target)), _CpuDefaults(_cores(target), apart=True)]
 
     def complete(self, sch: Schedule) -> list[ms.postproc.Postproc]:
         root = sch.get_sblock("root")
@@ -63,8 +64,8 @@ class _CpuDefaults:
 
     sum_parts = 2
 
-    def __init__(self, cores: int) -> None:
-        self._cores = cores
+    def __init__(self, cores: int, apart: bool = False) -> None:
+        self._cores, self._apart = cores, apart
 
     def tile(self, extent: int, parts: int, last: bool) -> list[int]:
         """One vector or two as the innermost part; of a tile in registers, a few rows of them."""
@@ -77,11 +78,11 @@ class _CpuDefaults:
     def place(self, sch: Schedule, block: Any, places: list[int]) -> int:
         """The outermost loop that leaves enough to share among the cores, unless that repeats much; else outside."""
         name, flops = sch.get(block).name_hint, estimate_tir_flops(sch.mod)
-        for place in (place for place in places if place >= 0):
+        for place in (place for place in places if place >= 0 and not self._apart):
             trial = sch.copy()
             loop = trial.sample_compute_location(name, decision=place)
             trial.compute_at(name, loop, preserve_unit_loops=True)
             jobs = prod(int(trial.get(loop).extent) for loop in trial.get_loops(name)[: place + 1])
             if jobs >= self._cores * _JOBS and estimate_tir_flops(trial.mod) <= 2 * flops:
                 return place
-        return outside(places)
+        return -1 if -1 in places else places[0]

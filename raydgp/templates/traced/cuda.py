@@ -22,8 +22,8 @@ from raydgp.templates.traced.rules import longest
 
 RULES = "cuda"
 _THREADS = 128  # of a block, the default's
-_ROWS = 4  # threads along all axes but the last, at most
-_OUTPUTS = 2  # of a thread along an axis
+_ROWS = 4  # threads along all axes but the last, at most, the default's
+_OUTPUTS = 2  # of a thread along an axis, the default's
 _DEPTH = 8  # terms of a sum whose factors are copied at a time
 _UNROLL = 64
 
@@ -33,17 +33,18 @@ class _CudaDefaults:
 
     sum_parts = 3
 
-    def __init__(self) -> None:
-        self._threads = 1
+    def __init__(self, rows: int, outputs: int) -> None:
+        """Takes the most threads along all axes but the last, and the most outputs of a thread along one of those."""
+        self._rows, self._outputs, self._threads = rows, outputs, 1
 
     def tile(self, extent: int, parts: int, last: bool) -> list[int]:
         """The parts of an axis of the output: blocks, virtual threads, threads, and two within a thread."""
         if parts == self.sum_parts:
             depth = longest(extent, _DEPTH)
             return [extent // depth, depth, 1]
-        threads = longest(extent, _THREADS // self._threads if last else _ROWS)
+        threads = longest(extent, _THREADS // self._threads if last else self._rows)
         self._threads = min(self._threads * threads, _THREADS)
-        outputs = longest(extent // threads, _OUTPUTS)
+        outputs = longest(extent // threads, _OUTPUTS if last else self._outputs)
         return [extent // threads // outputs, 1, threads, 1, outputs]
 
     def choice(self, values: list[int]) -> int:
@@ -65,8 +66,9 @@ class CudaRules:
         with only_intrinsics():
             return post_order_apply(module, target.behaviour.for_tasks(), RULES)
 
-    def defaults(self, target: Target) -> DefaultDecisions:
-        return _CudaDefaults()
+    def defaults(self, target: Target) -> list[DefaultDecisions]:
+        """The second keep a block's outputs on the last axis: what groups of channels read has unknown length else."""
+        return [_CudaDefaults(_ROWS, _OUTPUTS), _CudaDefaults(rows=1, outputs=1)]
 
     def complete(self, sch: Schedule) -> list[ms.postproc.Postproc]:
         return _steps(sch.mod)

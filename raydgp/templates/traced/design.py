@@ -38,8 +38,8 @@ class TracedRules(Protocol):
     def design(self, module: tvm.IRModule, target: Target) -> list[Schedule]:
         """The schedules with open decisions of a module, for any target of the kind alike."""
 
-    def defaults(self, target: Target) -> DefaultDecisions:
-        """Fresh default decisions.
+    def defaults(self, target: Target) -> list[DefaultDecisions]:
+        """Fresh default decisions, then simpler ones for kernels that these cannot be completed for.
 
         Raises:
             InputError: the target does not say what they depend on.
@@ -47,11 +47,6 @@ class TracedRules(Protocol):
 
     def complete(self, sch: Schedule) -> list[ms.postproc.Postproc]:
         """What completes a schedule whose decisions are made, in this order; a step refuses what cannot run."""
-
-
-def outside(places: list[int]) -> int:
-    """Of a block's places the one outside of all loops, if there is one."""
-    return -1 if -1 in places else places[0]
 
 
 def rules_of(target: Target) -> TracedRules | None:

@@ -17,7 +17,7 @@ from tvm.s_tir.analysis import estimate_tir_flops
 from raydgp.errors import InputError
 from raydgp.targets import Target
 from raydgp.templates.traced.code import arrays, encode
-from raydgp.templates.traced.design import DefaultDecisions, TracedRules, completed, outside, rules_of
+from raydgp.templates.traced.design import DefaultDecisions, TracedRules, completed, rules_of
 from raydgp.workloads import TracedKernel
 
 _DEEPEST = 16  # loops around a block
@@ -92,25 +92,13 @@ def _renamed(module: tvm.IRModule) -> tvm.IRModule:
 
 
 def _running(schedule: Schedule, module: tvm.IRModule, rules: TracedRules, target: Target) -> dict[str, Any] | None:
-    """The sketch of a schedule whose default runs: the usual one, or one that leaves blocks outside of each other.
-
-    A block that is computed within another may have loops of unknown length there, which MetaSchedule refuses.
-    """
-    for apart in (False, True):
-        sketch = _sketch(schedule, module, rules.defaults(target), apart)
-        if not completed(module, sketch["trace"], rules)[1]:
-            return sketch
-        if not any("place" in knob for knob in sketch["knobs"]):
-            break
-    return None
+    """The sketch of a schedule with the first default decisions that run; None where none do."""
+    sketches = (_sketch(schedule, module, defaults) for defaults in rules.defaults(target))
+    return next((sketch for sketch in sketches if not completed(module, sketch["trace"], rules)[1]), None)
 
 
-def _sketch(schedule: Schedule, module: tvm.IRModule, defaults: DefaultDecisions, apart: bool) -> dict[str, Any]:
-    """The trace of a schedule with its decisions replaced by the default ones, and the options of each of them.
-
-    Args:
-        apart: whether blocks stay outside of each other, whatever the default is.
-    """
+def _sketch(schedule: Schedule, module: tvm.IRModule, defaults: DefaultDecisions) -> dict[str, Any]:
+    """The trace of a schedule with its decisions replaced by the default ones, and the options of each of them."""
     trace = schedule.trace.simplified(remove_postproc=False)
     tiles = [inst for inst in trace.insts if inst.kind.name == "SamplePerfectTile"]
     spatial = [inst for inst in tiles if int(inst.attrs[0]) != defaults.sum_parts]
@@ -130,7 +118,7 @@ def _sketch(schedule: Schedule, module: tvm.IRModule, defaults: DefaultDecisions
             case "SampleComputeLocation":
                 places = _places(replay, inputs[0])
                 options.append({"place": places, "block": replay.get(inputs[0]).name_hint})
-                return outside(places) if apart else defaults.place(replay, inputs[0], places)
+                return defaults.place(replay, inputs[0], places)
         return decision
 
     trace.apply_to_schedule(replay, remove_postproc=False, decision_provider=decide)
