@@ -51,11 +51,12 @@ class Backend:
     """How a cluster builds and runs.
 
     Attributes:
-        build: (space, index, target, time limit in seconds) -> outcome; called in a worker process of its own.
+        build: (space, index, target, time limit in seconds) -> outcome; called in a worker process of its own. None
+            where there is nothing to build.
         executor: (kind of target, settings) -> an executor; called once in every runner.
     """
 
-    build: Callable[[ConfigSpace, int, Target, float], Built]
+    build: Callable[[ConfigSpace, int, Target, float], Built] | None
     executor: Callable[[str, MeasureSettings], Executor]
 
 

@@ -30,6 +30,7 @@ def _build(
     """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, limits_s[1])
+    assert backend.build
     built = backend.build(config_space(from_dict(workload), target), index, target, limits_s[0])
     signal.setitimer(signal.ITIMER_REAL, 0)
     return replace(built, library=b""), built.library

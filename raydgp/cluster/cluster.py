@@ -20,11 +20,13 @@ from raydgp.cluster.defaults import measure_defaults
 from raydgp.cluster.layer import LayerJob, LayerOutcome, tune_layer
 from raydgp.cluster.pool import PoolSettings, RunnerPool
 from raydgp.cluster.recorder import Recorder
+from raydgp.cluster.resources import fitting
 from raydgp.cluster.runner_slot import one_line
 from raydgp.cluster.session import connect
 from raydgp.errors import InputError, RaydgpError
 from raydgp.records import Context, Record
 from raydgp.records.history import known
+from raydgp.registry import registered
 from raydgp.settings import TuneSettings
 from raydgp.targets import Target, kind_named
 from raydgp.templates.spaces import config_space
@@ -192,11 +194,16 @@ class Cluster:
                 f"target {settings.target}: this machine has no {resource} that Ray sees; "
                 "use target llvm, or join a cluster"
             )
+        wanted = ray_settings.resources
+        if wanted and alone and not any(fitting(wanted, node["Resources"]) for node in ray.nodes()):
+            raise InputError(f"resources {wanted}: this machine has less; ask for less, or join a cluster")
         pool_settings = PoolSettings(
             kind=settings.target,
             measure=settings.measure,
             runners=ray_settings.runners,
             accelerator=ray_settings.accelerator,
+            resources=wanted,
+            parts=registered(),
         )
         pool: Any = ray.remote(RunnerPool)
         options = {"num_cpus": 0, "scheduling_strategy": self._here, "max_concurrency": 10_000}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,12 @@ from raydgp.cluster.backend import Backend
 from raydgp.cluster.builds import builder
 from raydgp.cluster.lines import Logging
 from raydgp.cluster.node_lock import NodeLock
+from raydgp.cluster.resources import fitting, ray_options
 from raydgp.cluster.runner import Runner
 from raydgp.cluster.runner_slot import Call, Lost, RunnerSlot, one_line
 from raydgp.errors import RaydgpError, RunnersLost
 from raydgp.records import Measurement, Phases, Resources, Status
+from raydgp.registry import adopt
 from raydgp.run.builder import Built
 from raydgp.run.supervisor import Result
 from raydgp.settings import MeasureSettings
@@ -42,6 +44,8 @@ class PoolSettings:
         kind: name of the kind of target.
         runners: at most so many; as many as there is room for by default.
         accelerator: Ray's label of the GPUs to use; any by default.
+        resources: that a runner holds, by Ray's names; those of the kind by default.
+        parts: that the driver has registered, see `raydgp.registry.registered`.
         grace_s: what a build or run may take beyond its own limit, which its supervisor keeps: the start of children
             and the first reference of a workload.
         patience_s: how long no runner may be there before the run is given up.
@@ -52,6 +56,8 @@ class PoolSettings:
     measure: MeasureSettings
     runners: int | None = None
     accelerator: str | None = None
+    resources: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     grace_s: float = 260.0
     patience_s: float = 120.0
     scan_s: float = 2.0
@@ -66,7 +72,8 @@ class RunnerPool(Logging):
 
     def __init__(self, settings: PoolSettings, backend: Backend) -> None:
         self._settings, self._backend = settings, backend
-        self._shared_backend = ray.put(backend)
+        adopt(settings.parts)
+        self._shared_backend, self._nothing = ray.put(backend), ray.put(b"")
         self._builders: dict[str | None, Any] = {}
         self._slots: list[RunnerSlot] = []
         self._node_locks: dict[str, NodeLock] = {}
@@ -151,6 +158,8 @@ class RunnerPool(Logging):
     # --- builds and runs
 
     async def _build(self, workload: dict[str, Any], index: int, target: Target) -> tuple[Built, ray.ObjectRef]:
+        if self._backend.build is None:
+            return Built(status=Status.OK), self._nothing
         timeout_s = self._settings.measure.build_timeout_s
         limits_s = [timeout_s, timeout_s + self._settings.grace_s]
         node_locks = {slot.node_id: slot.node_lock for slot in self._slots if slot.node_id and slot.node_lock}
@@ -227,6 +236,10 @@ class RunnerPool(Logging):
 
     def _new_slots(self, alive: dict[str, dict[str, Any]]) -> list[RunnerSlot]:
         """A slot for each node with processors, or for each device, as far as there is none yet."""
+        if resources := self._settings.resources:
+            places = sum(fitting(resources, node["Resources"]) for node in alive.values())
+            room = (self._settings.runners or max(1, places)) - len(self._slots)
+            return [self._slot(None) for _ in range(room)]
         if resource := kind_named(self._settings.kind).resource:
             devices = sum(int(node["Resources"].get(resource, 0)) for node in alive.values() if self._wanted(node))
             room = (self._settings.runners or max(1, devices)) - len(self._slots)
@@ -245,6 +258,8 @@ class RunnerPool(Logging):
         options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 0}
         if node_id:
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(node_id, soft=False)
+        elif settings.resources:
+            options |= ray_options(settings.resources)
         else:
             options |= kind_named(settings.kind).runner_options
         if settings.accelerator:
@@ -252,7 +267,7 @@ class RunnerPool(Logging):
         node_lock = self._node_locks.setdefault(node_id, NodeLock(self._dispatch)) if node_id else None
         runner: Any = ray.remote(Runner)
         return RunnerSlot(
-            lambda: runner.options(**options).remote(settings.kind, settings.measure, self._backend),
+            lambda: runner.options(**options).remote(settings.kind, settings.measure, self._backend, settings.parts),
             deadline_s=settings.measure.run_timeout_s + settings.grace_s,
             changed=self._changed,
             node_id=node_id,

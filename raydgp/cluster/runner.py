@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -10,6 +11,7 @@ import ray
 
 from raydgp.cluster.backend import Backend, Executor
 from raydgp.cluster.lines import Lines
+from raydgp.registry import adopt
 from raydgp.run.supervisor import Result
 from raydgp.settings import MeasureSettings
 from raydgp.templates.spaces import config_space
@@ -21,9 +23,13 @@ class Runner:
 
     Args:
         kind: name of the kind of target.
+        parts: that the driver has registered, see `raydgp.registry.registered`.
     """
 
-    def __init__(self, kind: str, settings: MeasureSettings, backend: Backend) -> None:
+    def __init__(
+        self, kind: str, settings: MeasureSettings, backend: Backend, parts: Mapping[str, Mapping[str, Any]]
+    ) -> None:
+        adopt(parts)
         self._kind, self._settings, self._backend = kind, settings, backend
         self._lines = Lines()
 

@@ -61,12 +61,21 @@ class Supervisor:
     Args:
         threads: of a CPU kernel; one for each of `cpus` by default.
         cpus: processors to pin them to; one of each core of this process by default.
+        module: what the children run.
+        code: sent to a child before the first kernel of a workload.
 
     Raises:
         InputError: fewer processors than threads.
     """
 
-    def __init__(self, threads: int | None = None, cpus: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        threads: int | None = None,
+        cpus: Sequence[int] | None = None,
+        module: str = "raydgp.run.run_child",
+        code: bytes = b"",
+    ) -> None:
+        self._module, self._code = module, code
         available = list(own_cores() if cpus is None else cpus)
         self.threads = threads or len(available)
         self.cpus = available[: self.threads]
@@ -130,7 +139,7 @@ class Supervisor:
     def _start(self) -> Child:
         # CUDA numbers GPUs by speed unless told to do it as NVML and nvidia-smi do
         environment = {**thread_environment(self.threads), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-        return Child("raydgp.run.run_child", [",".join(map(str, self.cpus))], environment)
+        return Child(self._module, [",".join(map(str, self.cpus))], environment)
 
     def _prepare(self, space: ConfigSpace) -> None:
         """A living child that is pinned and has the workload's reference, and a spare that holds still."""
@@ -141,7 +150,7 @@ class Supervisor:
         if self._prepared != wanted:
             request = {"workload": space.workload.to_dict(), "template": space.template, "kind": space.target}
             try:
-                answer, _ = self._child.call(request, b"", _PREPARE_TIMEOUT_S)
+                answer, _ = self._child.call(request, self._code, _PREPARE_TIMEOUT_S)
             except BaseException:
                 self._replace("it gave no reference")
                 raise

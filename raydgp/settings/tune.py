@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, PositiveFloat, field_validator
 
 from raydgp.errors import InputError
 from raydgp.settings.base import Settings
@@ -49,6 +49,9 @@ class RaySettings(Settings):
     layers_in_flight: int = Field(2, ge=1, description="Layer tasks that are searched at the same time.")
     runners: int | None = Field(
         None, ge=1, description="Measurement runners; by default as many as the cluster has room for."
+    )
+    resources: dict[str, PositiveFloat] = Field(
+        {}, description="What a runner of a function holds: `{cpu: 4}`, `{gpu: 1}`, or a resource of the cluster."
     )
     accelerator: str | None = Field(None, description="Kind of the runners' GPU by Ray's label, such as H100.")
 

@@ -2,5 +2,6 @@
 
 from raydgp.space.base import Columns, ConfigSpace, Indices
 from raydgp.space.knobs import Knob, choice, split
+from raydgp.space.parametric import parameters
 
-__all__ = ["Columns", "ConfigSpace", "Indices", "Knob", "choice", "split"]
+__all__ = ["Columns", "ConfigSpace", "Indices", "Knob", "choice", "parameters", "split"]

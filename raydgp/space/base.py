@@ -22,7 +22,7 @@ from raydgp.space.nearest import nearest_valid
 from raydgp.workloads import Workload
 
 Indices = NDArray[np.int64]
-Columns = dict[str, NDArray[np.int64]]
+Columns = dict[str, NDArray[Any]]
 
 _CHUNK = 1 << 16  # rows worked on at a time: the columns of a chunk stay in the cache
 _ENUMERABLE = 1 << 20  # spaces up to this size are enumerated rather than sampled by rejection
@@ -163,17 +163,15 @@ class ConfigSpace:
 
     @property
     def feature_names(self) -> list[str]:
-        """Names of the feature columns, splits as `name.0` (outermost), `name.1`, ..."""
-        return [
-            n for k in self.knobs for n in ([k.name] if k.width == 1 else [f"{k.name}.{i}" for i in range(k.width)])
-        ]
+        """Names of the feature columns, see `Knob.seen_names`."""
+        return [name for knob in self.knobs for name in knob.seen_names]
 
     @cached_property
     def _feature_tables(self) -> list[NDArray[np.float32]]:
-        return [knob.values.astype(np.float32) for knob in self.knobs]
+        return [knob.seen for knob in self.knobs]
 
     def features(self, indices: ArrayLike) -> NDArray[np.float32]:
-        """Real factors and choice values side by side: int64[n] -> float32[n, d].
+        """Real factors and choice values side by side, or what a knob has in place of them: int64[n] -> float32[n, d].
 
         AutoTVM stores -1 for the first factor of each split; here it is the real one (docs/facts.md, AutoTVM features).
         """

@@ -19,13 +19,17 @@ class Knob:
     Attributes:
         name: what the template calls it.
         values: int64[size, width], the numbers of each option: the factors of a split (outermost first), or the value
-            of a choice. They are the knob's columns in the feature vector.
+            of a choice; float64 where that is a fraction.
         labels: what `decode` gives back for each option: a tuple of factors, or the option itself.
+        features: float32[size, columns], what models see of each option; the values by default.
+        feature_names: [columns], what follows the knob's name in the names of these columns.
     """
 
     name: str
-    values: NDArray[np.int64]
+    values: NDArray[Any]
     labels: tuple[Any, ...]
+    features: NDArray[np.float32] | None = None
+    feature_names: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -34,13 +38,27 @@ class Knob:
 
     @property
     def width(self) -> int:
-        """Number of feature columns."""
+        """Numbers of an option."""
         return int(self.values.shape[1])
+
+    @property
+    def seen(self) -> NDArray[np.float32]:
+        """What models see of each option: float32[size, columns]."""
+        return self.values.astype(np.float32) if self.features is None else self.features
+
+    @property
+    def seen_names(self) -> list[str]:
+        """Names of these columns; those of a split are `name.0` (outermost), `name.1`, ..."""
+        if self.features is not None:
+            return [f"{self.name}{name}" for name in self.feature_names]
+        return [self.name] if self.width == 1 else [f"{self.name}.{i}" for i in range(self.width)]
 
     def only(self, kept: Sequence[bool]) -> Knob:
         """The same knob with fewer options: bool[size]."""
         labels = tuple(label for label, keep in zip(self.labels, kept, strict=True) if keep)
-        return Knob(self.name, self.values[np.array(kept, bool)], labels)
+        rows = np.array(kept, bool)
+        features = None if self.features is None else self.features[rows]
+        return Knob(self.name, self.values[rows], labels, features, self.feature_names)
 
 
 def split(

@@ -48,6 +48,11 @@ def nearest_valid(
 
 
 def _ratios(knob: Knob, digit: int) -> NDArray[np.float64]:
-    """How far each option is from one, in powers of two summed over factors: float64[size]."""
+    """How far each option is from one, in powers of two summed over factors: float64[size].
+
+    Of a knob with negative numbers, in options.
+    """
+    if knob.values.min() < 0:
+        return np.abs(np.arange(knob.size) - digit).astype(np.float64)
     logarithms = np.log2(knob.values + 1.0)
     return np.asarray(np.abs(logarithms - logarithms[digit]).sum(axis=1))

@@ -126,8 +126,16 @@ class Kind(ABC):
         return resolve(getattr(self, name), f"target {self.name}: {name}")
 
 
+FUNCTION = "function"  # the kind of what is not compiled
+
 _KINDS: Registry[Kind] = Registry(
-    "target", "raydgp.targets", {"llvm": "raydgp.targets.llvm:LLVM", "cuda": "raydgp.targets.cuda:CUDA"}
+    "target",
+    "raydgp.targets",
+    {
+        "llvm": "raydgp.targets.llvm:LLVM",
+        "cuda": "raydgp.targets.cuda:CUDA",
+        FUNCTION: "raydgp.targets.function:FUNCTION_KIND",
+    },
 )
 
 
@@ -149,6 +157,11 @@ def kind_named(name: str) -> Kind:
     return _KINDS[name]
 
 
+def is_kind(name: str) -> bool:
+    """Whether there is a kind of this name."""
+    return name in _KINDS
+
+
 def kinds() -> list[str]:
-    """Names of all kinds."""
-    return _KINDS.names()
+    """Names of the kinds that networks are compiled for."""
+    return [name for name in _KINDS.names() if name != FUNCTION]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raydgp.errors import InputError, nearest
-from raydgp.targets.kinds import Kind, kind_named, kinds
+from raydgp.targets.kinds import Kind, is_kind, kind_named, kinds
 
 Attributes = tuple[tuple[str, Any], ...]
 
@@ -99,7 +99,7 @@ class Target:
         kind, _, architecture = name.partition("/")
         if architecture:
             return kind_named(kind).named(architecture)
-        if kind in kinds():
+        if is_kind(kind):
             return kind_named(kind).from_attributes({})
         owner = next((each for each in map(kind_named, kinds()) if name in each.architectures()), None)
         if owner is None:

@@ -9,9 +9,10 @@ from typing import Any
 
 from raydgp.errors import InputError, nearest
 from raydgp.space import ConfigSpace
+from raydgp.space.parametric import parameter_space
 from raydgp.targets import Target
 from raydgp.templates.registry import Entry, algorithms, entry_for
-from raydgp.workloads import Fused, Workload
+from raydgp.workloads import Fused, Parametric, Workload
 
 
 def config_space(
@@ -63,6 +64,8 @@ def serves_layers(anchor: Workload, target: Target) -> bool:
 
 @lru_cache(maxsize=256)
 def _config_space(workload: Workload, target: Target, algorithm: str) -> ConfigSpace:
+    if isinstance(workload, Parametric):
+        return parameter_space(workload, target.kind)
     if isinstance(workload, Fused):
         if algorithm != "direct":
             raise InputError(f"{workload} says itself which algorithm computes it; leave out {algorithm!r}")

@@ -4,6 +4,7 @@ from raydgp.workloads import zoo
 from raydgp.workloads.base import Workload, from_dict
 from raydgp.workloads.fused import Fused
 from raydgp.workloads.ops import Conv2d, Dense, DepthwiseConv2d, GroupConv2d
+from raydgp.workloads.parametric import Parametric
 from raydgp.workloads.task import Task
 from raydgp.workloads.traced import TracedKernel
 
@@ -13,6 +14,7 @@ __all__ = [
     "DepthwiseConv2d",
     "Fused",
     "GroupConv2d",
+    "Parametric",
     "Task",
     "TracedKernel",
     "Workload",

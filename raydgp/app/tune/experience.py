@@ -10,6 +10,7 @@ from raydgp.records import Record, RunManifest
 from raydgp.records.run import runs_in
 from raydgp.settings import TuneSettings
 from raydgp.targets import Target
+from raydgp.targets.kinds import FUNCTION
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Fused, Task, Workload, from_dict
 
@@ -60,6 +61,8 @@ class Experience:
         return manifest.model_copy(update={"tasks": entries})
 
     def _other_runs(self) -> Iterable[Record]:
+        if self._target.kind == FUNCTION:  # whose name does not tell its code
+            return
         for run in runs_in(self._settings.runs_dir):
             same = (run.manifest.target, run.manifest.device) == (self._target, self._device)
             if same and run.path != self._settings.run_dir:

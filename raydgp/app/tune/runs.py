@@ -6,8 +6,9 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from raydgp import tracking
 from raydgp.app.logs import logged_to
@@ -28,12 +29,18 @@ _POLL_S = 0.5
 _SYNC_TIMEOUT_S = 30.0  # MLflow follows while the run goes on, so that little is left to send at its end
 
 
-def tune(settings: TuneSettings, observer: Observer, layers: Sequence[Task] | None = None) -> Run:
+def tune(
+    settings: TuneSettings,
+    observer: Observer,
+    layers: Sequence[Task] | None = None,
+    function: Callable[[dict[str, Any]], Any] | None = None,
+) -> Run:
     """Tunes what the settings ask for and returns the run; the same settings again resume.
 
     Args:
         observer: is told how it goes on.
         layers: to tune instead of the layers of the settings' model, which then is but their name.
+        function: measures their configurations, in place of kernels that are built.
 
     Raises:
         InputError: the settings, the run's folder or an address in them are wrong; nothing was changed.
@@ -51,7 +58,7 @@ def tune(settings: TuneSettings, observer: Observer, layers: Sequence[Task] | No
         tracking.check(settings.mlflow.uri)
     tracker = tracking.TrackerProcess(run.path) if settings.mlflow.enabled else None
     if not finished(settings, tasks, so_far):
-        _measure(settings, tasks, notes, so_far, tracker, observer, began_s)
+        _measure(settings, tasks, notes, so_far, tracker, observer, began_s, function)
     elif tracker:
         tracker.start()
     sent = [_sent(tracker, settings, run, observer)] if tracker else []
@@ -74,18 +81,22 @@ def _measure(
     tracker: tracking.TrackerProcess | None,
     observer: Observer,
     began_s: float,
+    function: Callable[[dict[str, Any]], Any] | None,
 ) -> None:
     """What is left to measure, on the cluster."""
-    from raydgp.cluster import Cluster  # Ray takes seconds to import: not for a misspelt name
+    # Ray takes seconds to import: not for a misspelt name
+    from raydgp.cluster import Cluster, function_backend
 
+    using = [function_backend(function, settings.ray.resources)] if function else []
     run = RunFolder(settings.run_dir)
     budget = f"{settings.minutes:g} minutes" if settings.minutes else f"{settings.trials} configurations each"
     observer.message(f"{settings.run_name}: {len(tasks)} tasks, {budget}; starting Ray ...")
     for start in dict.fromkeys(strategy_of(settings, task).start for task in tasks):
         if start:
             observer.message(f"{settings.strategy} of {start}")
-    with _stoppable(run), Cluster(settings, run.journal) as cluster:
-        observer.message(f"Runner on {cluster.device['name']}; measuring what its hardware reaches without tuning ...")
+    with _stoppable(run), Cluster(settings, run.journal, *using) as cluster:
+        baselines = "" if function else "; measuring what its hardware reaches without tuning ..."
+        observer.message(f"Runner on {cluster.device['name']}{baselines}")
         run.save(manifest_of(settings, tasks, cluster, notes))
         if tracker:
             tracker.start()
