@@ -18,7 +18,8 @@ from raydgp.cluster.backend import REAL, Backend
 from raydgp.cluster.baselines import Baselines, measure_baselines
 from raydgp.cluster.defaults import measure_defaults
 from raydgp.cluster.layer import LayerJob, LayerOutcome, tune_layer
-from raydgp.cluster.pool import PoolSettings, RunnerPool
+from raydgp.cluster.pool import RunnerPool
+from raydgp.cluster.pool_settings import PoolSettings
 from raydgp.cluster.recorder import Recorder
 from raydgp.cluster.resources import fitting
 from raydgp.cluster.runner_slot import one_line

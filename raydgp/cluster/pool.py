@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from raydgp.cluster.backend import Backend
 from raydgp.cluster.builds import builder
 from raydgp.cluster.lines import Logging
 from raydgp.cluster.node_lock import NodeLock
+from raydgp.cluster.pool_settings import PoolSettings
 from raydgp.cluster.resources import fitting, ray_options
 from raydgp.cluster.runner import Runner
 from raydgp.cluster.runner_slot import Call, Lost, RunnerSlot, one_line
@@ -27,40 +27,12 @@ from raydgp.records import Measurement, Phases, Resources, Status
 from raydgp.registry import adopt
 from raydgp.run.builder import Built
 from raydgp.run.supervisor import Result
-from raydgp.settings import MeasureSettings
 from raydgp.targets import Target, kind_named
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import from_dict
 
 _GATHER_S = 0.01  # measurements that end within it are handed over, and journalled, together
 _ACCELERATOR = "ray.io/accelerator-type"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PoolSettings:
-    """What a pool is told.
-
-    Attributes:
-        kind: name of the kind of target.
-        runners: at most so many; as many as there is room for by default.
-        accelerator: Ray's label of the GPUs to use; any by default.
-        resources: that a runner holds, by Ray's names; those of the kind by default.
-        parts: that the driver has registered, see `raydgp.registry.registered`.
-        grace_s: what a build or run may take beyond its own limit, which its supervisor keeps: the start of children
-            and the first reference of a workload.
-        patience_s: how long no runner may be there before the run is given up.
-        scan_s: how often nodes are looked at.
-    """
-
-    kind: str
-    measure: MeasureSettings
-    runners: int | None = None
-    accelerator: str | None = None
-    resources: Mapping[str, float] = field(default_factory=dict)
-    parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    grace_s: float = 260.0
-    patience_s: float = 120.0
-    scan_s: float = 2.0
 
 
 class RunnerPool(Logging):

@@ -17,7 +17,8 @@ import ray
 from ray import cloudpickle, tune
 
 from raydgp.cluster.backend import Backend
-from raydgp.cluster.pool import PoolSettings, RunnerPool
+from raydgp.cluster.pool import RunnerPool
+from raydgp.cluster.pool_settings import PoolSettings
 from raydgp.cluster.recorder import Recorder
 from raydgp.errors import NoReference
 from raydgp.records import Measurement, Resources, Status
