@@ -24,6 +24,8 @@ class Search:
         trials: configurations to measure, the default one included.
         batch: configurations an ask gives at most.
         points: configurations to measure right after the default one; those that are statically invalid are left out.
+        in_order: whether a batch waits for those before it. Where not, the strategy learns from what is there, and the
+            search is a function of the order in which outcomes come, too.
 
     Raises:
         InputError: a point outside of the space.
@@ -34,8 +36,11 @@ class Search:
         failed: those of them that failed.
     """
 
-    def __init__(self, strategy: Strategy, trials: int, batch: int, points: Sequence[int] = ()) -> None:
+    def __init__(
+        self, strategy: Strategy, trials: int, batch: int, points: Sequence[int] = (), in_order: bool = True
+    ) -> None:
         self.strategy = strategy
+        self._in_order = in_order
         self.trials = trials
         self.batch = batch
         self.best: tuple[int, float] | None = None
@@ -98,8 +103,12 @@ class Search:
                 self._known.add(outcome.index)
                 history.append(outcome)
         self._teach(history)
-        while self._batches and all(index in self._outcomes for index in self._batches[0]):
-            self._teach([self._outcomes.pop(index) for index in self._batches.pop(0)])
+        for batch in list(self._batches):
+            if all(index in self._outcomes for index in batch):
+                self._batches.remove(batch)
+                self._teach([self._outcomes.pop(index) for index in batch])
+            elif self._in_order:
+                break
 
     def _count(self, outcome: Outcome) -> None:
         self.measured += 1

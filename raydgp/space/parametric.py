@@ -112,6 +112,16 @@ def _checked(name: str, options: Any) -> list[Any] | Range:
     return values
 
 
+def plain(options: Any) -> Any:
+    """Options of any kind as a space can have them: what is no number, flag or text by its place and its looks."""
+    if isinstance(options, Range):
+        return options
+    try:
+        return _checked("", list(options))
+    except InputError:
+        return [f"{place}: {option!r}"[:80] for place, option in enumerate(options)]
+
+
 def _named(given: Any) -> str:
     if isinstance(given, str):
         return given
