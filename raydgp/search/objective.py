@@ -17,8 +17,8 @@ class Objective:
 
     In units of the first value's magnitude, what is to be high counts as it is, and what is to be low by its
     reciprocal, as rates and seconds of a kernel do. So that any sign will do, the straight line ends near 0 and a
-    hyperbola goes on: with y = value / scale, or -value / scale where it is to be low, the score is y from k = 10^-3 on, and
-    k^2 / (2 k - y) below, which has the same slope at k.
+    hyperbola goes on: with y = value / scale, or -value / scale where it is to be low, the score is y from k = 10^-3
+    on, and k^2 / (2 k - y) below, which has the same slope at k.
 
     Attributes:
         scale: magnitude of the first value that is not zero; None before.
