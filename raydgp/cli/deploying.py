@@ -18,8 +18,9 @@ from raydgp.rivals.names import RIVALS
 @click.option("--out", "folder", type=click.Path(path_type=Path), help="Folder to write; deployed/RUN by default.")
 @click.option("--compare", default="", help=f"Measured beside it, by commas: {', '.join(RIVALS)}.")
 @click.option("--runs", default=600, type=click.IntRange(3), show_default=True, help="Timed calls of each.")
+@click.option("--profile", is_flag=True, help="Show where a call of the model spends its time, kernel by kernel.")
 @common_options
-def deploy(run: Path, folder: Path | None, compare: str, runs: int, as_json: bool) -> None:
+def deploy(run: Path, folder: Path | None, compare: str, runs: int, profile: bool, as_json: bool) -> None:
     """Compile the model of RUN with the best configurations.
 
     The compiled model is measured and written into a folder, with what runs it.
@@ -29,11 +30,14 @@ def deploy(run: Path, folder: Path | None, compare: str, runs: int, as_json: boo
     finds is kept in RUN/metaschedule: after Ctrl-C the same command goes on, and the next one has nothing to tune.
     """
     rivals = [name.strip() for name in compare.split(",") if name.strip()]
-    shipped = app.deploy.deploy_run(run_dir_of(run), folder, rivals, runs, cli.live.observer_of(cli.console.progress))
+    observer = cli.live.observer_of(cli.console.progress)
+    shipped = app.deploy.deploy_run(run_dir_of(run), folder, rivals, runs, observer, profile=profile)
     if as_json:
         click.echo(json.dumps(shipped.manifest))
         return
     cli.console.out.print(cli.display.latency_table(shipped.latencies))
+    if shipped.profile:
+        cli.profiling.show(shipped.profile)
     cli.console.say(f"Results: {shipped.folder}  (try it: python {shipped.folder}/example.py)")
     for note in shipped.notes:
         cli.console.say(note)

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import tvm
 from numpy.typing import NDArray
-from tvm import relax
 
 from raydgp.build.compile import link
 from raydgp.errors import InputError
 from raydgp.models import beside
+from raydgp.models.machine import Machine, Step, arrays, device_of
 from raydgp.records.manifest import write_atomically
 from raydgp.targets import Target, kind_named
 
@@ -130,45 +130,6 @@ def install(draft: Path, folder: Path) -> None:
         beside_it.replace(folder / path.name)
 
 
-def device_of(kind: str) -> tvm.runtime.Device:
-    """The device here of a kind of target.
-
-    Raises:
-        InputError: there is none.
-    """
-    behaviour = kind_named(kind)
-    device = tvm.device(behaviour.tvm_device)
-    if not device.exist:
-        raise InputError(f"the model is for {behaviour.description}, and there is none here with its driver")
-    return device
-
-
-class Machine:
-    """A compiled model on this machine's CPU or first GPU.
-
-    Args:
-        library: what TVM compiled or loaded.
-        kind: name of the kind of target.
-
-    Raises:
-        InputError: there is no GPU.
-    """
-
-    def __init__(self, library: Any, kind: str) -> None:
-        self._device = device_of(kind)
-        self._main = relax.VirtualMachine(library, self._device)["main"]
-
-    def tensors(self, arrays: Sequence[Array]) -> list[Any]:
-        """Arrays on the device."""
-        return [tvm.runtime.tensor(np.asarray(array, order="C"), self._device) for array in arrays]
-
-    def call(self, arguments: Sequence[Any]) -> Any:
-        """Runs the model to its end on what `tensors` gave."""
-        out = self._main(*arguments)
-        self._device.sync()
-        return out
-
-
 class Library:
     """A model loaded from its folder.
 
@@ -207,6 +168,10 @@ class Library:
         """Runs the model to its end on what `prepare` gave."""
         return self._machine.call(arguments)
 
+    def timed(self, arguments: Sequence[Any]) -> list[Step]:
+        """The calls within one call of the model."""
+        return self._machine.timed(arguments)
+
     def __call__(self, *inputs: Any) -> tuple[Array, ...]:
         """The outputs, flat.
 
@@ -225,10 +190,3 @@ class Library:
 
 def _kind(array: Array) -> str:
     return f"{array.dtype}{list(array.shape)}"
-
-
-def arrays(out: Any) -> tuple[Array, ...]:
-    """A virtual machine's result as numpy arrays, flat."""
-    if isinstance(out, tvm.runtime.Tensor):
-        return (out.numpy(),)
-    return tuple(array for part in out for array in arrays(part))

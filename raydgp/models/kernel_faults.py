@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from tvm import relax
 
 from raydgp.models.accuracy import relative_error
-from raydgp.models.folder import Machine, arrays
 from raydgp.models.lowering import Lowered, Schedule, compile_model
+from raydgp.models.machine import Machine, arrays
 from raydgp.targets import Target
 
 Array = NDArray[Any]

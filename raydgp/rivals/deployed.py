@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raydgp.models.folder import Library, arrays
+from raydgp.models.folder import Library
+from raydgp.models.machine import arrays
 from raydgp.rivals.ways import Way
 
 

@@ -12,8 +12,8 @@ from tvm import relax
 from raydgp.build.compile import link
 from raydgp.errors import InputError
 from raydgp.models import beside
-from raydgp.models.folder import Machine, arrays
 from raydgp.models.importing import Imported, load
+from raydgp.models.machine import Machine, arrays
 from raydgp.rivals.metaschedule.model import TunedModel, compiled
 from raydgp.rivals.ways import Way
 from raydgp.targets import Target

@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 
 from raydgp.app.deploy import Deployment, Tools, deploy_run
 from raydgp.app.observer import SilentObserver
+from raydgp.cli import profiling
 from raydgp.errors import InputError
 from raydgp.models.folder import Library
 from raydgp.records import RunFolder, RunManifest
@@ -74,7 +75,7 @@ def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def shipped(folder: Path, *rivals: str) -> Deployment:
     run_dir, out = folder / "runs" / "r", folder / "out"
-    return deploy_run(run_dir, out, rivals, 20, SilentObserver(), Tools(metaschedule=spend))
+    return deploy_run(run_dir, out, rivals, 20, SilentObserver(), Tools(metaschedule=spend), profile=True)
 
 
 def test_a_shipped_model_is_right_measured_and_registered(inside: Path, result: Deployment) -> None:
@@ -93,6 +94,22 @@ def test_a_shipped_model_is_right_measured_and_registered(inside: Path, result: 
     files = {file.path for file in client.list_artifacts(version.run_id, "model")}
     assert {"model/model.so", "model/manifest.json", "model/example.py", "model/apply_database.py"} <= files
     assert "raydgp_median_ms" in client.get_run(version.run_id).data.metrics
+
+
+def test_its_profile_tells_where_the_time_goes(inside: Path, result: Deployment, capfd: pytest.CaptureFixture) -> None:
+    profile = result.profile
+    assert profile is not None
+    names = {task.name for task in RunManifest.load(inside / "runs" / "r").tasks}
+    assert names <= {row.name for row in profile.kernels}
+    assert sum(row.share for row in profile.kernels) == pytest.approx(1)
+    assert all(row.ms > 0 for row in profile.kernels)
+    assert all(row.gflops for row in profile.kernels if row.by == "template")
+    written = json.loads((inside / "out" / "manifest.json").read_text())["profile"]
+    assert [kernel["name"] for kernel in written["kernels"]] == [row.name for row in profile.kernels]
+    profiling.show(profile)
+    shown = capfd.readouterr().out.splitlines()
+    assert "of bound" in shown[0]
+    assert max(map(len, shown[: len(profile.kernels) + 1])) <= 80
 
 
 def test_what_was_measured_again_is_journalled_and_decides(inside: Path, result: Deployment) -> None:

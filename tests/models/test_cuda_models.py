@@ -15,9 +15,9 @@ from raydgp.build.compile import link
 from raydgp.build.cuda import compiler as cuda_compiler
 from raydgp.errors import InputError
 from raydgp.measure.local import LocalMeasurer
-from raydgp.models.folder import Machine
 from raydgp.models.importing import load
 from raydgp.models.lowering import compile_model, lower
+from raydgp.models.machine import Machine
 from raydgp.models.packing import pack
 from raydgp.rivals.ways import make
 from raydgp.settings import MeasureSettings

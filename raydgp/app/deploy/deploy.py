@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from raydgp.app import whole
 from raydgp.app.deploy.finalists import remeasure_finalists
 from raydgp.app.deploy.kernels import Kernels
+from raydgp.app.deploy.profile import Profile, profile_of
 from raydgp.app.deploy.rivals import Ways, check_rivals, tune_metaschedule, ways_of
 from raydgp.app.logs import logged_to
 from raydgp.app.observer import Observer, PlainObserver
@@ -58,12 +59,14 @@ class Deployment:
         manifest: what its manifest says.
         latencies: by way to run the model; a line on what went wrong where there is none.
         notes: where else it is.
+        profile: its kernels, where they were asked for.
     """
 
     folder: Path
     manifest: dict[str, Any]
     latencies: dict[str, Latency | str]
     notes: list[str] = field(default_factory=list)
+    profile: Profile | None = None
 
 
 def deploy_run(
@@ -73,6 +76,7 @@ def deploy_run(
     runs: int = 600,
     observer: Observer | None = None,
     tools: Tools | None = None,
+    profile: bool = False,
 ) -> Deployment:
     """Compiles and measures the model of a run with the best that it has found.
 
@@ -83,6 +87,7 @@ def deploy_run(
         rivals: of `RIVALS`, measured in turns with it. MetaSchedule first tunes for as long as the run did.
         runs: timed calls of each.
         observer: is told how it goes on; the logger `raydgp` by default.
+        profile: whether its kernels are timed within it, too; the manifest tells of them.
 
     Raises:
         InputError: no run of a whole model, the model has changed since, an unknown rival, or what was compiled
@@ -113,7 +118,13 @@ def deploy_run(
         latencies = _latencies(ours | ways_of(rivals, run, source), runs, manifest["threads"], observer, tools)
         tolerance = max(settings.measure.tolerance, model.tolerance)
         whole.check(f"{out} is not written", latencies["raydgp"], tolerance, model, lowered, kernels)
+        found = None
+        if profile:
+            observer.message(f"{settings.model}: timing its kernels ...")
+            found = profile_of(draft, lowered, run.manifest.peak_gflops, manifest["threads"])
+            manifest["profile"] = found.to_dict()
         deployment = _described(draft, out, manifest, latencies, tuned, run)
+        deployment = replace(deployment, profile=found)
     deployment.notes.extend(model.notes)
     if settings.mlflow.enabled:
         try:
