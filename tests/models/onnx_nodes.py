@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import numpy_helper
 from onnx.backend.test.case.test_case import TestCase
 from onnx.backend.test.loader import load_model_tests
@@ -76,7 +77,7 @@ def _frozen(model: onnx.ModelProto, inputs: list[np.ndarray]) -> list[np.ndarray
 
 
 def outcome(case: TestCase) -> tuple[str, str]:
-    """What became of a test: `tvm`, `beside`, `refused` or `wrong`, and why."""
+    """What became of a test, and why: `tvm`, `beside`, `refused`, `wrong`; `nowhere`: onnxruntime neither."""
     path, model = Path(f"{case.name}.onnx"), onnx.ModelProto()
     model.CopyFrom(case.model)
     try:
@@ -98,12 +99,29 @@ def outcome(case: TestCase) -> tuple[str, str]:
                     "beside" if translated.beside else "tvm"
                 ), f"as onnxruntime; the standard says otherwise: {wrong}"
     except InputError as error:
-        return "refused", str(error)
+        return "refused" if _runs(case) else "nowhere", str(error)
     except Exception as error:
-        return "wrong", f"{type(error).__name__}: {str(error).strip().splitlines()[-1][:200] if str(error) else ''}"
+        return "wrong" if _runs(
+            case
+        ) else "nowhere", f"{type(error).__name__}: {str(error).strip().splitlines()[-1][:200] if str(error) else ''}"
     if wrong:
         return "wrong", f"{wrong} {translated.refused}"
     return ("beside", str(translated.refused)) if translated.beside else ("tvm", "")
+
+
+def _runs(case: TestCase) -> bool:
+    """Whether onnxruntime runs the model of a test as it is."""
+    assert case.model
+    assert case.data_sets
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(case.model.SerializeToString(), options)
+        names = [value.name for value in session.get_inputs()]
+        session.run(None, dict(zip(names, map(_array, case.data_sets[0][0]), strict=True)))
+    except Exception:
+        return False
+    return True
 
 
 def main() -> None:
