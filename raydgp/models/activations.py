@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import gcd
 from typing import Any
 
 import numpy as np
-from tvm import relax, topi
+from tvm import relax, te, topi
 from tvm.ir import is_prim_var
 
 from raydgp.models.relax_reading import constant, operator, shape_of
+from raydgp.models.transposed import SHUFFLE
 
 _UNARY = {"nn.relu", "clip", "sigmoid", "tanh", "nn.silu", "nn.gelu", "exp", "negative"}
 _BINARY = {"add", "subtract", "multiply", "divide", "maximum", "minimum"}
 _INFINITE = {"divide", "exp"}  # what may be infinite or no number where the operands are 0, or the exponent large
+_NARROWEST = 4  # channels of a block that is worth having
 _POOLS = {"nn.max_pool2d": "max", "nn.avg_pool2d": "avg"}
 
 
@@ -45,11 +48,13 @@ class Activations:
         builder: of the new function.
         values: by variable of the old one.
         functions: of the new module, by those of the old one.
+        calls: what binds the variables of the old function.
     """
 
     builder: relax.BlockBuilder = field(default_factory=relax.BlockBuilder)
     values: dict[relax.Var, Value] = field(default_factory=dict)
     functions: dict[relax.GlobalVar, relax.GlobalVar] = field(default_factory=dict)
+    calls: dict[relax.Var, relax.Expr] = field(default_factory=dict)
 
     def substituted(self, expr: Any) -> Any:
         """An expression of the old function on plain arrays of the new one."""
@@ -81,6 +86,8 @@ class Activations:
         """The value in blocks of channels; kept where it is the first blocking the tensor has."""
         if value.block == block and (value.whole or value.finite):
             return value.blocked
+        if value.plain is None and value.whole and (x := self._in_other_blocks(value, block)) is not None:
+            return x
         n, c, h, w = value.shape
         x, emit, missing = self.plain(value), self.builder.emit, -c % block
         if missing:
@@ -90,6 +97,19 @@ class Activations:
         if value.blocked is None:
             value.blocked, value.block = x, block
         return x
+
+    def _in_other_blocks(self, value: Value, block: int) -> relax.Expr | None:
+        """The same channels in blocks that are a multiple or a part of those that there are; None for any others."""
+        (n, c, h, w), have, emit = value.shape, value.block, self.builder.emit
+        if c % block or (have % block and block % have):
+            return None
+        if have > block:
+            x = emit(relax.op.reshape(value.blocked, (n, c // have, h, w, have // block, block)))
+            x = emit(relax.op.permute_dims(x, [0, 1, 4, 2, 3, 5]))
+        else:
+            x = emit(relax.op.reshape(value.blocked, (n, c // block, block // have, h, w, have)))
+            x = emit(relax.op.permute_dims(x, [0, 1, 3, 4, 2, 5]))
+        return emit(relax.op.reshape(x, (n, c // block, h, w, block)))
 
     def other(self, call: relax.Expr) -> Value:
         """What computes a call that is no layer: on blocked arrays where that is simple, else on plain ones."""
@@ -102,8 +122,11 @@ class Activations:
 
     def _on_blocks(self, call: relax.Call) -> Value | None:
         name, emit = operator(call), self.builder.emit
-        read = call.args[0].fields if name == "concat" else [a for a in call.args if isinstance(a, relax.Var)]
-        values = [self.values[var] for var in read if isinstance(var, relax.Var)]
+        if name == "concat":
+            return self._concatenated(call)
+        if name == "reshape":
+            return self._shuffled(call)
+        values = [self.values[a] for a in call.args if isinstance(a, relax.Var)]
         block = values[0].block if values else 0
         if not block or any(v.blocked is None or v.block != block for v in values):
             return None
@@ -116,8 +139,13 @@ class Activations:
             sides = [self._side(a, block, shape) for a in call.args]
             blocked = None if None in sides else emit(relax.Call(call.op, sides, call.attrs))
             return Value(shape, blocked=blocked, block=block, finite=finite) if blocked is not None else None
-        if name == "concat" and int(call.attrs.axis) == 1 and all(v.whole for v in values) and len(values) == len(read):
-            return Value(shape, blocked=emit(relax.op.concat([v.blocked for v in values], 1)), block=block)
+        if name == "take" and call.attrs.axis in (2, 3) and _is_line(call.args[1]):  # of rows or columns, as to resize
+            blocked = emit(relax.op.take(x, call.args[1], int(call.attrs.axis), mode=call.attrs.mode))
+            return Value(shape, blocked=blocked, block=block, finite=finite)
+        if name == "nn.pad" and not any(call.attrs.pad_width[:4]):
+            widths = [*(int(width) for width in call.attrs.pad_width), 0, 0]
+            blocked = emit(relax.op.nn.pad(x, widths, call.attrs.pad_mode, float(call.attrs.pad_value)))
+            return Value(shape, blocked=blocked, block=block, finite=finite)
         if name in _POOLS and call.attrs.layout == "NCHW":
             return Value(shape, blocked=self._pool(call, x, block), block=block, finite=finite)
         if name == "nn.adaptive_avg_pool2d" and shape == values[0].shape:
@@ -127,6 +155,45 @@ class Activations:
             return Value(shape, blocked=emit(relax.op.mean(x, [2, 3], True)), block=block, finite=finite)
         return None
 
+    def _concatenated(self, call: relax.Call) -> Value | None:
+        """Channels one after the other, in blocks that all parts fit, where most of them are blocked already."""
+        shape, read = shape_of(call), call.args[0].fields
+        values = [self.values.get(var) for var in read if isinstance(var, relax.Var)]
+        if len(shape) != 4 or int(call.attrs.axis) % 4 != 1 or len(values) != len(read) or None in values:
+            return None
+        block = min((value.block for value in values if value.block), default=0)
+        blocked = sum(value.shape[1] for value in values if value.block)
+        if not block or 2 * blocked < shape[1] or any(value.shape[1] % block for value in values):
+            return None
+        parts = [self.blocked(value, block) for value in values]
+        return Value(shape, blocked=self.builder.emit(relax.op.concat(parts, 1)), block=block)
+
+    def _shuffled(self, call: relax.Call) -> Value | None:
+        """The last step of a transposed convolution (`raydgp.models.transposed`) on blocks of output channels."""
+        permuted = self.calls.get(call.args[0])
+        if operator(permuted) != "permute_dims" or tuple(map(int, permuted.attrs.axes or ())) != SHUFFLE:
+            return None
+        grouped = self.calls.get(permuted.args[0])
+        value = self.values.get(grouped.args[0]) if operator(grouped) == "reshape" else None
+        if value is None or not value.block or not value.whole or len(value.shape) != 4:
+            return None
+        (n, high, wide, channels, h, w), shape = shape_of(permuted.args[0]), shape_of(call)
+        if value.shape != (n, high * wide * channels, h, w) or shape != (n, channels, h * high, w * wide):
+            return None
+        block = gcd(value.block, channels)
+        if block < _NARROWEST:
+            return None
+
+        def compute(data: te.Tensor) -> te.Tensor:
+            def element(n: Any, outer: Any, y: Any, x: Any, inner: Any) -> Any:
+                channel = ((y % high) * wide + x % wide) * channels + outer * block + inner
+                return data[n, channel // value.block, y // high, x // wide, channel % value.block]
+
+            return te.compute((n, channels // block, *shape[2:], block), element, name="shuffle")
+
+        blocked = self.builder.emit_te(compute, value.blocked, primfunc_name_hint="shuffle")
+        return Value(shape, blocked=blocked, block=block, finite=value.finite)
+
     def _side(self, argument: relax.Expr, block: int, shape: tuple[int, ...]) -> relax.Expr | None:
         """An operand of an elementwise call as it meets a blocked one; None where it cannot."""
         array = constant(argument)
@@ -135,6 +202,8 @@ class Activations:
             return value.blocked if value.shape in (shape, (*shape[:2], 1, 1)) else None  # the latter for all pixels
         if array.size == 1:
             return relax.const(array.reshape(()))
+        if array.ndim == 4 and array.shape[:2] == (1, 1):  # for all channels
+            return relax.const(array[..., None])
         if array.shape != (1, shape[1], 1, 1):
             return None
         missing = [(0, 0), (0, -shape[1] % block), (0, 0), (0, 0)]
@@ -148,6 +217,12 @@ class Activations:
             options["count_include_pad"] = bool(attrs.count_include_pad)
         kind = _POOLS[operator(call)]
         return self.builder.emit_te(topi.nn.pool2d, x, kernel, stride, dilation, padding, kind, **options)
+
+
+def _is_line(indices: relax.Expr) -> bool:
+    """Whether indices are known and along one axis, so that what they pick has as many axes as before."""
+    array = constant(indices)
+    return array is not None and array.ndim == 1
 
 
 def _fixed(value: relax.Expr) -> bool:

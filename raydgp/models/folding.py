@@ -122,6 +122,8 @@ def _scaled_weight(layer: relax.Expr | None, scale: Array, axis: int) -> tvm.ir.
     convolution = any(_calls(layer, f"relax.nn.conv{n}d") for n in (1, 2, 3))
     if convolution and layer.attrs.kernel_layout.startswith("O") and layer.attrs.data_layout[axis] == "C":
         scale = scale.reshape(-1, *[1] * (weight.ndim - 1))
+    elif _calls(layer, "relax.nn.conv2d_transpose") and layer.attrs.kernel_layout == "IOHW" and layer.attrs.groups == 1:
+        scale = scale.reshape(1, -1, 1, 1)
     elif not dense:
         return None
     return relax.const(weight * scale, str(weight.dtype))

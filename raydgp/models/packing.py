@@ -7,6 +7,7 @@ they are for plain arrays, as on a GPU, all are plain. Weights are laid out here
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -79,6 +80,7 @@ class _Packer:
     activations: Activations = field(default_factory=Activations)
     functions: dict[Fused, relax.GlobalVar] = field(default_factory=dict)
     parameters: list[tuple[relax.Var, Array]] = field(default_factory=list)
+    known: dict[Any, relax.Var] = field(default_factory=dict)  # parameters by their content
 
     @property
     def builder(self) -> relax.BlockBuilder:
@@ -95,6 +97,7 @@ class _Packer:
         layers = find_layers(block.bindings, outputs, lambda anchor: serves_layers(anchor, self.target))
         values, other = self.activations.values, self.activations.other
         by_output = {layer.output: layer for layer in layers}
+        self.activations.calls.update({binding.var: binding.value for binding in block.bindings})
         within = {var for layer in layers for var in layer.calls[:-1]}
         inputs = list(function.params)
         for var in inputs:
@@ -108,7 +111,7 @@ class _Packer:
                         values[binding.var] = other(binding.value)
                 out = self.builder.emit_output(self.activations.substituted(result))
             self.builder.emit_func_output(out, [*inputs, *(var for var, _ in self.parameters)])
-        module = self.builder.finalize()
+        module = relax.transform.DeadCodeElimination()(self.builder.finalize())  # steps that blocks made needless
         module["main"] = module["main"].with_attr("num_input", len(inputs))
         names = {var.name_hint: workload for workload, var in self.functions.items()}
         return PackedModel(module, names, [array for _, array in self.parameters])
@@ -174,6 +177,13 @@ class _Packer:
         return x if shape_of(x) == shape else self.builder.emit(relax.op.reshape(x, shape))
 
     def _parameter(self, array: Array) -> relax.Var:
-        var = relax.Var(f"p{len(self.parameters)}", relax.TensorType(array.shape, str(array.dtype)))
-        self.parameters.append((var, np.ascontiguousarray(array)))
+        """A parameter with this content, the one that there is if there is one."""
+        array = np.ascontiguousarray(array)
+        content = (array.shape, str(array.dtype), hashlib.sha256(array.data).digest())
+        if content in self.known:
+            return self.known[content]
+        var = self.known[content] = relax.Var(
+            f"p{len(self.parameters)}", relax.TensorType(array.shape, str(array.dtype))
+        )
+        self.parameters.append((var, array))
         return var

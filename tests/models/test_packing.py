@@ -10,6 +10,7 @@ from torch import nn
 from tvm import relax
 
 from raydgp.errors import InputError
+from raydgp.models.importing.torch_source import from_torch
 from raydgp.models.packing import pack
 from raydgp.targets import Target
 from raydgp.targets.compiler import to_tvm
@@ -179,6 +180,45 @@ def test_a_gate_for_each_channel_meets_blocked_arrays():
         wanted = module(x).numpy()
     (actual,) = outputs(packed, [x.numpy()])
     np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+class Raised(nn.Module):
+    """What decoders do between layers: transposed convolutions, resizing, uneven padding, joining of unlike blocks."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.deep = nn.Conv2d(3, 48, 3, 1, 1), nn.Conv2d(48, 64, 3, 2, 1)
+        self.up, self.side = nn.ConvTranspose2d(64, 16, 4, 2, 1), nn.Conv2d(64, 32, 1)
+        self.norm, self.last = nn.BatchNorm2d(16, eps=0.1), nn.Conv2d(96, 16, 3)
+        nn.init.uniform_(self.norm.running_mean)
+
+    def forward(self, x):
+        x = torch.relu(self.first(x))
+        y = torch.relu(self.deep(x))
+        up = torch.relu(self.norm(self.up(y)))
+        side = nn.functional.interpolate(self.side(y), scale_factor=2.0, mode="bilinear", align_corners=False)
+        return self.last(nn.functional.pad(torch.cat([up, side, x], 1), (0, 1, 1, 0)))
+
+
+def test_what_decoders_do_stays_blocked():
+    module, x = Raised().eval(), torch.randn(1, 3, 10, 12)
+    packed = pack(from_torch("raised", module, (x,), False).module, Target.named("llvm"))
+    text = packed.module["main"].script()
+    assert "conv2d_transpose" not in text
+    assert text.count("axes=[0, 1, 4, 2, 3]") == 1  # at the very end
+    assert text.count("axes=[0, 1, 3, 4, 2]") == 0
+    with torch.no_grad():
+        wanted = module(x).numpy()
+    (actual,) = outputs(packed, [x.numpy()])
+    np.testing.assert_allclose(actual, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
+
+
+def test_a_weight_that_layers_share_is_stored_once():
+    layer = nn.Conv2d(16, 16, 1)
+    packed = pack(
+        imported(nn.Sequential(layer, nn.ReLU(), layer).eval(), (torch.zeros(1, 16, 4, 4),)), Target.named("llvm")
+    )
+    assert len(packed.parameters) == len(packed.module["main"].params) - 1 == 2
 
 
 def test_equal_layers_are_one_function():

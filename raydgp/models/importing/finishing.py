@@ -7,15 +7,17 @@ from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from raydgp.models.folding import fold_batch_norms
+from raydgp.models.transposed import without_transposed
 
 _TAKE = tvm.ir.Op.get("relax.take")
 
 
 def finished(module: tvm.IRModule) -> tvm.IRModule:
-    """Batch norms folded, operators of training gone, and no index that reads beyond an array's end."""
+    """Batch norms folded, no transposed convolution, nothing of training, no index that reads beyond an array's end."""
     bounded = _Bounded(module)
     bounded.builder_.update_func(module.get_global_var("main"), bounded.visit_expr(module["main"]))
-    return _with_block(relax.transform.DecomposeOpsForInference()(fold_batch_norms(bounded.builder_.get())))
+    plain = without_transposed(fold_batch_norms(bounded.builder_.get()))
+    return _with_block(relax.transform.DecomposeOpsForInference()(plain))
 
 
 def _with_block(module: tvm.IRModule) -> tvm.IRModule:
