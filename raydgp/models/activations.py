@@ -158,8 +158,8 @@ class Activations:
     def _concatenated(self, call: relax.Call) -> Value | None:
         """Channels one after the other, in blocks that all parts fit, where most of them are blocked already."""
         shape, read = shape_of(call), call.args[0].fields
-        values = [self.values.get(var) for var in read if isinstance(var, relax.Var)]
-        if len(shape) != 4 or int(call.attrs.axis) % 4 != 1 or len(values) != len(read) or None in values:
+        values = [self.values[var] for var in read if isinstance(var, relax.Var)]
+        if len(shape) != 4 or int(call.attrs.axis) % 4 != 1 or len(values) != len(read):
             return None
         block = min((value.block for value in values if value.block), default=0)
         blocked = sum(value.shape[1] for value in values if value.block)
@@ -170,10 +170,10 @@ class Activations:
 
     def _shuffled(self, call: relax.Call) -> Value | None:
         """The last step of a transposed convolution (`raydgp.models.transposed`) on blocks of output channels."""
-        permuted = self.calls.get(call.args[0])
+        permuted: Any = self.calls.get(call.args[0])
         if operator(permuted) != "permute_dims" or tuple(map(int, permuted.attrs.axes or ())) != SHUFFLE:
             return None
-        grouped = self.calls.get(permuted.args[0])
+        grouped: Any = self.calls.get(permuted.args[0])
         value = self.values.get(grouped.args[0]) if operator(grouped) == "reshape" else None
         if value is None or not value.block or not value.whole or len(value.shape) != 4:
             return None

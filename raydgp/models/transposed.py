@@ -83,10 +83,11 @@ def _shuffled(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr | Non
     kernel = weight.value.numpy()
     n, _, *size = (int(extent) for extent in data.ty.shape)
     strides, extra, pads = ([int(v) for v in given] for given in (attrs.strides, attrs.output_padding, attrs.padding))
-    lines = [_Line.of(*line) for line in zip(size, kernel.shape[2:], strides, pads[:2], pads[2:], extra, strict=True)]
-    if any(line is None for line in lines):
+    rows, columns = (
+        _Line.of(*line) for line in zip(size, kernel.shape[2:], strides, pads[:2], pads[2:], extra, strict=True)
+    )
+    if rows is None or columns is None:
         return None
-    rows, columns = lines
     before, after = [rows.before, columns.before], [rows.after, columns.after]
     if before != after:
         data = builder.emit(relax.op.nn.pad(data, [0, 0, 0, 0, before[0], after[0], before[1], after[1]]))

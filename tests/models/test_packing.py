@@ -190,7 +190,7 @@ class Raised(nn.Module):
         self.first, self.deep = nn.Conv2d(3, 48, 3, 1, 1), nn.Conv2d(48, 64, 3, 2, 1)
         self.up, self.side = nn.ConvTranspose2d(64, 16, 4, 2, 1), nn.Conv2d(64, 32, 1)
         self.norm, self.last = nn.BatchNorm2d(16, eps=0.1), nn.Conv2d(96, 16, 3)
-        nn.init.uniform_(self.norm.running_mean)
+        self.norm.running_mean = torch.rand(16)
 
     def forward(self, x):
         x = torch.relu(self.first(x))

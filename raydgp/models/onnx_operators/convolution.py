@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+import tvm
 from tvm import relax
 
 from raydgp.models.onnx_operators.base import Operation, Unsupported, const, converts
@@ -94,6 +96,11 @@ def widened(op: Operation, place: int, zero: int, axis: int | None = None) -> An
     value = op.emit(relax.op.astype(op.tensor(place), "float32"))
     if op.input(zero) is None:
         return value
+    if not isinstance(op.tensor(zero), tvm.ir.GenericConst):  # of what is quantised as the model runs
+        if math.prod(op.shape(zero)) != 1:
+            raise Unsupported("several zero points that are computed")
+        point = op.emit(relax.op.reshape(op.emit(relax.op.astype(op.tensor(zero), "float32")), ()))
+        return op.emit(value - point)
     points = op.array(zero).astype(np.float32)
     if points.size > 1 and axis is not None:
         points = points.reshape([-1 if k == axis else 1 for k in range(len(op.shape(place)))])

@@ -43,6 +43,25 @@ def qlinear_matmul(op: Operation) -> Any:
     return _quantised(op, op.emit(relax.op.matmul(a, b)), scale, 6, 7)
 
 
+@converts("DynamicQuantizeLinear")
+def dynamically_quantised(op: Operation) -> Any:
+    """Whole numbers, scale and zero point of a range that holds 0; of zeros alone the scale is 1, as of onnxruntime."""
+    x, emit, zero = op.tensor(), op.emit, const(0, "float32")
+    most = emit(relax.op.maximum(emit(relax.op.max(x)), zero))
+    least = emit(relax.op.minimum(emit(relax.op.min(x)), zero))
+    span = emit(most - least)
+    scale = emit(
+        relax.op.where(emit(relax.op.equal(span, zero)), const(1, "float32"), emit(span / const(255, "float32")))
+    )
+    point = emit(relax.op.round(emit(relax.op.clip(emit(relax.op.negative(emit(least / scale))), 0.0, 255.0))))
+    whole = emit(emit(relax.op.round(emit(x / scale))) + point)
+    return [_byte(op, whole), scale, _byte(op, point)]
+
+
+def _byte(op: Operation, x: Any) -> relax.Expr:
+    return op.emit(relax.op.astype(op.emit(relax.op.clip(x, 0.0, 255.0)), "uint8"))
+
+
 def _quantised(op: Operation, x: Any, scale: Any, out_scale: int, out_zero: int) -> relax.Expr:
     """Real values divided by `scale`, rounded to even and kept within the type of the zero point."""
     dtype = op.dtype(out_zero)
