@@ -83,6 +83,13 @@ def test_a_missing_model_is_named(refused: Any) -> None:
         ("model: a\ntasks: conv1", "tasks"),
         ("model: a\ntasks: [1]", "tasks.0"),
         ("model: a\nrun: ../elsewhere", "run"),
+        ("model: a\nrun: '.'", "run"),
+        ("model: a\nrun: '..'", "run"),
+        (f"model: a\ntrials: 1{400 * '0'}", "trials"),
+        (f"model: a\nseed: 1{20 * '0'}", "seed"),
+        (f"model: a\noptions: {{a: [1{20 * '0'}]}}", "options"),
+        ("model: a\nminutes: .inf", "minutes"),
+        ("model: a\nmeasure: {tolerance: .nan}", "measure.tolerance"),
         ("model: a\nseed: -1", "seed"),
         ("model: a\nmeasure: {run_timeout_s: 0}", "measure.run_timeout_s"),
     ],
@@ -95,6 +102,24 @@ def test_a_wrong_value_is_named_with_its_key(refused: Any, text: str, key: str) 
 def test_broken_yaml_is_named_with_its_line(refused: Any, text: str) -> None:
     assert "line " in refused(text)
     assert "not valid YAML" in refused(text)
+
+
+DOUBLING = ", ".join(f"m{i + 1}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]" for i in range(24))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (1000 * "[" + 1000 * "]", "nested too deep"),
+        (f"model: a\ntrials: 1{5000 * '0'}", "not valid YAML"),
+        ("model: a\nrun: 2001-99-99", "not valid YAML"),
+        (f"model: a\noptions: {{m0: &a [1], {DOUBLING}}}", "more than"),
+    ],
+)
+def test_yaml_that_asks_too_much_is_refused_in_little_time(refused: Any, text: str, reason: str) -> None:
+    message = refused(text)
+    assert reason in message
+    assert len(message) < 1000
 
 
 def test_bytes_that_are_no_text(refused: Any) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import types
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 import click
-import yaml
 from click.shell_completion import CompletionItem
 from pydantic.fields import FieldInfo
 
-from raydgp.settings import Settings, load
+from raydgp.errors import InputError
+from raydgp.settings import Settings, load, parsed
 
 F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M", bound=Settings)
@@ -103,11 +104,9 @@ class _Assignment(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, Any]:
         key, equals, text = value.partition("=")
-        try:
-            if key and equals:
-                return key, yaml.safe_load(text)
-        except yaml.YAMLError:
-            pass
+        if key and equals:
+            with suppress(InputError):
+                return key, parsed(text)
         return self.fail(f"{value!r} is not KEY=VALUE", param, ctx)
 
 

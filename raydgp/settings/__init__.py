@@ -1,6 +1,6 @@
 """The settings of the commands: one pydantic model each, which a YAML file and the command line's options fill."""
 
-from raydgp.settings.base import Settings, load
+from raydgp.settings.base import Settings, load, parsed
 from raydgp.settings.bundles import BundleModel, BundleSettings, BundleTask, MergeSettings
 from raydgp.settings.studies import CompareSettings, ImportSettings, PretrainingSettings, RecordSettings
 from raydgp.settings.tune import (
@@ -28,5 +28,6 @@ __all__ = [
     "TrackingSettings",
     "TuneSettings",
     "load",
+    "parsed",
     "source_of",
 ]

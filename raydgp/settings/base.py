@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from raydgp.data import configuration, configurations
 from raydgp.errors import InputError, nearest
 
+_LARGEST = 2**63 - 1  # integer that all that is written of settings can hold
+_MOST = 100_000  # values of one key, at most: YAML's aliases make more of a line than any memory holds
+
 
 class Settings(BaseModel):
-    """Base of all settings: their fields are the keys of a file, and those of the command line's options."""
+    """Base of all settings: their fields are the keys of a file, and those of the command line's options.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    Integers have 64 bits and numbers are finite.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     on_command_line: ClassVar[bool] = True  # a missing key can be given as an option
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _bounded(cls, value: Any) -> Any:
+        for count, each in enumerate(_values(value)):
+            if count >= _MOST:
+                raise ValueError(f"more than {_MOST} values")
+            if isinstance(each, int) and abs(each) > _LARGEST:
+                raise ValueError("input should be an integer of at most 64 bits")
+        return value
+
 
 M = TypeVar("M", bound=Settings)
+
+_shown = reprlib.Repr()
+_shown.maxstring = _shown.maxother = 200
 
 
 def load(path: Path | None, overrides: dict[str, Any], kind: type[M], caller: str = "command line") -> M:
@@ -40,22 +61,49 @@ def load(path: Path | None, overrides: dict[str, Any], kind: type[M], caller: st
     data: Any = {}
     if path is not None:
         try:
-            data = yaml.safe_load(path.read_text()) or {}
+            data = parsed(path.read_text()) or {}
         except OSError as error:
             remedy = "give a file that exists"
             if kind.on_command_line:
                 remedy = f"give --config a file that exists, or one of {', '.join(configurations())}"
             raise InputError(f"{source}: {error.strerror or error}; {remedy}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            where = getattr(error, "problem_mark", None)
-            at = f"line {where.line + 1}: " if where else ""
-            raise InputError(f"{source}: {at}not valid YAML ({getattr(error, 'problem', error)})") from None
+        except UnicodeDecodeError as error:
+            raise InputError(f"{source}: not valid YAML ({error})") from None
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
         if not isinstance(data, dict):
             raise InputError(f"{source}: must be a mapping of settings such as `model: resnet18`")
     try:
         return kind.model_validate(_merged(data, overrides))
     except ValidationError as error:
         raise InputError(f"{source}: {_explain(error, kind)}") from None
+
+
+def parsed(text: str) -> Any:
+    """What YAML says.
+
+    Raises:
+        InputError: it is not valid, or too deep; names the line where it is known.
+    """
+    try:
+        return yaml.safe_load(text)
+    except RecursionError:
+        raise InputError("not valid YAML (nested too deep)") from None
+    except (yaml.YAMLError, ValueError) as error:  # the latter for a date or a number that is none
+        where = getattr(error, "problem_mark", None)
+        at = f"line {where.line + 1}: " if where else ""
+        raise InputError(f"{at}not valid YAML ({getattr(error, 'problem', error)})") from None
+
+
+def _values(tree: Any) -> Iterator[Any]:
+    """All that is no container within nested ones."""
+    if isinstance(tree, dict):
+        tree = tree.values()
+    elif not isinstance(tree, list | tuple):
+        yield tree
+        return
+    for each in tree:
+        yield from _values(each)
 
 
 def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -80,7 +128,8 @@ def _explain(error: ValidationError, kind: type[Settings]) -> str:
     if fault["type"] == "missing":
         option = f" or with --{key.replace('_', '-')}" if kind.on_command_line else ""
         return f"key {key!r} is missing; give it in the file{option}"
-    return f"key {key!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}, not {fault['input']!r}"
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"key {key!r}: {message[0].lower()}{message[1:]}, not {_shown.repr(fault['input'])}"
 
 
 def _keys(path: list[str], kind: type[Settings]) -> list[str]:

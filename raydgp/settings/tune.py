@@ -100,7 +100,9 @@ class TuneSettings(ModelSettings):
     )
     batch: int = Field(16, ge=1, description="Configurations that one Tune trial measures.")
     seed: int = Field(0, ge=0, description="Seed of all random streams.")
-    run: str | None = Field(None, pattern=r"^[\w.-]+$", description="Name of the run; the same name resumes it.")
+    run: str | None = Field(
+        None, pattern=r"^(?:[\w.-]*[\w-][\w.-]*)$", description="Name of the run; the same name resumes it."
+    )
     runs_dir: Path = Field(Path("runs"), description="Folder of the runs.")
     models_dir: Path = Field(Path("models"), description="Folder of the pre-trained models for dgp and dgp+.")
     measure: MeasureSettings = Field(default_factory=MeasureSettings)
