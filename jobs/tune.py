@@ -5,7 +5,7 @@
 
 A job's working directory is a copy that Ray throws away, so the runs must lie elsewhere: submitting the same command
 again then resumes. It takes the options of `raydgp tune`; MLflow's database lies beside the runs unless
---mlflow-uri says otherwise.
+--mlflow-uri says otherwise. A server of MLflow that does not answer stops no job: what was measured is sent later.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ def arguments(given: list[str]) -> list[str]:
     runs_dir = next((Path(value) for option, value in pairwise(given) if option == "--runs-dir"), None)
     if runs_dir is None or not runs_dir.is_absolute():
         sys.exit("raydgp: a job needs --runs-dir with an absolute path on storage that outlives it")
+    if "--mlflow-required" not in given:
+        given = [*given, "--no-mlflow-required"]
     if "--mlflow-uri" not in given:
         given = [*given, "--mlflow-uri", f"sqlite:///{runs_dir}/mlflow.db"]
     return ["raydgp", "tune", *given]

@@ -52,7 +52,7 @@ def merge_into_run(bundle: Path, results: Sequence[Path], settings: MergeSetting
         InputError: the files do not fit, there is nothing in them, or the folder is something else.
     """
     run = RunFolder(settings.out or Path("runs") / bundle.stem)
-    if run.exists and not (run.journal.is_file() and run.settings.strategy == STRATEGY):
+    if run.path.exists() and not (run.journal.is_file() and run.settings.strategy == STRATEGY):
         raise InputError(f"{run.path}: is there, and no run of a bundle; give another --out")
     found = merge(bundle, results, run.name)
     records = [record for task in found.tasks for record in task.records]

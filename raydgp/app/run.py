@@ -75,9 +75,13 @@ class Run:
     def notes(self) -> list[str]:
         """Lines on what is missing, damaged, or to be found elsewhere."""
         notes = [*self.manifest.notes, *([self._unmeasured()] if self.summary.unmeasured else [])]
-        if found := self._folder.scan().quarantined:
-            lines = ", ".join(str(damaged.line) for damaged in found[:5])
-            notes.append(f"{self._folder.journal}: {len(found)} damaged lines left out (line {lines})")
+        found = self._folder.scan()
+        if damaged := found.quarantined:
+            lines = ", ".join(str(each.line) for each in damaged[:5])
+            notes.append(f"{self._folder.journal}: {len(damaged)} damaged lines left out (line {lines})")
+        machine = self.manifest.machine
+        if others := sum(not machine.measured(record) for record in found.records):
+            notes.append(f"{self._folder.journal}: {others} measurements of other machines left out")
         return notes + self._notes
 
     @property

@@ -34,7 +34,7 @@ def group() -> None:
 @settings_options(
     TuneSettings,
     *("model", "inputs", "tasks", "target", "strategy", "options", "trials", "minutes", "batch", "seed", "run"),
-    *("runs_dir", "models_dir", "ray.address", "mlflow.uri"),
+    *("runs_dir", "models_dir", "ray.address", "mlflow.uri", "mlflow.enabled", "mlflow.required"),
     flags={"inputs": "input"},
     known={"model": lambda: list(raydgp.zoo.NETWORKS), "target": kinds, "strategy": lambda: search.names()},
 )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +25,7 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what Ray is 
 
 import ray  # noqa: E402 - reads its settings from the environment when it is imported
 from ray._private import ray_constants  # noqa: E402
+from ray._private import utils as ray_utils  # noqa: E402
 from ray._private.services import canonicalize_bootstrap_address  # noqa: E402
 
 
@@ -43,7 +46,7 @@ def connect(address: str | None) -> bool:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     address = address or os.environ.get("RAY_ADDRESS")
     if address is None or address == "local":
-        with _loopback():
+        with _loopback(), uninterrupted():
             ray.init(address="local", num_cpus=len(own_cpus()), include_dashboard=False, **quiet)
         return True
     remedy = "start it with `ray start --head`, or leave the address out to tune on this machine"
@@ -55,7 +58,8 @@ def connect(address: str | None) -> bool:
         _check_reach(address, remedy)
         _check_health(address, remedy)
     try:
-        ray.init(address=address, **quiet)
+        with uninterrupted():
+            ray.init(address=address, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(f"no Ray cluster at {address!r} ({_first_line(error)}); {remedy}") from None
     return True
@@ -75,6 +79,42 @@ def _loopback() -> Iterator[None]:
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = before
         del os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR]
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Holds the first Ctrl-C or SIGTERM back until Ray has started, and then gives the caller's handlers back.
+
+    Interrupted in the middle of its start Ray prints a trace or leaves processes behind; and it puts a handler of its
+    own in the place of SIGTERM's, in C++ another one that prints a crash report. Where SIGTERM had no handler, Ray's
+    stays, which ends the session with the process.
+    """
+    if threading.current_thread() is not threading.main_thread():  # signals are its alone
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    rays, set_rays = [], ray_utils.set_sigterm_handler
+
+    def hold(number: int, _: object) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    try:
+        ray_utils.set_sigterm_handler = rays.append
+        for number in heeded:
+            signal.signal(number, hold)
+        yield
+    finally:
+        ray_utils.set_sigterm_handler = set_rays
+        if before[signal.SIGTERM] is signal.SIG_DFL and rays:
+            before[signal.SIGTERM] = rays[-1]
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        signal.raise_signal(came[0])
 
 
 def _last_started(remedy: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from raydgp.records.measurement import Measurement, Record, Status
@@ -15,6 +16,33 @@ FINALISTS = "finalists"  # in place of the strategy: deploying measured it again
 def searched(record: Record) -> bool:
     """Whether a search asked for it; else a deployment has measured it again."""
     return record.context.strategy != FINALISTS
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The kind of machine that a run is of: only timings of one kind can be compared.
+
+    Attributes:
+        target, device: as in a record.
+    """
+
+    target: Target
+    device: dict[str, Any]
+
+    @classmethod
+    def of(cls, record: Record) -> Machine:
+        """The kind that a record was measured on."""
+        return cls(record.context.target, record.measurement.device)
+
+    def measured(self, record: Record) -> bool:
+        """Whether a record is of this kind of machine."""
+        device = record.measurement.device
+        return record.context.target == self.target and (device == self.device or not self.unlike(device))
+
+    def unlike(self, device: dict[str, Any]) -> list[str]:
+        """Keys in which a device differs so that its timings are others; what one of the two leaves unsaid does not."""
+        here, there = (self.target.behaviour.alike(each) for each in (self.device, device))
+        return [key for key in here if here[key] != there[key] and None not in (here[key], there[key])]
 
 
 def identity(record: Record) -> tuple[str, int, Target, str, str]:

@@ -39,7 +39,7 @@ class Journal:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(path.with_name(path.name + ".lock"))
+            self._lock = FileLock(lock_of(path))
         except Held as held:
             raise JournalError(f"{path}: another run writes to it; {held}") from None
         except OSError as error:
@@ -128,6 +128,11 @@ class Follower:
                 if isinstance(entry, Quarantined):
                     _LOGGER.warning("%s: line %d is quarantined: %s", self.path, entry.line, entry.reason)
                 yield entry
+
+
+def lock_of(path: Path) -> Path:
+    """The lock file of a journal."""
+    return path.with_name(path.name + ".lock")
 
 
 def scan(path: Path) -> Scan:

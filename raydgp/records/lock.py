@@ -46,6 +46,24 @@ class FileLock:
         os.close(self._fd)
 
 
+def check_free(path: Path) -> None:
+    """Looks whether a lock could be taken, and changes nothing; where there is no lock file, nobody has it.
+
+    Raises:
+        Held: someone holds it.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Held(_explain(path, os.pread(fd, 4096, 0))) from None
+    finally:
+        os.close(fd)
+
+
 def _explain(path: Path, text: bytes) -> str:
     try:
         holder: dict[str, Any] = json.loads(text)

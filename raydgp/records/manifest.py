@@ -9,6 +9,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from raydgp.errors import InputError
+from raydgp.records.history import Machine
 from raydgp.records.model_latency import ModelLatency
 from raydgp.settings import TuneSettings
 from raydgp.space import ConfigSpace
@@ -98,6 +99,11 @@ class RunManifest(BaseModel):
     models: list[ModelLatency] = []
     notes: list[str] = []
 
+    @property
+    def machine(self) -> Machine:
+        """What its measurements are of."""
+        return Machine(self.target, self.device)
+
     @classmethod
     def load(cls, run_dir: Path) -> Self:
         """Reads the manifest of a run.
@@ -115,7 +121,9 @@ class RunManifest(BaseModel):
             fault = error.errors()[0]
             where = [".".join(map(str, fault["loc"]))] if fault["loc"] else []
             said = ": ".join([str(run_dir / FILE_NAME), *where, fault["msg"]])
-            raise InputError(f"{said}; start the run under a new name") from None
+            raise InputError(
+                f"{said}; remove the file, and the `raydgp tune` command that began the run writes it anew and goes on"
+            ) from None
 
     def tune_settings(self) -> TuneSettings:
         """The settings that the run was started with.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from raydgp.errors import InputError
-from raydgp.records.history import first, searched
-from raydgp.records.journal import Follower, Journal, Scan, scan
+from raydgp.errors import InputError, JournalError
+from raydgp.records.history import Machine, first, searched
+from raydgp.records.journal import Follower, Journal, Scan, lock_of, scan
+from raydgp.records.lock import FileLock, Held, check_free
 from raydgp.records.manifest import FILE_NAME, RunManifest
 from raydgp.records.measurement import Record
 from raydgp.records.summary import RunSummary, TaskSummary, final_choice
@@ -15,6 +17,7 @@ from raydgp.settings import TuneSettings
 from raydgp.workloads import Workload
 
 JOURNAL_NAME = "journal.jsonl"
+LOCK_NAME = "run.lock"
 LOG_NAME = "log"
 
 
@@ -41,7 +44,8 @@ class RunFolder:
 
     @property
     def exists(self) -> bool:
-        return self.path.exists()
+        """Whether there is a manifest; a journal without one is what a lost manifest leaves."""
+        return (self.path / FILE_NAME).exists()
 
     # --- the manifest
 
@@ -53,6 +57,11 @@ class RunFolder:
             InputError: the folder is not a run, or its manifest is damaged.
         """
         if self._manifest is None:
+            if self.journal.is_file() and not self.exists:
+                raise InputError(
+                    f"{self.path}: its {FILE_NAME} is gone; the `raydgp tune` command that began the run writes it "
+                    "anew and goes on"
+                )
             self._manifest = RunManifest.load(self.path)
         return self._manifest
 
@@ -74,6 +83,40 @@ class RunFolder:
         """Forgets the manifest, which another process may have written anew."""
         self._manifest = None
 
+    # --- who writes
+
+    def check_free(self) -> None:
+        """Looks whether another process writes into the folder; nothing is changed.
+
+        Raises:
+            JournalError: one does; says which.
+        """
+        for lock in (self.path / LOCK_NAME, lock_of(self.journal)):
+            try:
+                check_free(lock)
+            except Held as held:
+                raise JournalError(f"{self.path}: another process works on this run; {held}") from None
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Makes the folder and keeps other tuners out of it, from before anything is started to the end of the run.
+
+        Raises:
+            JournalError: another process works on the run, or the folder cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / LOCK_NAME)
+        except Held as held:
+            raise JournalError(f"{self.path}: another process works on this run; {held}") from None
+        except OSError as error:
+            reason = error.strerror
+            raise JournalError(f"{self.path}: {reason}; give a folder that can be written with --runs-dir") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
     # --- the journal
 
     def writer(self) -> Journal:
@@ -93,8 +136,15 @@ class RunFolder:
         return scan(self.journal) if self.journal.is_file() else Scan([], [], torn=False)
 
     def records(self) -> list[Record]:
-        """The measurements of the search in order, each configuration once."""
-        return first(filter(searched, self.scan().records))
+        """The measurements of the search on the run's kind of machine in order, each configuration once.
+
+        Where the manifest is gone, the machine is the first record's.
+        """
+        records = [record for record in self.scan().records if searched(record)]
+        if not records:
+            return []
+        machine = self.manifest.machine if self.exists else Machine.of(records[0])
+        return first(filter(machine.measured, records))
 
     def finalists(self) -> list[Record]:
         """What deploying has measured again of this run's tasks; their trial counts how often it did."""
@@ -104,7 +154,7 @@ class RunFolder:
 
     def summary(self) -> RunSummary:
         """What the search has found so far: counts, phases, and of each task the default and the best."""
-        return RunSummary(self.manifest.tasks, self.scan().records)
+        return RunSummary(self.manifest.tasks, self.scan().records, self.manifest.machine)
 
     def choice(self) -> dict[Workload, TaskSummary]:
         """The kernel of each layer that a deployed model gets; see `final_choice`."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from raydgp.records.history import identity, searched
+from raydgp.records.history import Machine, identity, searched
 from raydgp.records.manifest import TaskEntry
 from raydgp.records.measurement import Measurement, Phases, Record, Status
 from raydgp.workloads import Workload, from_dict
@@ -182,15 +182,23 @@ class NetworkLatency:
 
 
 class RunSummary(Tally):
-    """The tasks of a run in order; of other tasks and other spaces, and of finalists, records are ignored.
+    """The tasks of a run in order; records of other tasks, spaces and machines, and of finalists, are ignored.
+
+    Args:
+        entries: of the run's manifest.
+        records: to begin with.
+        machine: that the run is of; any by default.
 
     Attributes:
         tasks: by name.
         layers: the tasks by layer: several where several algorithms compute it, the direct one first.
     """
 
-    def __init__(self, entries: Iterable[TaskEntry], records: Iterable[Record] = ()) -> None:
+    def __init__(
+        self, entries: Iterable[TaskEntry], records: Iterable[Record] = (), machine: Machine | None = None
+    ) -> None:
         super().__init__()
+        self._machine = machine
         self.tasks = {entry.name: TaskSummary(entry) for entry in entries}
         layers: dict[Workload, list[TaskSummary]] = {}
         for task in self.tasks.values():
@@ -205,7 +213,7 @@ class RunSummary(Tally):
         task, mark = self.tasks.get(record.context.task), (record.context.task, *identity(record))
         if task is None or task.entry.space_hash != record.context.space_hash or mark in self._seen:
             return None
-        if not searched(record):
+        if not searched(record) or (self._machine and not self._machine.measured(record)):
             return None
         if record.measurement.status is not Status.RUNNER_LOST:
             self._seen.add(mark)

@@ -58,6 +58,11 @@ class RaySettings(Settings):
 
 class TrackingSettings(Settings):
     enabled: bool = Field(True, description="Whether results are sent to MLflow.")
+    required: bool = Field(
+        True,
+        description="Whether a server that does not answer refuses the run at its start; else it is measured, and sent "
+        "later.",
+    )
     uri: str = Field(
         default_factory=lambda: os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db",
         description="MLflow tracking URI; by default that of MLFLOW_TRACKING_URI, else a database in this folder.",

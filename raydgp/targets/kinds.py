@@ -105,9 +105,9 @@ class Kind(ABC):
             InputError: it has none, or another one.
         """
 
-    def alike(self, device: Mapping[str, Any]) -> Any:
-        """What the devices of all runners of one run must share beside the target."""
-        return None
+    def alike(self, device: Mapping[str, Any]) -> dict[str, Any]:
+        """What devices must share beside the target for their timings to be compared: those of all runners of a run."""
+        return {key: device.get(key) for key in ("name", "cores", "threads")}
 
     def conditions(self) -> dict[str, float]:
         """Clocks, temperature and power of the device right now, where they can be read."""

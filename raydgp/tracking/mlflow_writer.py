@@ -42,7 +42,7 @@ class MlflowWriter:
         self._run_dir = run_dir
         self._manifest, self._settings, self._name = run.manifest, run.settings, run.name
         self._id = run_tag(run)
-        self._summary = RunSummary(self._manifest.tasks)
+        self._summary = RunSummary(self._manifest.tasks, machine=self._manifest.machine)
         self._follower = run.follower()
         self._records: list[Record] = []
         self._parts: dict[str, TaskSummary] = {}  # in the order of their first records

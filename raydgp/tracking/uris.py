@@ -12,11 +12,20 @@ from raydgp.errors import InputError
 
 STATE_NAME = "mlflow.json"  # in a run's folder: what the writer has sent, and into which experiment
 _TIMEOUT_S = 5.0
-_REMEDY = "start the server, or set mlflow.enabled to false and send the run later with `raydgp sync`"
+_REMEDY = (
+    "start the server, or set mlflow.required to false (--no-mlflow-required): then the run is measured now and sent "
+    "once the server answers, at the latest by `raydgp sync`"
+)
 
 
-def check(uri: str) -> None:
+def check(uri: str, required: bool = True) -> str:
     """Asks a server for its health, and a database's folder whether it is there; other schemes are left to MLflow.
+
+    Args:
+        required: whether a server has to answer.
+
+    Returns:
+        Why the server cannot be reached, where it need not be; empty where it can.
 
     Raises:
         InputError: nobody answers within 5 s, or the folder does not exist.
@@ -26,16 +35,19 @@ def check(uri: str) -> None:
         try:
             urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_TIMEOUT_S).close()
         except urllib.error.HTTPError:
-            return  # it answers: a proxy may keep /health to itself
+            return ""  # it answers: a proxy may keep /health to itself
         except (OSError, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            raise InputError(f"MLflow server {uri} cannot be reached ({reason}); {_REMEDY}") from None
+            reason = f"MLflow server {uri} cannot be reached ({getattr(error, 'reason', error)})"
+            if not required:
+                return reason
+            raise InputError(f"{reason}; {_REMEDY}") from None
     elif parts.scheme == "sqlite":
         folder = Path(uri.removeprefix("sqlite:///")).parent
         if not folder.is_dir():
             raise InputError(f"MLflow database {uri}: there is no folder {folder}; make it or give another URI")
     elif not parts.scheme:
         raise InputError(f"MLflow URI {uri!r} names no scheme; write sqlite:///mlflow.db or http://HOST:PORT")
+    return ""
 
 
 def artifact_location(uri: str, experiment: str) -> str | None:

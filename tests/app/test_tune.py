@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +13,13 @@ from raydgp import config_space, zoo
 from raydgp.app import tune
 from raydgp.app.observer import SilentObserver
 from raydgp.app.run import Run
-from raydgp.errors import InputError
+from raydgp.app.tune.resuming import check_machine, records_so_far
+from raydgp.errors import InputError, JournalError
 from raydgp.records import Context, Measurement, Record, RunFolder, RunManifest, Status, TaskEntry
+from raydgp.records.history import Machine
 from raydgp.settings import TrackingSettings, TuneSettings
 from raydgp.targets import Target
+from raydgp.tracking import check
 
 TASK = zoo.tasks("squeezenet_v1_1")[1]
 SPACE = config_space(TASK.workload, "llvm")
@@ -32,7 +37,7 @@ def settings(runs: Path) -> TuneSettings:
     )
 
 
-def record(space_hash: str) -> Record:
+def record(space_hash: str, device: dict[str, object] | None = None, seconds: float = 1e-3) -> Record:
     context = Context(
         task=TASK.name,
         workload=TASK.workload.to_dict(),
@@ -42,17 +47,17 @@ def record(space_hash: str) -> Record:
         seed=0,
         run="r",
     )
-    measured = Measurement(index=SPACE.default, status=Status.OK, times_s=(1e-3,))
+    measured = Measurement(index=SPACE.default, status=Status.OK, times_s=(seconds,), device=device or {})
     return Record(context=context, trial=0, knobs=SPACE.decode(SPACE.default), measurement=measured)
 
 
-def write_run(chosen: TuneSettings, *records: Record) -> None:
+def write_run(chosen: TuneSettings, *records: Record, device: dict[str, object] | None = None) -> None:
     entry = TaskEntry.of(TASK.name, TASK.count, SPACE)
     RunManifest(
         settings=chosen.model_dump(mode="json"),
         tasks=[entry],
         target=Target.named("llvm"),
-        device={},
+        device=device or {},
         versions={},
         created_unix_s=0.0,
     ).save(chosen.run_dir)
@@ -95,3 +100,81 @@ def test_damaged_lines_are_told(tmp_path: Path) -> None:
     journal = RunFolder(chosen.run_dir).journal
     journal.write_bytes(journal.read_bytes().replace(b'"trial":1', b'"trial":2'))
     assert "1 damaged lines left out (line 2)" in Run.open(chosen.run_dir).notes[0]
+
+
+CORES4 = {"kind": "llvm", "name": "cpu", "cores": 4, "threads": 4}
+
+
+@pytest.mark.parametrize("change", [{"cores": 2}, {"threads": 1}, {"name": "another"}])
+def test_what_another_machine_measured_is_never_best_nor_default(tmp_path: Path, change: dict[str, object]) -> None:
+    chosen = settings(tmp_path)
+    write_run(chosen, record(SPACE.hash, CORES4 | change, 1e-6), record(SPACE.hash, CORES4), device=CORES4)
+    task = run(chosen).summary.tasks[TASK.name]
+    assert (task.measured, task.latency_s, task.default_s) == (1, 1e-3, 1e-3)
+    assert "1 measurements of other machines left out" in Run.open(chosen.run_dir).notes[0]
+
+
+@pytest.mark.parametrize("manifest", [True, False])
+def test_a_run_does_not_go_on_on_another_machine(tmp_path: Path, manifest: bool) -> None:
+    chosen, target = settings(tmp_path), Target.named("llvm")
+    write_run(chosen, record(SPACE.hash, CORES4), device=CORES4)
+    if not manifest:
+        (chosen.run_dir / "run.json").unlink()
+    folder = RunFolder(chosen.run_dir)
+    check_machine(folder, target, CORES4)
+    with pytest.raises(InputError, match=r"with cores=4, threads=4, and here is cores=2, threads=2.*--run"):
+        check_machine(folder, target, CORES4 | {"cores": 2, "threads": 2})
+    with pytest.raises(InputError, match="was measured with target llvm"):
+        check_machine(folder, Target.from_dict({"kind": "llvm", "mcpu": "haswell"}), CORES4)
+
+
+def test_a_gpu_of_another_name_is_another_machine_and_one_with_a_new_driver_is_not() -> None:
+    gpu = {"kind": "cuda", "name": "A100", "driver": "1", "arch": "sm_80"}
+    machine = Machine(Target.named("cuda"), gpu)
+    assert machine.unlike(gpu | {"driver": "2"}) == []
+    assert machine.unlike(gpu | {"name": "A30"}) == ["name"]
+
+
+def test_who_works_on_a_run_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    with RunFolder(chosen.run_dir).claimed():
+        before = sorted(path.name for path in chosen.run_dir.iterdir())
+        with pytest.raises(JournalError, match=f"another process works on this run.*process {os.getpid()} on"):
+            run(chosen)
+        assert sorted(path.name for path in chosen.run_dir.iterdir()) == before
+    write_run(chosen, record(SPACE.hash))
+    with RunFolder(chosen.run_dir).writer(), pytest.raises(JournalError, match=f"process {os.getpid()} on"):
+        run(chosen)
+    assert run(chosen).summary.measured == 1
+
+
+def test_a_folder_that_cannot_be_written_shows_its_finished_run_and_refuses_to_measure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings(tmp_path).model_copy(update={"mlflow": TrackingSettings(uri=f"sqlite:///{tmp_path}/m.db")})
+    write_run(chosen, record(SPACE.hash))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert run(chosen).summary.measured == 1
+    assert not (chosen.run_dir / "mlflow.log").exists()
+    with pytest.raises(JournalError, match="give a folder that can be written with --runs-dir"):
+        run(settings(Path("/proc/runs")))
+
+
+def test_without_its_manifest_a_run_says_what_to_do(tmp_path: Path) -> None:
+    chosen = settings(tmp_path)
+    write_run(chosen, record(SPACE.hash))
+    (chosen.run_dir / "run.json").unlink()
+    with pytest.raises(InputError, match=r"run.json is gone; the `raydgp tune` command .* writes it anew"):
+        Run.open(chosen.run_dir)
+    assert [r.measurement.index for r in records_so_far(chosen, [TASK])] == [SPACE.default]
+    with pytest.raises(InputError, match="was made with seed=0, not 1"):
+        records_so_far(chosen.model_copy(update={"seed": 1}), [TASK])
+
+
+def test_mlflow_that_does_not_answer_stops_no_finished_run_and_no_job(tmp_path: Path) -> None:
+    with socket.socket() as reserved:  # bound, but nobody listens
+        reserved.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{reserved.getsockname()[1]}"
+        assert "cannot be reached" in check(uri, required=False)
+        with pytest.raises(InputError, match=r"cannot be reached.*--no-mlflow-required.*raydgp sync"):
+            run(settings(tmp_path).model_copy(update={"mlflow": TrackingSettings(uri=uri)}))

@@ -1,5 +1,7 @@
 """Joining and starting Ray: what cannot work is said at once, and a local session is nobody else's."""
 
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -8,7 +10,7 @@ import psutil
 import pytest
 import ray
 
-from raydgp.cluster.session import connect
+from raydgp.cluster.session import connect, ray_utils, uninterrupted
 from raydgp.errors import InputError
 
 pytestmark = pytest.mark.cluster
@@ -47,6 +49,26 @@ def test_something_else_at_the_address_is_found_out_in_bounded_time(foreign_port
     with pytest.raises(InputError, match="no Ray cluster"):
         connect(f"127.0.0.1:{foreign_port}")
     assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_until_ray_has_started_and_comes_to_its_handler(number: signal.Signals) -> None:
+    came: list[int] = []
+    before = signal.signal(number, lambda number, _: came.append(number))
+    try:
+        with uninterrupted():
+            ray_utils.set_sigterm_handler(lambda *_: came.append(-1))  # as `ray.init` does
+            os.kill(os.getpid(), number)
+            time.sleep(0.01)
+            assert came == []
+        assert came == [number]
+        signal.raise_signal(number)
+        assert came == [number, number]
+        with pytest.raises(KeyboardInterrupt), uninterrupted():  # whoever asks twice does not want to wait
+            signal.raise_signal(number)
+            signal.raise_signal(number)
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_local_session_listens_on_loopback_alone_and_is_joined_by_the_next_caller() -> None:

@@ -6,12 +6,13 @@ import math
 import subprocess
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from raydgp.errors import InputError
 from raydgp.records import Record, RunFolder, RunManifest, TaskEntry
-from raydgp.records.history import known
+from raydgp.records.history import Machine, known
 from raydgp.settings import TuneSettings
+from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Task
 
@@ -41,15 +42,17 @@ def records_so_far(settings: TuneSettings, tasks: Sequence[Task]) -> list[Record
         InputError: the folder belongs to a run with other settings, or its journal to other spaces.
     """
     run = RunFolder(settings.run_dir)
-    if not run.exists:
-        return []
-    before, now = run.manifest.settings, settings.model_dump(mode="json")
-    for key in _FIXED:
-        if before[key] != now[key]:
-            raise InputError(
-                f"{run.path} was made with {key}={before[key]!r}, not {now[key]!r}; choose another name with --run"
-            )
+    now = settings.model_dump(mode="json")
     records = run.records()
+    if run.exists:
+        before = {key: run.manifest.settings[key] for key in _FIXED}
+    else:
+        before = {key: getattr(records[0].context, key) for key in ("strategy", "seed")} if records else {}
+    for key, was in before.items():
+        if was != now[key]:
+            raise InputError(
+                f"{run.path} was made with {key}={was!r}, not {now[key]!r}; choose another name with --run"
+            )
     hashes = {task.name: config_space(task.workload, settings.target).hash for task in tasks}
     for record in records:
         if hashes.get(record.context.task, record.context.space_hash) != record.context.space_hash:
@@ -60,11 +63,35 @@ def records_so_far(settings: TuneSettings, tasks: Sequence[Task]) -> list[Record
     return records
 
 
+def check_machine(run: RunFolder, target: Target, device: dict[str, Any]) -> None:
+    """Whether a run may go on here: its measurements are compared with each other.
+
+    Raises:
+        InputError: it was begun on another kind of machine.
+    """
+    machine = run.manifest.machine if run.exists else next(map(Machine.of, run.records()), Machine(target, device))
+    if machine.target != target:
+        was, now = (f"target {each} {each.to_dict()}" for each in (machine.target, target))
+    else:
+        unlike = machine.unlike(device)
+        was, now = (", ".join(f"{key}={each[key]!r}" for key in unlike) for each in (machine.device, device))
+    if was != now:
+        raise InputError(
+            f"{run.path} was measured with {was}, and here is {now}, whose timings are others; choose another name "
+            "with --run"
+        )
+
+
 def manifest_of(
     settings: TuneSettings, tasks: Sequence[Task], cluster: Cluster, notes: Sequence[str] = ()
 ) -> RunManifest:
-    """The manifest of this run, with what an earlier start of it on this device has found out kept."""
+    """The manifest of this run, with what an earlier start of it has found out kept.
+
+    Raises:
+        InputError: it was begun on another kind of machine.
+    """
     run = RunFolder(settings.run_dir)
+    check_machine(run, cluster.target, cluster.device)
     before = run.manifest if run.exists else None
     kept = before if before and before.device == cluster.device else None
     earlier = {entry.name: entry for entry in before.tasks} if before else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import time
@@ -49,20 +50,38 @@ def tune(
     """
     began_s = time.monotonic()
     notes: list[str] = []
+    run = RunFolder(settings.run_dir)
+    run.check_free()  # before a model is imported for nothing
     settings, tasks = plan(settings, layers, notes.append)
     for note in notes:
         observer.message(note)
-    run = RunFolder(settings.run_dir)
-    so_far = records_so_far(settings, tasks)
-    if settings.mlflow.enabled:
-        tracking.check(settings.mlflow.uri)
-    tracker = tracking.TrackerProcess(run.path) if settings.mlflow.enabled else None
-    if not finished(settings, tasks, so_far):
-        _measure(settings, tasks, notes, so_far, tracker, observer, began_s, function)
-    elif tracker:
-        tracker.start()
+    done = finished(settings, tasks, records_so_far(settings, tasks))
+    tracker = _tracker(settings, run, observer, done)
+    if done:
+        if tracker:
+            tracker.start()
+    else:
+        with run.claimed():
+            so_far = records_so_far(settings, tasks)  # once more: until now, another process may have measured
+            _measure(settings, tasks, notes, so_far, tracker, observer, began_s, function)
     sent = [_sent(tracker, settings, run, observer)] if tracker else []
     return Run(RunFolder(run.path), sent)
+
+
+def _tracker(settings: TuneSettings, run: RunFolder, observer: Observer, done: bool) -> tracking.TrackerProcess | None:
+    """The process that sends the run to MLflow; None where nothing is to be sent.
+
+    Args:
+        done: nothing is left to measure, so that the run is shown in any case.
+    """
+    if not settings.mlflow.enabled:
+        return None
+    if down := tracking.check(settings.mlflow.uri, settings.mlflow.required and not done):
+        observer.message(f"{down}: {'it' if done else 'what is measured'} is sent once the server answers")
+    if done and not os.access(run.path, os.W_OK):
+        observer.message(f"{run.path} cannot be written, so nothing is sent to MLflow")
+        return None
+    return tracking.TrackerProcess(run.path)
 
 
 def _sent(tracker: tracking.TrackerProcess, settings: TuneSettings, run: RunFolder, observer: Observer) -> str:
@@ -114,7 +133,7 @@ def _measure(
 def _watched(run: RunFolder, settings: TuneSettings, observer: Observer, clock: Clock) -> Iterator[None]:
     """Follows the journal while the run goes on and tells what it says."""
     manifest, follower = run.manifest, run.follower()
-    summary = RunSummary(manifest.tasks)
+    summary = RunSummary(manifest.tasks, machine=manifest.machine)
     over = threading.Event()
     most = settings.most_trials
     total = None if most is None else most * len(manifest.tasks)

@@ -79,9 +79,9 @@ class Cuda(Kind):
         if here.architecture != target.architecture:
             raise InputError(f"it is for a GPU of {target.architecture}, and here is one of {here.architecture}")
 
-    def alike(self, device: Mapping[str, Any]) -> Any:
+    def alike(self, device: Mapping[str, Any]) -> dict[str, Any]:
         """The GPU's name: GPUs of one architecture differ in speed."""
-        return device["name"]
+        return {"name": device.get("name")}
 
     def conditions(self) -> dict[str, float]:
         return nvml.conditions()
