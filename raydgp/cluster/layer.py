@@ -23,6 +23,7 @@ from raydgp.registry import adopt, registered
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import from_dict
 
+_HOPELESS = 3  # losses of one batch's process, one after the other
 _ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # the journal is what a run resumes from
@@ -78,7 +79,10 @@ class LayerOutcome:
 
 
 class _LayerSearcher(RaydgpSearcher):
-    """Thinks only while no kernel is timed on its node, and stops at a fault without learning from it."""
+    """Thinks only while no kernel is timed on its node, and stops at a fault without learning from it.
+
+    A batch whose trial was lost, with its process or its node, is handed out once more, as it was.
+    """
 
     def __init__(self, job: LayerJob, pool: ActorHandle) -> None:
         context = job.context
@@ -91,12 +95,18 @@ class _LayerSearcher(RaydgpSearcher):
         self._until_unix_s = math.inf if job.until_unix_s is None else job.until_unix_s
         self._began_unix_s = self._batch_s = 0.0
         self._pool, self._node_id = pool, ray.get_runtime_context().get_node_id()
+        self._batch: dict[str, Any] = {}
+        self._losses = 0  # of this batch
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]
         now = time.time()
-        if self.fault or self.search.done or now + self._batch_s / 2 > self._until_unix_s:
+        over = now + self._batch_s / 2 > self._until_unix_s
+        if self.fault or over or (self.search.done and not self._losses):
             return Searcher.FINISHED
         self._began_unix_s = now
+        if self._losses:
+            self._live[trial_id] = self._batch["indices"]
+            return self._batch
         ray.get(self._pool.enter.remote(self._node_id))
         try:
             config = super().suggest(trial_id)
@@ -104,14 +114,20 @@ class _LayerSearcher(RaydgpSearcher):
             self._pool.leave.remote(self._node_id)
         if isinstance(config, dict):
             del config["knobs"]  # Tune copies and flattens every one several times; the trainable does without
+            self._batch = config
         return config
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         if result and result.get("fault"):
             self.fault = tuple(result["fault"])
         elif error or not result:
-            self.fault = ("RaydgpError", "the process that measures a batch was lost; run the same command to resume")
+            self._live.pop(trial_id, None)
+            self._losses += 1
+            if self._losses == _HOPELESS:
+                said = f"the process that measures a batch was lost {_HOPELESS} times; run the same command to resume"
+                self.fault = ("RaydgpError", said)
         else:
+            self._losses = 0
             self._batch_s = time.time() - self._began_unix_s
             super().on_trial_complete(trial_id, result)
 
@@ -125,7 +141,9 @@ def tune_layer(job: LayerJob, pool: ActorHandle, recorder: ActorHandle) -> Layer
     searcher = _LayerSearcher(job, pool)
     parameters = tune.with_parameters(MeasureBatch, pool=pool, recorder=recorder, context=job.context, parts=job.parts)
     # A trial must hold something, but a hundredth of a processor would keep a build from the whole one that it takes.
-    here = tune.PlacementGroupFactory([{f"node:{ray.util.get_node_ip_address()}": 0.001}])
+    # The driver's node, by its id: nodes of one address are several.
+    node = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
+    here = tune.PlacementGroupFactory([{f"node:{ray.util.get_node_ip_address()}": 0.001}], bundle_label_selector=[node])
     trainable = tune.with_resources(parameters, here)
     # Tune keeps trainables by name for the whole Ray job: with one name, layers would get each other's parameters.
     trainable.__name__ = f"MeasureBatch-{uuid.uuid4().hex}"
@@ -143,7 +161,7 @@ def tune_layer(job: LayerJob, pool: ActorHandle, recorder: ActorHandle) -> Layer
             run_config=tune.RunConfig(
                 storage_path=folder,
                 verbose=0,
-                failure_config=tune.FailureConfig(fail_fast=True),
+                failure_config=tune.FailureConfig(max_failures=0),  # the searcher hands it out again
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 log_to_file=False,
             ),

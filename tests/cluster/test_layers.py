@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -81,6 +82,32 @@ def test_layers_are_searched_at_the_same_time(session: None, journal: Path, tmp_
     with Cluster(driver.SETTINGS, journal, fakes.backend(build=fakes.Meeting(fakes.Log(tmp_path), firsts))) as here:
         outcomes = here.tune(driver.LAYERS)
     assert [outcome.failed for outcome in outcomes] == [0, 0]
+
+
+def test_a_lost_trial_costs_its_batch_and_not_the_run(
+    whole: tuple[dict[str, LayerOutcome], Path], journal: Path
+) -> None:
+    """The process that measures a batch is killed in the middle of it, as with its node."""
+    killed: list[int] = []
+
+    def kill() -> None:
+        while len(set(indices_in(journal))) < 12:
+            time.sleep(0.05)
+        victim = next(p for p in psutil.Process().children(recursive=True) if "MeasureBatch" in " ".join(p.cmdline()))
+        victim.kill()
+        killed.append(victim.pid)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    with Cluster(driver.SETTINGS, journal, fakes.backend(run=driver.nap)) as here:
+        outcomes = {outcome.task: outcome for outcome in here.tune(driver.LAYERS)}
+    assert len(killed) == 1
+    assert outcomes == whole[0]
+    assert set(indices_in(journal)) == set(indices_in(whole[1]))
+
+
+def indices_in(journal: Path) -> list[tuple[str, int]]:
+    return [(record.context.task, record.measurement.index) for record in read(journal)]
 
 
 def test_a_finished_search_measures_nothing_again(whole: tuple[dict[str, LayerOutcome], Path]) -> None:
