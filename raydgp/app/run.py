@@ -116,7 +116,7 @@ class Run:
                     "latency_us": 1e6 * measured.median_s if measured.ok else math.nan,
                     "spread": measured.spread,
                     **vars(measured.phases),
-                    "time": pd.Timestamp(measured.time_unix_s, unit="s", tz="UTC"),
+                    "time": pd.Timestamp(measured.time_ms, unit="ms", tz="UTC"),
                     "knobs": record.knobs,
                     "error": measured.error,
                 }

@@ -95,7 +95,8 @@ def uninterrupted() -> Iterator[None]:
     came: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     heeded = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
-    rays, set_rays = [], ray_utils.set_sigterm_handler
+    rays: list[Any] = []
+    set_rays = ray_utils.set_sigterm_handler
 
     def hold(number: int, _: object) -> None:
         if came:

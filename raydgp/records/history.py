@@ -10,6 +10,7 @@ from typing import Any
 from raydgp.records.measurement import Measurement, Record, Status
 from raydgp.targets import Target
 
+_MOST_TEXTS = 1000
 FINALISTS = "finalists"  # in place of the strategy: deploying measured it again, no search asked for it
 
 
@@ -52,7 +53,7 @@ def identity(record: Record) -> tuple[str, int, Target, str, str]:
         record.context.space_hash,
         measured.index,
         record.context.target,
-        sorted_json(measured.device),
+        _device_text(measured.device),
         measured.caches,
     )
 
@@ -80,6 +81,18 @@ def known(records: Iterable[Record], space_hash: str) -> dict[int, Measurement]:
         if record.context.space_hash == space_hash and not lost and searched(record):
             out.setdefault(measured.index, measured)
     return out
+
+
+_texts: dict[int, tuple[dict[str, Any], str]] = {}  # of devices by their identity: records of a journal share them
+
+
+def _device_text(device: dict[str, Any]) -> str:
+    known = _texts.get(id(device))
+    if known is None or known[0] is not device:
+        if len(_texts) >= _MOST_TEXTS:
+            _texts.clear()
+        known = _texts[id(device)] = device, sorted_json(device)
+    return known[1]
 
 
 def sorted_json(value: dict[str, Any]) -> str:

@@ -7,23 +7,22 @@ with `cat`; of the records with one identity the first counts (`history.first`).
 
 from __future__ import annotations
 
-import json
+import gc
 import logging
 import os
-import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
 from raydgp.errors import InputError, JournalError
+from raydgp.records.lines import Decoder, Quarantined, encode
+from raydgp.records.lines import decode as decode
 from raydgp.records.lock import FileLock, Held
 from raydgp.records.measurement import Record
 
 _LOGGER = logging.getLogger(__name__)
-_SUFFIX = b',"crc32":"%08x"}\n'
-_SUFFIX_BYTES = len(_SUFFIX % 0)
 
 
 class Journal:
@@ -89,14 +88,6 @@ class Journal:
 
 
 @dataclass(frozen=True)
-class Quarantined:
-    """A complete line that is not a record: its number, from 1, and what is wrong with it."""
-
-    line: int
-    reason: str
-
-
-@dataclass(frozen=True)
 class Scan:
     """What a journal holds: its records in order, its damaged lines, and whether its last line is torn."""
 
@@ -110,6 +101,7 @@ class Follower:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._decoder = Decoder()
         self._offset_bytes = 0
         self._line = 0
 
@@ -124,10 +116,10 @@ class Follower:
             for line in _complete_lines(file):
                 self._offset_bytes += len(line)
                 self._line += 1
-                entry = _decoded(line, self._line)
-                if isinstance(entry, Quarantined):
-                    _LOGGER.warning("%s: line %d is quarantined: %s", self.path, entry.line, entry.reason)
-                yield entry
+                for entry in self._decoder.entries(line, self._line):
+                    if isinstance(entry, Quarantined):
+                        _LOGGER.warning("%s: line %d is quarantined: %s", self.path, entry.line, entry.reason)
+                    yield entry
 
 
 def lock_of(path: Path) -> Path:
@@ -143,13 +135,14 @@ def scan(path: Path) -> Scan:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such journal; give the folder of a run")
-    follower = Follower(path)
-    entries = list(follower.poll())
-    return Scan(
-        [e for e in entries if isinstance(e, Record)],
-        [e for e in entries if isinstance(e, Quarantined)],
-        torn=path.stat().st_size > follower._offset_bytes,
-    )
+    follower, records, quarantined = Follower(path), [], []
+    with _without_collection():
+        for entry in follower.poll():
+            if isinstance(entry, Record):
+                records.append(entry)
+            else:
+                quarantined.append(entry)
+    return Scan(records, quarantined, torn=path.stat().st_size > follower._offset_bytes)
 
 
 def read(path: Path) -> Iterator[Record]:
@@ -157,29 +150,16 @@ def read(path: Path) -> Iterator[Record]:
     return (entry for entry in Follower(path).poll() if isinstance(entry, Record))
 
 
-def encode(record: Record) -> bytes:
-    """One line: floats in the shortest form that reads back exactly."""
-    body = json.dumps(record.to_dict(), separators=(",", ":")).encode()[:-1]
-    return body + _SUFFIX % zlib.crc32(body)
-
-
-def decode(line: bytes) -> Record:
-    """Inverse of `encode`.
-
-    Raises:
-        InputError: bad checksum, or not a record.
-    """
-    body = line[:-_SUFFIX_BYTES]
-    if line[-_SUFFIX_BYTES:] != _SUFFIX % zlib.crc32(body):
-        raise InputError("bad checksum")
-    return Record.from_dict(json.loads(body + b"}"))
-
-
-def _decoded(line: bytes, number: int) -> Record | Quarantined:
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Keeps Python from looking for cycles among a million new objects again and again; records form none."""
+    enabled = gc.isenabled()
+    gc.disable()
     try:
-        return decode(line)
-    except ValueError as error:
-        return Quarantined(number, str(error))
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _complete_lines(file: BinaryIO) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from dataclasses import asdict, dataclass, field
@@ -11,6 +12,10 @@ from typing import Any
 from raydgp.errors import InputError
 from raydgp.targets import Target
 
+LARGEST = 2**63 - 1  # of an index: numpy's integers
+_LATEST_MS = 1e14  # of a time that is one, in the year 5138
+_NUMBERS = (float, int)
+_set_field = object.__setattr__
 _OPTIONAL = ("resources", "conditions", "caches")
 
 
@@ -99,6 +104,12 @@ class Measurement:
         return self.status is Status.OK and bool(self.times_s) and all(math.isfinite(t) and t > 0 for t in self.times_s)
 
     @property
+    def time_ms(self) -> int:
+        """Milliseconds since 1970 when it ended; 0 where what it says is no time at all."""
+        time_ms = 1000 * self.time_unix_s
+        return round(time_ms) if 0 <= time_ms < _LATEST_MS else 0
+
+    @property
     def median_s(self) -> float:
         """Median over the repeats; infinite when not ok, so that it never is the best."""
         return statistics.median(self.times_s) if self.ok else math.inf
@@ -129,9 +140,40 @@ class Measurement:
             fields["times_s"] = tuple(float(t) for t in fields["times_s"])
             fields["phases"] = Phases(**fields["phases"])
             fields["resources"] = tuple(Resources(**used) for used in fields.get("resources", ()))
-            return cls(**fields)
-        except (KeyError, TypeError, ValueError) as error:
+            measured = cls(**fields)
+            check_measurement(measured)
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(f"not a measurement: {error!r}") from None
+        return measured
+
+
+def check_measurement(measured: Measurement) -> None:
+    """Whether what a measurement says is possible. Timings that are not finite are: they never count.
+
+    Raises:
+        InputError: names the field.
+    """
+    _check_integer("index", measured.index)
+    phases = measured.phases
+    for seconds in (*vars(phases).values(), measured.time_unix_s):
+        if type(seconds) not in _NUMBERS:
+            raise InputError(f"not a measurement: {seconds!r:.100} is no time")
+    if type(measured.error) is not str or type(measured.caches) is not str:
+        raise InputError("not a measurement: error and caches are texts")
+    if not (type(measured.device) is type(measured.versions) is type(measured.conditions) is dict):
+        raise InputError("not a measurement: device, versions and conditions are objects")
+    if measured.conditions and not all(type(value) in _NUMBERS for value in measured.conditions.values()):
+        raise InputError("not a measurement: conditions are numbers")
+    for used in measured.resources:
+        for name in ("registers", "spill_bytes", "shared_bytes"):
+            _check_integer(name, getattr(used, name))
+
+
+def _check_integer(name: str, value: Any) -> None:
+    if type(value) is not int or not 0 <= value <= LARGEST:
+        raise InputError(f"not a record: {name} is {value!r:.100}, not a number from 0 to 2^63 - 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +197,30 @@ class Context:
     strategy: str
     seed: int
     run: str
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Context:
+        """Inverse of what a record keeps, also after a way through JSON.
+
+        Raises:
+            InputError: a field is missing, unknown or of the wrong kind.
+        """
+        try:
+            fields = dict(data)
+            fields["target"] = Target.from_dict(fields["target"])
+            context = cls(**fields)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"not a record: {error!r}") from None
+        for name in ("task", "space_hash", "strategy", "run"):
+            if not isinstance(getattr(context, name), str):
+                raise InputError(f"not a record: {name} is {getattr(context, name)!r:.100}, not a text")
+        if not isinstance(context.workload, dict):
+            raise InputError("not a record: workload is not an object")
+        _check_integer("seed", context.seed)
+        hash(context.target)  # attributes of other kinds than TVM's cannot be compared
+        return context
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,10 +256,36 @@ class Record:
         """
         try:
             fields = dict(data)
-            context = dict(fields["context"])
-            context["target"] = Target.from_dict(context["target"])
-            fields["context"] = Context(**context)
+            fields["context"] = Context.from_dict(fields["context"])
             fields["measurement"] = Measurement.from_dict(fields["measurement"])
-            return cls(**fields)
-        except (KeyError, TypeError, AttributeError) as error:
+            record = cls(**fields)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
             raise InputError(f"not a record: {error!r}") from None
+        _check_integer("trial", record.trial)
+        if not isinstance(record.knobs, dict):
+            raise InputError("not a record: knobs are not an object")
+        return record
+
+    @classmethod
+    def undecoded(cls, context: Context, trial: int, knobs: bytes, measurement: Measurement) -> Record:
+        """A record whose knobs are JSON until they are asked for: most of a million records' never are.
+
+        Raises:
+            InputError: the trial or the knobs are of the wrong kind.
+        """
+        if knobs[:1] != b"{" or not 0 <= trial <= LARGEST:
+            raise InputError("not a record: its trial or its knobs are none")
+        record = object.__new__(cls)
+        _set_field(record, "context", context)
+        _set_field(record, "trial", trial)
+        _set_field(record, "measurement", measurement)
+        _set_field(record, "_knobs", knobs)
+        return record
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "knobs" or "_knobs" not in self.__dict__:
+            raise AttributeError(name)
+        object.__setattr__(self, "knobs", json.loads(self._knobs))
+        return self.knobs

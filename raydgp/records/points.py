@@ -37,4 +37,4 @@ def _point(tally: Tally, measured: Measurement, metrics: dict[str, float]) -> Po
     """What is not finite is left out, for MLflow would keep it as a number."""
     values = {"measured": tally.measured, "failed": tally.failed, **tally.phases_s, **metrics}
     finite = {name: float(value) for name, value in values.items() if math.isfinite(value)}
-    return Point(tally.measured, round(1000 * measured.time_unix_s), finite)
+    return Point(tally.measured, measured.time_ms, finite)

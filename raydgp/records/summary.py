@@ -40,8 +40,7 @@ class Tally:
         self.failed += not measured.ok
         for name in self.phases_s:
             self.phases_s[name] += getattr(measured.phases, name)
-        time_ms = round(1000 * measured.time_unix_s)
-        self.first_ms, self.last_ms = self.first_ms or time_ms, max(self.last_ms, time_ms)
+        self.first_ms, self.last_ms = self.first_ms or measured.time_ms, max(self.last_ms, measured.time_ms)
 
     @property
     def busy_s(self) -> float:
@@ -212,6 +211,8 @@ class RunSummary(Tally):
         """The task that the record belongs to; None if it does not count."""
         task, mark = self.tasks.get(record.context.task), (record.context.task, *identity(record))
         if task is None or task.entry.space_hash != record.context.space_hash or mark in self._seen:
+            return None
+        if record.measurement.index >= task.entry.space_size:
             return None
         if not searched(record) or (self._machine and not self._machine.measured(record)):
             return None
