@@ -14,7 +14,7 @@ STATE_NAME = "mlflow.json"  # in a run's folder: what the writer has sent, and i
 _TIMEOUT_S = 5.0
 _REMEDY = (
     "start the server, or set mlflow.required to false (--no-mlflow-required): then the run is measured now and sent "
-    "once the server answers, at the latest by `raydgp sync`"
+    "later, at the latest by `raydgp sync`; with mlflow.enabled false (--no-mlflow-enabled) only by that"
 )
 
 
