@@ -134,7 +134,7 @@ def _share(shared: dict[bytes, Any], key: bytes, value: Any) -> Any:
 
 def _optional_keys(measured: Measurement) -> int:
     """Keys of what few measurements have."""
-    count = bool(measured.caches)
+    count = int(bool(measured.caches))
     if measured.resources:
         count += 1 + 4 * len(measured.resources)
     if measured.conditions:

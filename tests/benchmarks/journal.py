@@ -8,7 +8,6 @@ is a measure of the machine.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from raydgp import config_space, zoo
 from raydgp.records import Context, Measurement, Phases, Record, Status, scan
@@ -67,11 +67,11 @@ def read(path: Path) -> None:
     for line in lines:
         json.loads(line)
     json_us = 1e6 * (time.process_time() - began) / len(lines)
-    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before_bytes = psutil.Process().memory_info().rss
     began = time.process_time()
     records = scan(path).records
     scan_us = 1e6 * (time.process_time() - began) / len(records)
-    memory = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb) / len(records)
+    memory = (psutil.Process().memory_info().rss - before_bytes) / len(records)
     began = time.process_time()
     wanted = [r for r in records if r.context.task == "rb3-conv2" and r.context.target.kind == "llvm"]
     query_us = 1e6 * (time.process_time() - began) / len(records)

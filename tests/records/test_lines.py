@@ -37,26 +37,30 @@ def changed(record: Record, path: str, value: Any) -> bytes:
     return signed(data)
 
 
-IMPOSSIBLE = [
-    *(("measurement.index", value) for value in ("7", -1, 10**30, [1], 1.5, None, True, {})),
-    *(("measurement.times_s", value) for value in ("fast", [None], ["a"], 3, {"a": 1})),
-    *(("measurement.time_unix_s", value) for value in ("now", None, [])),
-    *(("measurement.phases", value) for value in ({"build_s": "long"}, {"other_s": 1.0}, [], None)),
-    *(("measurement.status", value) for value in ("splendid", 1, None)),
-    *(("measurement.device", value) for value in ("cpu", [], None)),
-    *(("measurement.versions", value) for value in ("1", 3)),
+def each(path: str, *values: Any) -> list[tuple[str, Any]]:
+    return [(path, value) for value in values]
+
+
+IMPOSSIBLE: list[tuple[str, Any]] = [
+    *each("measurement.index", "7", -1, 10**30, [1], 1.5, None, True, {}),
+    *each("measurement.times_s", "fast", [None], ["a"], 3, {"a": 1}),
+    *each("measurement.time_unix_s", "now", None, []),
+    *each("measurement.phases", {"build_s": "long"}, {"other_s": 1.0}, [], None),
+    *each("measurement.status", "splendid", 1, None),
+    *each("measurement.device", "cpu", [], None),
+    *each("measurement.versions", "1", 3),
     ("measurement.error", 5),
     ("measurement.conditions", {"clock": "high"}),
     ("measurement.resources", [{"kernel": "k", "registers": -1, "spill_bytes": 0, "shared_bytes": 0}]),
     ("measurement.resources", 4),
     ("measurement.colour", "red"),
-    *(("trial", value) for value in ("0", -1, 10**30, None)),
-    *(("knobs", value) for value in ([], "a", None)),
-    *(("context.task", value) for value in (3, None, [])),
+    *each("trial", "0", -1, 10**30, None),
+    *each("knobs", [], "a", None),
+    *each("context.task", 3, None, []),
     ("context.seed", "x"),
     ("context.workload", "conv"),
     ("context.colour", "red"),
-    *(("context.target", value) for value in ({}, {"kind": "abacus"}, {"kind": "llvm", "mcpu": {}}, 3, None)),
+    *each("context.target", {}, {"kind": "abacus"}, {"kind": "llvm", "mcpu": {}}, 3, None),
     ("context", []),
     ("measurement", None),
     ("colour", "red"),
@@ -131,8 +135,8 @@ def test_no_bytes_raise(data: bytes, at: int, length: int) -> None:
     line = encode(_RECORD)
     mixed = line[:at] + data + line[at + length : -len(b',"crc32":"00000000"}\n')] + b"}"
     decoder = Decoder()
-    for each in (data, mixed, signed(mixed.decode("utf-8", "replace"))):
-        assert all(isinstance(entry, Record | Quarantined) for entry in decoder.entries(each, 1))
+    for line in (data, mixed, signed(mixed.decode("utf-8", "replace"))):
+        assert all(isinstance(entry, Record | Quarantined) for entry in decoder.entries(line, 1))
 
 
 def test_what_counts_survives_impossible_times(tmp_path: Path, make_record: Make) -> None:
