@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -93,9 +94,12 @@ def test_a_lost_trial_costs_its_batch_and_not_the_run(
     def kill() -> None:
         while len(set(indices_in(journal))) < 12:
             time.sleep(0.05)
-        victim = next(p for p in psutil.Process().children(recursive=True) if "MeasureBatch" in " ".join(p.cmdline()))
-        victim.kill()
-        killed.append(victim.pid)
+        while not killed:
+            for process in psutil.Process().children(recursive=True):
+                with suppress(psutil.Error):
+                    if not killed and "MeasureBatch" in " ".join(process.cmdline()):
+                        process.kill()
+                        killed.append(process.pid)
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
