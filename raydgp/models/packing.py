@@ -145,7 +145,7 @@ class _Packer:
         entry = entry_for(self.target.kind, type(anchor))
         blocks = entry.layers.blocks if entry and entry.layers else None
         given = value.block if value.block > 1 and (value.whole or value.finite) else 1
-        block_in, block_out = blocks(anchor, given) if blocks else (1, 1)
+        block_in, block_out = blocks(anchor, given, self.target) if blocks else (1, 1)
         plain = isinstance(anchor, Dense) or block_in == 1
         data = self.activations.plain(value) if plain else self.activations.blocked(value, block_in)
         if isinstance(anchor, Dense):

@@ -37,8 +37,8 @@ class Layers:
     last two factors.
 
     Attributes:
-        blocks: (anchor, channels of a block that its data has, 1 where it is plain) -> channels of a block of what the
-            kernel reads and of what it writes; None where all arrays are plain.
+        blocks: (anchor, channels of a block that its data has, 1 where it is plain, target) -> channels of a block of
+            what the kernel reads and of what it writes; None where all arrays are plain.
         read: the knob of the blocks that are read; empty where none fixes them.
         written: the knob of the blocks that are written; empty where none fixes them.
         reads_plain: whether the kernel can block plain data while it reads them.
@@ -46,7 +46,7 @@ class Layers:
             space it is; None where whole blocks are needed.
     """
 
-    blocks: Callable[[Any, int], tuple[int, int]] | None = None
+    blocks: Callable[[Any, int, Target], tuple[int, int]] | None = None
     read: str = ""
     written: str = ""
     reads_plain: bool = True

@@ -15,7 +15,6 @@ from raydgp.targets import Target
 from raydgp.templates.llvm.registers import (
     BLOCKS,
     LANES,
-    MAX_ACCUMULATORS,
     MAX_UNROLLED_FMAS,
     MAX_WASTE,
     MIN_ACCUMULATORS,
@@ -25,6 +24,7 @@ from raydgp.templates.registry import entry_for
 from raydgp.workloads import Fused
 
 TASKS = [pytest.param(t.workload, id=f"{net}-{t.name}") for net in zoo.NETWORKS for t in zoo.tasks(net)]
+PROCESSORS = [("llvm/haswell", 8, 14), ("llvm/skylake-avx512", 16, 30), ("llvm/neoverse-n1", 4, 30)]
 extents = st.integers(1, 40)
 
 
@@ -61,36 +61,47 @@ def test_any_shape_has_a_valid_default_and_every_index_its_knobs(workload, data)
     assert space.encode(space.decode(index)) == index
 
 
+@pytest.mark.parametrize(("target", "lanes", "most"), [("llvm", 16, 30), *PROCESSORS])
 @given(workloads(), st.integers(0, 2**32 - 1))
-def test_valid_ones_fit_the_registers_and_cover_all_channels(workload, seed):
-    space = config_space(workload, "llvm")
-    default = space.decode(space.default)
-    enough = min(MIN_ACCUMULATORS, default.get("tile_ow") or default["tile_n"])
+def test_valid_ones_fit_the_registers_and_cover_all_channels(target, lanes, most, workload, seed):
+    space = config_space(workload, target)
+    enough = min(MIN_ACCUMULATORS, _registers_and_body(workload, space.decode(space.default), lanes)[0])
     for index in space.sample(50, np.random.default_rng(seed)):
         knobs = space.decode(int(index))
-        outer, vectors, lanes = knobs.get("tile_co") or knobs.get("tile_c") or knobs["tile_m"]
-        points = knobs.get("tile_n") or knobs["tile_oh"] * knobs["tile_ow"]
-        accumulators = vectors * -(-lanes // LANES) * points
-        unrolled = accumulators * _terms_unrolled(workload, knobs)
-        fits = enough <= accumulators <= MAX_ACCUMULATORS and unrolled <= MAX_UNROLLED_FMAS
+        accumulators, unrolled = _registers_and_body(workload, knobs, lanes)
+        fits = enough <= accumulators <= most and unrolled <= MAX_UNROLLED_FMAS
         if not isinstance(workload, Dense):
+            points = knobs["tile_oh"] * knobs["tile_ow"]
             computed = -(-workload.oh // knobs["tile_oh"]) * -(-workload.ow // knobs["tile_ow"]) * points
             fits &= computed <= MAX_WASTE * workload.oh * workload.ow
         assert space.valid([index])[0] == fits
         channels = getattr(workload, "co", getattr(workload, "m", None))
-        assert outer * vectors * lanes == (workload.ci if channels is None else whole_vectors(channels))
+        assert prod(_block(knobs)) == (workload.ci if channels is None else whole_vectors(channels))
 
 
-@pytest.mark.parametrize("target", ["llvm/haswell", "llvm/skylake-avx512", "llvm/neoverse-n1"])
+@pytest.mark.parametrize("workload", TASKS)
+def test_a_processor_changes_what_is_valid_and_the_default_but_not_the_configurations(workload):
+    widest = config_space(workload, "llvm")
+    for target, lanes, most in PROCESSORS:
+        space = config_space(workload, target)
+        assert (space.hash, space.size) == (widest.hash, widest.size)
+        assert _registers_and_body(workload, space.decode(space.default), lanes)[0] <= most
+        assert space.valid(space.sample(2000, np.random.default_rng(0))).mean() > 0.01
+
+
+def test_blocks_between_layers_leave_a_row_of_seven_points_its_registers():
+    anchor = Conv2d(n=1, ci=64, h=56, w=56, co=64, kh=3, kw=3, padding=(1, 1))
+    blocks = {name: _layers(anchor).blocks(anchor, 1, Target.named(name)) for name, *_ in PROCESSORS}
+    assert set(blocks.values()) == {(16, 16), (32, 32)}
+    assert blocks["llvm/haswell"] == (16, 16)  # 2 registers for each of 7 points; 28 would not fit
+
+
+@pytest.mark.parametrize("target", [name for name, *_ in PROCESSORS])
 @given(workloads(), st.booleans())
 def test_any_layer_of_a_model_has_a_valid_default_on_any_processor(target, workload, winograd):
     target = Target.named(target)
-    entry = entry_for("llvm", type(workload))
-    assert entry
-    assert entry.layers
-    assert entry.layers.blocks
     for block in (1, *BLOCKS):
-        block_in, block_out = entry.layers.blocks(workload, block)
+        block_in, block_out = _layers(workload).blocks(workload, block, target)
         layer = Fused(anchor=workload, epilogue=("bias",), block_in=block_in, block_out=block_out)
         if winograd and block_in > 1 and isinstance(workload, Conv2d):
             layer = replace(layer, algorithm="winograd")
@@ -101,6 +112,25 @@ def test_any_layer_of_a_model_has_a_valid_default_on_any_processor(target, workl
         knobs = space.decode(space.default)
         if (split := knobs.get("tile_ci")) and block_in > 1:
             assert prod(split) >= workload.ci > prod(split) - block_in
+
+
+def _layers(workload):
+    entry = entry_for("llvm", type(workload))
+    assert entry
+    assert entry.layers
+    assert entry.layers.blocks
+    return entry.layers
+
+
+def _block(knobs):
+    return knobs.get("tile_co") or knobs.get("tile_c") or knobs["tile_m"]
+
+
+def _registers_and_body(workload, knobs, lanes):
+    """Registers that a tile's sums take, of so many lanes each, and multiply-adds in the unrolled body."""
+    _, vectors, wide = _block(knobs)
+    registers = vectors * -(-wide // lanes) * (knobs.get("tile_n") or knobs["tile_oh"] * knobs["tile_ow"])
+    return registers, registers * _terms_unrolled(workload, knobs)
 
 
 def _has_space(layer, target):

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from raydgp import Conv2d, config_space, zoo
 from raydgp.errors import InputError
-from raydgp.templates.llvm.registers import LANES, MAX_ACCUMULATORS
+from raydgp.targets import Target
+from raydgp.templates.llvm.registers import Registers
 from raydgp.templates.transforms import matrices
 from raydgp.workloads import Fused
 
@@ -23,16 +24,25 @@ def test_default_of_every_layer_is_valid_and_so_is_a_fair_share_of_draws(workloa
     assert space.valid(space.sample(5000, np.random.default_rng(0))).mean() > 0.05
 
 
-@given(edges, edges, st.integers(1, 100), st.integers(1, 100), st.sampled_from([3, 4, 5]), st.integers(0, 2**32 - 1))
-def test_valid_ones_fit_the_registers_and_multiply_less(h, w, ci, co, r, seed):
-    space = config_space(Conv2d(n=1, ci=ci, h=h, w=w, co=co, kh=r, kw=r, padding=(1, 1)), "llvm", "winograd")
+@given(
+    st.sampled_from(["llvm", "llvm/haswell", "llvm/neoverse-n1"]),
+    edges,
+    edges,
+    st.integers(1, 100),
+    st.integers(1, 100),
+    st.sampled_from([3, 4, 5]),
+    st.integers(0, 2**32 - 1),
+)
+def test_valid_ones_fit_the_registers_and_multiply_less(target, h, w, ci, co, r, seed):
+    space = config_space(Conv2d(n=1, ci=ci, h=h, w=w, co=co, kh=r, kw=r, padding=(1, 1)), target, "winograd")
+    registers = Registers.of(Target.named(target))
     workload = space.workload
     assert isinstance(workload, Conv2d)
     assert space.valid([space.default])[0]
     for index in space.sample_valid(10, np.random.default_rng(seed)):
         knobs = space.decode(int(index))
         _, _, vectors, lanes = knobs["tile_co"]
-        assert vectors * -(-lanes // LANES) * knobs["tile_h"] * knobs["tile_w"] <= MAX_ACCUMULATORS
+        assert vectors * registers.holding(lanes) * knobs["tile_h"] * knobs["tile_w"] <= registers.accumulators
         m = knobs["tile"]
         tiles = -(-workload.oh // m) * -(-workload.ow // m)
         assert (m + r - 1) ** 2 * tiles < r * r * workload.oh * workload.ow

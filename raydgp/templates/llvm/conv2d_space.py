@@ -9,11 +9,10 @@ from raydgp.space import Columns, ConfigSpace, choice
 from raydgp.targets import Target
 from raydgp.templates.llvm.features import Window, window_features
 from raydgp.templates.llvm.registers import (
-    BLOCKS,
     LANES,
-    fits,
+    Registers,
+    even_tile,
     input_channels,
-    layer_block,
     output_channels,
     stored,
     tight,
@@ -43,11 +42,13 @@ def space(workload: Conv2d, target: Target) -> ConfigSpace:
         inner: whether the vectors of a block or the tile's points run innermost.
         pad: where padding is computed: in a parallel stage of its own, for each outermost tile, or on every read.
 
-    The default is what AutoTVM's x86 schedule falls back to without a log: blocks of the vector width, the widest tile
-    of a row that divides it, padding as a separate stage, no unrolling.
+    The default is what AutoTVM's x86 schedule falls back to without a log: blocks of the vector width, the tile of a
+    row that covers it best with what fits the registers, padding as a separate stage, no unrolling.
     """
-    padded = workload.padding != (0, 0)
-    co, tile_ow = whole_vectors(workload.co), widest(workload.ow)
+    padded, registers = workload.padding != (0, 0), Registers.of(target)
+    co = whole_vectors(workload.co)
+    lanes = widest_vector(co)
+    tile_ow = even_tile(workload.ow, tiles(workload.ow, registers.points(lanes)))
     knobs = [
         output_channels("tile_co", co),
         input_channels("tile_ci", workload.ci),
@@ -65,9 +66,8 @@ def space(workload: Conv2d, target: Target) -> ConfigSpace:
     def check(c: Columns) -> NDArray[np.bool_]:
         unrolled = c["tile_ci"][:, 3] * kernel[c["unroll_kernel"][:, 0]]
         points = c["tile_oh"][:, 0] * c["tile_ow"][:, 0]
-        return fits(c["tile_co"], points, unrolled, tile_ow) & tight(workload, c)
+        return registers.fits(c["tile_co"], points, unrolled, tile_ow * registers.holding(lanes)) & tight(workload, c)
 
-    lanes = widest_vector(co)
     block_ci = widest(workload.ci, LANES)
     default = {
         "tile_co": (co // lanes, 1, lanes),
@@ -93,10 +93,11 @@ def features(workload: Conv2d, c: Columns) -> dict[str, NDArray[np.float64]]:
     return window_features(window, c)
 
 
-def blocks(workload: Conv2d, given: int) -> tuple[int, int]:
+def blocks(workload: Conv2d, given: int, target: Target) -> tuple[int, int]:
     """Blocks of the data as they come; of plain data the widest that fit."""
-    block_in = given if given > 1 else next((b for b in BLOCKS if workload.ci % b == 0), 1)
-    return block_in, layer_block(workload.co)
+    registers = Registers.of(target)
+    block_in = given if given > 1 else next((b for b in registers.blocks if workload.ci % b == 0), 1)
+    return block_in, registers.block(workload.co)
 
 
 register(

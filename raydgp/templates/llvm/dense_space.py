@@ -10,11 +10,11 @@ from raydgp.targets import Target
 from raydgp.templates.llvm.features import register_features, share_features
 from raydgp.templates.llvm.registers import (
     MAX_BLOCK,
-    fits,
+    Registers,
+    even_tile,
     output_channels,
     tiles,
     whole_vectors,
-    widest,
     widest_vector,
 )
 from raydgp.templates.registry import Layers, register
@@ -32,9 +32,11 @@ def space(workload: Dense, target: Target) -> ConfigSpace:
         tile_n: rows of the register tile; the last tile may hang over the edge.
         order, parallel, inner: as in `conv2d_space`, over blocks of outputs and tiles of rows.
 
-    The default has blocks of the vector width, up to eight rows that divide the batch, and no unrolling.
+    The default has blocks of the vector width, up to eight rows, and no unrolling.
     """
-    m, tile_n = whole_vectors(workload.m), widest(workload.n, 8)
+    m, registers = whole_vectors(workload.m), Registers.of(target)
+    lanes = widest_vector(m)
+    tile_n = even_tile(workload.n, tiles(workload.n, registers.points(lanes, most=8)))
     knobs = [
         output_channels("tile_m", m),
         split("tile_k", workload.k, 2, keep=lambda factors: factors[:, 1] <= MAX_BLOCK),
@@ -45,9 +47,8 @@ def space(workload: Dense, target: Target) -> ConfigSpace:
     ]
 
     def check(c: Columns) -> NDArray[np.bool_]:
-        return fits(c["tile_m"], c["tile_n"][:, 0], c["tile_k"][:, 1], tile_n)
+        return registers.fits(c["tile_m"], c["tile_n"][:, 0], c["tile_k"][:, 1], tile_n * registers.holding(lanes))
 
-    lanes = widest_vector(m)
     default = {
         "tile_m": (m // lanes, 1, lanes),
         "tile_k": (workload.k, 1),
@@ -67,7 +68,7 @@ def features(workload: Dense, c: Columns) -> dict[str, NDArray[np.float64]]:
     return out | share_features(c, block[:, 0], rows, c["order"][:, 0] == 0, workload.k)
 
 
-def _blocks(workload: Dense, given: int) -> tuple[int, int]:
+def _blocks(workload: Dense, given: int, target: Target) -> tuple[int, int]:
     """Plain rows are read; outputs are written in the default's blocks."""
     return 1, widest_vector(whole_vectors(workload.m))
 

@@ -9,13 +9,12 @@ from raydgp.space import Columns, ConfigSpace, choice
 from raydgp.targets import Target
 from raydgp.templates.llvm.features import Window, window_features
 from raydgp.templates.llvm.registers import (
-    fits,
-    layer_block,
+    Registers,
+    even_tile,
     output_channels,
     stored,
     tight,
     tiles,
-    widest,
     widest_vector,
 )
 from raydgp.templates.registry import Layers, register
@@ -26,7 +25,9 @@ TEMPLATE = "llvm.depthwise_conv2d_nchwc.v1"
 
 def space(workload: DepthwiseConv2d, target: Target) -> ConfigSpace:
     """Packed depthwise convolution; knobs and default as in `conv2d_space`, with tile_c for the channels."""
-    padded, tile_ow = workload.padding != (0, 0), widest(workload.ow)
+    padded, registers = workload.padding != (0, 0), Registers.of(target)
+    lanes = widest_vector(workload.ci)
+    tile_ow = even_tile(workload.ow, tiles(workload.ow, registers.points(lanes)))
     knobs = [
         output_channels("tile_c", workload.ci),
         choice("tile_oh", tiles(workload.oh, 8)),
@@ -43,9 +44,8 @@ def space(workload: DepthwiseConv2d, target: Target) -> ConfigSpace:
         extents = np.where(c["reduction"] == 0, [workload.kw, workload.kh], [workload.kh, workload.kw])
         kernel = np.where(np.arange(2) < c["unroll_kernel"], extents, 1).prod(axis=1)
         points = c["tile_oh"][:, 0] * c["tile_ow"][:, 0]
-        return fits(c["tile_c"], points, kernel, tile_ow) & tight(workload, c)
+        return registers.fits(c["tile_c"], points, kernel, tile_ow * registers.holding(lanes)) & tight(workload, c)
 
-    lanes = widest_vector(workload.ci)
     default = {
         "tile_c": (workload.ci // lanes, 1, lanes),
         "tile_oh": 1,
@@ -68,9 +68,9 @@ def features(workload: DepthwiseConv2d, c: Columns) -> dict[str, NDArray[np.floa
     return window_features(window, c)
 
 
-def _blocks(workload: DepthwiseConv2d, given: int) -> tuple[int, int]:
+def _blocks(workload: DepthwiseConv2d, given: int, target: Target) -> tuple[int, int]:
     """The same for what is read and written: each channel is computed of itself."""
-    block = layer_block(workload.ci)
+    block = Registers.of(target).block(workload.ci)
     return block, block
 
 

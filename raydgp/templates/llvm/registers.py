@@ -3,49 +3,93 @@
 Static validity is arithmetic: a tile's accumulators fit the register file and keep the multiply-add units busy, tiles
 that hang over the output's edge waste little, and the unrolled body stays short enough to build in a fraction of a
 second. Nothing else is refused: what is slow is for the search to find out.
+
+Knobs and their options are the same on all processors, so that what was measured on one can teach another; what is
+valid, the default, and the blocks between layers follow the processor's registers.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raydgp.space import Columns
 from raydgp.space.knobs import Knob, divisors, split
+from raydgp.targets import Target
 from raydgp.workloads.ops import Convolution
 
-LANES = 16  # float32 in a 512-bit register
+LANES = 16  # float32 that knobs count as a vector: one register of 512 bits, two of 256
 HALF = LANES // 2
-MAX_ACCUMULATORS = 30  # of 32 vector registers: two stay free for the operands
 MIN_ACCUMULATORS = 8  # two units, each with a latency of four cycles; or what the default has, if that is fewer
 MAX_UNROLLED_FMAS = 1024  # of a loop body; about 10 KB of code
 MAX_BLOCK = 64  # elements of a channel block
 MAX_WASTE = 1.2  # points computed per point of the output
-BLOCKS = (32, 16, 8)  # of channels between layers, the widest that fits: two registers of output side by side
+BLOCKS = (32, 16, 8)  # of channels between layers
+_OPERANDS = 2  # registers that stay free for them
+_ROW = 7  # points of a tile that divides the rows of most networks' layers: 7, 14, 28, 56, 112
+_WIDEST_TILE = 28
+
+
+@dataclass(frozen=True)
+class Registers:
+    """The vector registers of a processor.
+
+    Attributes:
+        lanes: float32 in one.
+        accumulators: as many of them as sums may take.
+    """
+
+    lanes: int
+    accumulators: int
+
+    @classmethod
+    def of(cls, target: Target) -> Registers:
+        """Those of a target; the most that any has where nothing is known of it."""
+        if not target.architecture:
+            return cls(LANES, 32 - _OPERANDS)
+        return cls(target.vector_bits // 32, target.vector_registers - _OPERANDS)
+
+    def holding(self, lanes: int) -> int:
+        """How many hold a vector of so many lanes."""
+        return -(-lanes // self.lanes)
+
+    def fits(
+        self, block: NDArray[np.int64], points: NDArray[np.int64], unrolled: NDArray[np.int64], default: int
+    ) -> NDArray[np.bool_]:
+        """Whether a tile fits the registers and fills the pipeline, and its unrolled body is short enough.
+
+        Args:
+            block: int64[n, 3], channels as (outer, vectors, lanes).
+            points: int64[n] of the tile in space.
+            unrolled: int64[n], terms of the sum unrolled in the body.
+            default: registers that the default's tile takes.
+        """
+        taken = block[:, 1] * -(-block[:, 2] // self.lanes) * points
+        busy = taken >= min(MIN_ACCUMULATORS, default)
+        return busy & (taken <= self.accumulators) & (taken * unrolled <= MAX_UNROLLED_FMAS)
+
+    def points(self, lanes: int, most: int = _WIDEST_TILE) -> int:
+        """The points of a tile that are held beside each other, of one vector of so many lanes each."""
+        return min(most, self.accumulators // self.holding(lanes))
+
+    def block(self, channels: int) -> int:
+        """Channels of a block of what a layer writes, as they are stored: of `BLOCKS`, else what divides them."""
+        whole = whole_vectors(channels)
+        return next(block for block in (*self.blocks, *range(whole, 0, -1)) if whole % block == 0)
+
+    @property
+    def blocks(self) -> Sequence[int]:
+        """Those of `BLOCKS` of which a row of points fits; two registers of output side by side, where they do."""
+        return [block for block in BLOCKS if block <= LANES or self.holding(block) * _ROW <= self.accumulators]
 
 
 def whole_vectors(channels: int) -> int:
     """Output channels as they are stored, zeros at the end: a multiple of 16 if that adds 5 % at most, else of 8."""
     whole = -(-channels // LANES) * LANES
     return whole if whole <= 1.05 * channels else -(-channels // HALF) * HALF
-
-
-def fits(
-    block: NDArray[np.int64], points: NDArray[np.int64], unrolled: NDArray[np.int64], default_points: int
-) -> NDArray[np.bool_]:
-    """Whether a tile fits the registers and fills the pipeline, and its unrolled body is short enough.
-
-    Args:
-        block: int64[n, 3], channels as (outer, vectors, lanes).
-        points: int64[n] of the tile in space.
-        unrolled: int64[n], terms of the sum unrolled in the body.
-        default_points: of the default's tile, whose channels are one vector.
-    """
-    accumulators = block[:, 1] * -(-block[:, 2] // LANES) * points
-    busy = accumulators >= min(MIN_ACCUMULATORS, default_points)
-    return busy & (accumulators <= MAX_ACCUMULATORS) & (accumulators * unrolled <= MAX_UNROLLED_FMAS)
 
 
 def widest_vector(channels: int) -> int:
@@ -80,6 +124,11 @@ def tiles(extent: int, limit: int) -> list[int]:
     return sorted({-(-extent // count) for count in range(1, extent + 1) if -(-extent // count) <= limit})
 
 
+def even_tile(extent: int, sizes: Sequence[int]) -> int:
+    """The tile that covers an extent with the least work: its points, and about two more for what a tile costs."""
+    return min(sizes, key=lambda size: -(-extent // size) * (size + 2))
+
+
 def tight(workload: Convolution, c: Columns) -> NDArray[np.bool_]:
     """Whether whole tiles compute little more than the output: knob values of n configurations -> bool[n]."""
     rows, columns = (-(-e // t[:, 0]) * t[:, 0] for e, t in ((workload.oh, c["tile_oh"]), (workload.ow, c["tile_ow"])))
@@ -89,9 +138,3 @@ def tight(workload: Convolution, c: Columns) -> NDArray[np.bool_]:
 def stored(workload: Convolution, block: int) -> Convolution:
     """The convolution with the input channels that blocks of so many hold, what fills the last one included."""
     return workload if workload.ci % block == 0 else replace(workload, ci=-(-workload.ci // block) * block)
-
-
-def layer_block(channels: int) -> int:
-    """Channels of a block of what a layer writes: of `BLOCKS`, else the widest that divides them as they are stored."""
-    whole = whole_vectors(channels)
-    return next(block for block in (*BLOCKS, *range(whole, 0, -1)) if whole % block == 0)

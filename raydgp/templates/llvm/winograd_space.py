@@ -16,7 +16,16 @@ from raydgp.space.knobs import choice, split
 from raydgp.targets import Target
 from raydgp.templates.llvm.conv2d_space import blocks
 from raydgp.templates.llvm.features import register_features
-from raydgp.templates.llvm.registers import HALF, LANES, MAX_BLOCK, fits, stored, whole_vectors, widest, widest_vector
+from raydgp.templates.llvm.registers import (
+    HALF,
+    LANES,
+    MAX_BLOCK,
+    Registers,
+    stored,
+    whole_vectors,
+    widest,
+    widest_vector,
+)
 from raydgp.templates.registry import Layers, register
 from raydgp.workloads import Conv2d
 
@@ -54,6 +63,7 @@ def space(workload: Conv2d, target: Target) -> ConfigSpace:
     if not (workload.kw == r and 3 <= r <= 5 and workload.stride == workload.dilation == (1, 1)):
         raise InputError(f"winograd needs a square kernel of 3 to 5 without stride and dilation; {workload} has not")
     output_edges = [alpha - r + 1 for alpha in EDGES if alpha > r]
+    registers = Registers.of(target)
     co, narrowest = whole_vectors(workload.co), min(HALF, widest(workload.ci, LANES))
     most_rows, most_columns = -(-workload.oh // min(output_edges)), -(-workload.ow // min(output_edges))
     unit = LANES if co % LANES == 0 else HALF
@@ -81,16 +91,18 @@ def space(workload: Conv2d, target: Target) -> ConfigSpace:
         tight = whole <= _MAX_WASTE * rows * columns
         fewer = (m + r - 1) ** 2 * whole <= _MAX_MULTIPLIES * r**2 * workload.oh * workload.ow
         block = c["tile_co"][:, [0, 2, 3]]
-        return tight & fewer & fits(block, tile_h * tile_w, c["tile_ci"][:, 2], default_points)
+        default_taken = default_points * registers.holding(lanes)
+        return tight & fewer & registers.fits(block, tile_h * tile_w, c["tile_ci"][:, 2], default_taken)
 
     multiplies = {m: (m + r - 1) ** 2 * -(-workload.oh // m) * -(-workload.ow // m) for m in output_edges if m + r < 8}
     m = min(multiplies, key=lambda edge: multiplies[edge])
     if multiplies[m] > _MAX_MULTIPLIES * r**2 * workload.oh * workload.ow:
         raise InputError(f"winograd saves nothing on {workload}: its output is too small")
-    tile_w = max(edge for edge in _WIDTHS if -(-workload.ow // m) % edge == 0)
-    tile_h = max(edge for edge in _HEIGHTS if -(-workload.oh // m) % edge == 0 and edge * tile_w <= max(_WIDTHS))
-    default_points = tile_h * tile_w
     lanes, block_ci = widest_vector(co), widest(workload.ci, LANES)
+    points = registers.points(lanes, most=max(_WIDTHS))
+    tile_w = max(edge for edge in _WIDTHS if edge <= points and -(-workload.ow // m) % edge == 0)
+    tile_h = max(edge for edge in _HEIGHTS if edge * tile_w <= points and -(-workload.oh // m) % edge == 0)
+    default_points = tile_h * tile_w
     default = {
         "tile": m,
         "tile_co": (co // lanes, 1, 1, lanes),
