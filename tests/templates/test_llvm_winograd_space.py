@@ -42,7 +42,7 @@ def test_valid_ones_fit_the_registers_and_multiply_less(target, h, w, ci, co, r,
     for index in space.sample_valid(10, np.random.default_rng(seed)):
         knobs = space.decode(int(index))
         _, _, vectors, lanes = knobs["tile_co"]
-        assert vectors * registers.holding(lanes) * knobs["tile_h"] * knobs["tile_w"] <= registers.accumulators
+        assert vectors * registers.holding(lanes) * knobs["tile_h"] * knobs["tile_w"] <= registers.count - 2
         m = knobs["tile"]
         tiles = -(-workload.oh // m) * -(-workload.ow // m)
         assert (m + r - 1) ** 2 * tiles < r * r * workload.oh * workload.ow

@@ -28,9 +28,9 @@ MAX_UNROLLED_FMAS = 1024  # of a loop body; about 10 KB of code
 MAX_BLOCK = 64  # elements of a channel block
 MAX_WASTE = 1.2  # points computed per point of the output
 BLOCKS = (32, 16, 8)  # of channels between layers
-_OPERANDS = 2  # registers that stay free for them
-_ROW = 7  # points of a tile that divides the rows of most networks' layers: 7, 14, 28, 56, 112
+_ROW = 6  # points of a tile beside each other that fill the pipeline
 _WIDEST_TILE = 28
+_TILE_COST = 0.5  # of starting a tile and writing it, in points
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,21 @@ class Registers:
 
     Attributes:
         lanes: float32 in one.
-        accumulators: as many of them as sums may take.
+        count: that code can name.
+        scalars_from_memory: whether an instruction multiplies a vector by one number of memory, as AVX-512's do.
+            Elsewhere that number waits in a register, and the weights in theirs.
     """
 
     lanes: int
-    accumulators: int
+    count: int
+    scalars_from_memory: bool
 
     @classmethod
     def of(cls, target: Target) -> Registers:
         """Those of a target; the most that any has where nothing is known of it."""
         if not target.architecture:
-            return cls(LANES, 32 - _OPERANDS)
-        return cls(target.vector_bits // 32, target.vector_registers - _OPERANDS)
+            return cls(LANES, 32, True)
+        return cls(target.vector_bits // 32, target.vector_registers, target.instruction_set == "avx512")
 
     def holding(self, lanes: int) -> int:
         """How many hold a vector of so many lanes."""
@@ -65,15 +68,19 @@ class Registers:
             block: int64[n, 3], channels as (outer, vectors, lanes).
             points: int64[n] of the tile in space.
             unrolled: int64[n], terms of the sum unrolled in the body.
-            default: registers that the default's tile takes.
+            default: accumulators of the default's tile.
         """
-        taken = block[:, 1] * -(-block[:, 2] // self.lanes) * points
-        busy = taken >= min(MIN_ACCUMULATORS, default)
-        return busy & (taken <= self.accumulators) & (taken * unrolled <= MAX_UNROLLED_FMAS)
+        weights = block[:, 1] * -(-block[:, 2] // self.lanes)
+        accumulators = weights * points
+        operands = 2 if self.scalars_from_memory else weights + 1
+        busy = accumulators >= min(MIN_ACCUMULATORS, default)
+        return busy & (accumulators + operands <= self.count) & (accumulators * unrolled <= MAX_UNROLLED_FMAS)
 
     def points(self, lanes: int, most: int = _WIDEST_TILE) -> int:
-        """The points of a tile that are held beside each other, of one vector of so many lanes each."""
-        return min(most, self.accumulators // self.holding(lanes))
+        """The points of a tile that fit beside each other, of one vector of so many lanes each."""
+        weights = self.holding(lanes)
+        operands = 2 if self.scalars_from_memory else weights + 1
+        return max(1, min(most, (self.count - operands) // weights))
 
     def block(self, channels: int) -> int:
         """Channels of a block of what a layer writes, as they are stored: of `BLOCKS`, else what divides them."""
@@ -83,7 +90,7 @@ class Registers:
     @property
     def blocks(self) -> Sequence[int]:
         """Those of `BLOCKS` of which a row of points fits; two registers of output side by side, where they do."""
-        return [block for block in BLOCKS if block <= LANES or self.holding(block) * _ROW <= self.accumulators]
+        return [block for block in BLOCKS if block <= LANES or self.points(block) >= _ROW]
 
 
 def whole_vectors(channels: int) -> int:
@@ -125,8 +132,8 @@ def tiles(extent: int, limit: int) -> list[int]:
 
 
 def even_tile(extent: int, sizes: Sequence[int]) -> int:
-    """The tile that covers an extent with the least work: its points, and about two more for what a tile costs."""
-    return min(sizes, key=lambda size: -(-extent // size) * (size + 2))
+    """The tile that covers an extent with the least work, what hangs over the edge included."""
+    return min(sizes, key=lambda size: -(-extent // size) * (size + _TILE_COST))
 
 
 def tight(workload: Convolution, c: Columns) -> NDArray[np.bool_]:
