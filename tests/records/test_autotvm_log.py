@@ -88,6 +88,32 @@ def test_a_number_that_autotvm_itself_has_logged(tmp_path):
     assert (record.measurement.index, record.measurement.status) == (484, Status.INVALID)
 
 
+def test_the_device_is_that_of_the_line(tmp_path):
+    knobs = config_space(CONV, "cuda").decode(0)
+    targets = ["cuda -model=tx2", "cuda -model=unknown", "cuda -model=1080ti -arch=sm_61", "cuda"]
+    lines = [line("conv2d_nchw.cuda", CONV, 0, knobs, target=target) for target in targets]
+    log = written(tmp_path / "log", *lines)
+    devices = [record.measurement.device["name"] for record in scan(log, "V100").records]
+    assert devices == ["tx2", "V100", "1080ti", "V100"]
+    found = scan(log, None)
+    assert [record.measurement.device["name"] for record in found.records] == ["tx2", "1080ti"]
+    assert [(odd.line, odd.reason) for odd in found.quarantined] == [
+        (number, "its target names no device by -model=; give --device") for number in (2, 4)
+    ]
+
+
+def test_logs_of_2018_name_the_kernels_axes_the_other_way_round(tmp_path):
+    """Entity and index of a line of TopHub, for a kernel of 3 x 1 of Inception."""
+    workload = Conv2d(n=1, ci=384, h=8, w=8, co=384, kh=3, kw=1, padding=(1, 0))
+    knobs: dict[str, Any] = {"tile_f": (12, 2, 16, 1), "tile_y": (4, 1, 2, 1), "tile_x": (1, 1, 8, 1)}
+    knobs |= {"tile_rc": (24, 16), "tile_rx": (1, 3), "tile_ry": (1, 1)}
+    knobs |= {"auto_unroll_max_step": 512, "unroll_explicit": 0}
+    log = written(tmp_path / "log", line("conv2d_nchw.cuda", workload, 10648394, knobs, target="cuda -model=1080ti"))
+    (record,) = scan(log, None).records
+    assert (record.knobs["tile_ry"], record.knobs["tile_rx"]) == ([1, 3], [1, 1])
+    assert record.measurement.index == 10648394
+
+
 def test_failures_are_statuses(tmp_path):
     knobs = config_space(CONV, "cuda").decode(0)
     lines = [line("conv2d_nchw.cuda", CONV, 0, knobs, [1e9], number) for number in range(9)]
@@ -113,6 +139,8 @@ def test_lines_that_do_not_fit_are_passed_over_and_named(tmp_path):
         "version": with_changes(version=0.3),
         "target": line("conv2d_nchw.cuda", CONV, 0, knobs, target="opencl -device=mali"),
         "template": line("conv2d_NCHWc.x86", CONV, 0, knobs),
+        "transposed": line("conv2d_transpose_nchw.cuda", CONV, 0, knobs),
+        "batches": line("batch_matmul.cuda", CONV, 0, knobs),
         "number": line("conv2d_nchw.cuda", CONV, 1, knobs),
         "knobs": line("conv2d_nchw.cuda", CONV, 0, knobs | {"tile_f": (1, 5, 1, 1)}),
         "dtype": json.dumps(good).replace("float32", "float16"),
@@ -127,6 +155,8 @@ def test_lines_that_do_not_fit_are_passed_over_and_named(tmp_path):
         "version": "version 0.3",
         "target": "opencl",
         "template": "conv2d_NCHWc.x86",
+        "transposed": "transposed convolutions have no space here",
+        "batches": "products of batches",
         "number": "number 1 is not what the knobs say",
         "knobs": "tile_f has no option",
         "dtype": "float16",

@@ -26,6 +26,10 @@ _CONVOLUTIONS: dict[str, Any] = {
     "group_conv2d_nchw.cuda": GroupConv2d,
 }
 _DENSE = {"dense_small_batch.gpu": "cuda.dense_small_batch.v1", "dense_large_batch.gpu": "cuda.dense_large_batch.v1"}
+_WITHOUT_SPACE = {  # of operators that people know by another name than their template's
+    "conv2d_transpose_nchw.cuda": "transposed convolutions have no space here",
+    "batch_matmul.cuda": "products of batches of matrices have no space here",
+}
 _KINDS = ("cuda",)  # of targets, whose AutoTVM spaces are ours
 _PRUNED = "dense_large_batch.gpu"  # of which we keep what AutoTVM meant to: fewer, so that its numbers are not ours
 _STATUS = (  # of AutoTVM's error numbers, in order; the last one is of an unknown error
@@ -41,11 +45,11 @@ _STATUS = (  # of AutoTVM's error numbers, in order; the last one is of an unkno
 )
 
 
-def scan(path: Path, device: str) -> Scan:
+def scan(path: Path, device: str | None) -> Scan:
     """Reads a log; lines that are no records of our spaces are passed over and reported by number.
 
     Args:
-        device: name of the device that it was measured on, which a log does not say.
+        device: name of the device that lines were measured on whose target has no `-model=`.
 
     Raises:
         InputError: the file cannot be read.
@@ -66,10 +70,14 @@ def scan(path: Path, device: str) -> Scan:
     return Scan(found, odd, torn=False)
 
 
-def _record(line: dict[str, Any], run: str, device: str, trial: int) -> Record:
+def _record(line: dict[str, Any], run: str, device: str | None, trial: int) -> Record:
     if line["version"] != 0.2:
         raise InputError(f"version {line['version']} of the format; only 0.2 is known")
     target, template, arguments, _ = line["input"]
+    model = _options(target).get("model", "unknown")
+    name = device if model == "unknown" else model
+    if name is None:
+        raise InputError("its target names no device by -model=; give --device")
     space = _space(template, arguments)
     index = _index(space, template, line["config"])
     costs, error_number, spent_s, time_unix_s = line["result"]
@@ -80,7 +88,7 @@ def _record(line: dict[str, Any], run: str, device: str, trial: int) -> Record:
         times_s=tuple(map(float, costs)) if status is Status.OK else (),
         phases=Phases(run_s=float(spent_s)),
         error="" if status is Status.OK else f"AutoTVM's error {error_number}",
-        device={"kind": "cuda", "name": device},
+        device={"kind": "cuda", "name": name},
         versions={"tvm": str(line["tvm_version"])},
         time_unix_s=float(time_unix_s),
     )
@@ -99,11 +107,15 @@ def _record(line: dict[str, Any], run: str, device: str, trial: int) -> Record:
 
 def _target(text: str) -> Target:
     """Kind and architecture of `cuda -keys=cuda,gpu -arch=sm_70 ...`."""
-    kind, *options = text.split()
+    kind, given = text.split()[0], _options(text)
     if kind not in _KINDS:
         raise InputError(f"target {kind}; only {', '.join(_KINDS)} has AutoTVM's spaces here")
-    given = dict(option.lstrip("-").split("=", 1) for option in options if "=" in option)
     return Target.from_dict({"kind": kind, **({"arch": given["arch"]} if "arch" in given else {})})
+
+
+def _options(target: str) -> dict[str, str]:
+    """The options of `kind -name=value ...`."""
+    return dict(option.lstrip("-").split("=", 1) for option in target.split()[1:] if "=" in option)
 
 
 def _space(template: str, arguments: list[Any]) -> ConfigSpace:
@@ -120,7 +132,7 @@ def _space(template: str, arguments: list[Any]) -> ConfigSpace:
         space = config_space(Dense(n=n, k=k, m=m), "cuda")
         if space.template == _DENSE[template]:
             return space
-    raise InputError(f"template {template}, which has no space here")
+    raise InputError(_WITHOUT_SPACE.get(template, f"template {template}, which has no space here"))
 
 
 def _convolution(kind: Any, arguments: list[Any]) -> Workload:
@@ -157,11 +169,23 @@ def _index(space: ConfigSpace, template: str, config: dict[str, Any]) -> int:
         InputError: it does not, or the knobs are not this space's.
     """
     extents = {knob.name: prod(knob.values[0].tolist()) for knob in space.knobs}
-    knobs = {name: _option(kind, value, extents.get(name, 1)) for name, kind, value in config["entity"]}
+    names = _names([name for name, _, _ in config["entity"]])
+    knobs = {
+        name: _option(kind, value, extents.get(name, 1))
+        for name, (_, kind, value) in zip(names, config["entity"], strict=True)
+    }
     index = space.encode(knobs)
     if template != _PRUNED and index != config["index"]:
         raise InputError(f"number {config['index']} is not what the knobs say; another version's space")
     return index
+
+
+def _names(names: list[str]) -> list[str]:
+    """The knobs as they are called today: logs of 2018 have the kernel's height as `tile_rx` and before its width."""
+    x, y = "tile_rx", "tile_ry"
+    if x in names and y in names and names.index(x) < names.index(y):
+        return [{x: y, y: x}.get(name, name) for name in names]
+    return names
 
 
 def _option(kind: str, value: Any, extent: int) -> Any:
