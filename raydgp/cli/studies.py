@@ -64,19 +64,40 @@ def record(config: Path | None, as_json: bool, **given: Any) -> None:
 @settings_options(ImportSettings, "device", "out")
 @common_options
 def import_(files: tuple[Path, ...], config: Path | None, as_json: bool, **given: Any) -> None:
-    """Make records of other tuners' FILES.
+    """Make history of other tuners' FILES.
 
-    FILES are logs of AutoTVM, or folders with a MetaSchedule database.
+    FILES are logs of AutoTVM or folders with a MetaSchedule database, which become records; or cache files of Kernel
+    Tuner and T4 results, a T1 description of their space among them, which become recorded spaces.
     """
 
     settings = settings_of(ImportSettings, config, given)
-    count, gave = app.history.importers.import_logs(files, settings.device, settings.out)
+    count, gave = app.history.importers.import_files(files, settings.device, settings.out)
     if as_json:
         click.echo(json.dumps({"records": count, "files": gave, "out": str(settings.out)}))
         return
     for file, lines in gave.items():
         cli.console.say(f"{file}: {'; '.join(lines)}")
     cli.console.say(f"{count} records. Results: {settings.out}")
+
+
+@history.command()
+@click.argument("source", type=_path)
+@click.option("--t4", is_flag=True, help="Write the T4 format of the autotuning community.")
+@click.option("--out", required=True, type=_path, help="JSON file to write; a folder of them for several tasks.")
+@common_options
+def export(source: Path, t4: bool, out: Path, as_json: bool) -> None:
+    """Write the measurements of SOURCE in a format that others read.
+
+    SOURCE is a run, a journal, or a Parquet file of records or of a recorded space.
+    """
+
+    if not t4:
+        raise InputError("give --t4, the format to write")
+    written = app.history.exporting.export_t4(source, out)
+    if as_json:
+        click.echo(json.dumps({"files": {str(file): count for file, count in written.items()}, "out": str(out)}))
+        return
+    cli.console.say(f"{sum(written.values())} measurements of {len(written)} tasks. Results: {out}")
 
 
 @click.command()

@@ -29,7 +29,7 @@ from raydgp.workloads.traced import TracedKernel
 _TVMS = ("keys", "tag", "host", "max_num_threads")  # what TVM adds to a target's attributes
 
 
-def scan(folder: Path, device: str | None) -> Scan:
+def scan(folder: Path, device: str) -> Scan:
     """Reads a database; what is no record of ours is passed over and reported by its line among the tuning records.
 
     Args:

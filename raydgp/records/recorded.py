@@ -17,8 +17,9 @@ from raydgp.data import history
 from raydgp.errors import InputError
 from raydgp.records.measurement import Measurement, Phases, Resources, Status
 from raydgp.space import ConfigSpace, Indices
+from raydgp.space.parametric import parameter_space
 from raydgp.templates.spaces import config_spaces
-from raydgp.workloads import from_dict
+from raydgp.workloads import Parametric, from_dict
 
 _KEY = b"raydgp"
 
@@ -136,7 +137,11 @@ class RecordedSpace:
             "device": self.device,
             "versions": self.versions,
         }
-        columns: dict[str, Any] = {"index": self.indices.astype(np.int32), "status": self.status.tolist()}
+        small = self.space.size <= np.iinfo(np.int32).max
+        columns: dict[str, Any] = {
+            "index": self.indices.astype(np.int32 if small else np.int64),
+            "status": self.status.tolist(),
+        }
         columns |= {f"time_{k}_s": self.times_s[:, k].astype(np.float32) for k in range(self.times_s.shape[1])}
         columns |= {"build_s": self.build_s.astype(np.float32), "run_s": self.run_s.astype(np.float32)}
         if self.resources:
@@ -158,11 +163,15 @@ class RecordedSpace:
             options = dict(said["options"])
         except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
             raise InputError(f"{path}: not a recorded space ({error}); make one with `raydgp history record`") from None
-        spaces = [
-            whole.restricted(options)
-            for whole in config_spaces(from_dict(said["workload"]), said["target"])
-            if {knob.name for knob in whole.knobs} == set(options)
-        ]
+        workload, indices = from_dict(said["workload"]), table["index"].to_numpy().astype(np.int64)
+        if isinstance(workload, Parametric):
+            spaces = [parameter_space(workload, said["target"], indices)]
+        else:
+            spaces = [
+                whole.restricted(options)
+                for whole in config_spaces(workload, said["target"])
+                if {knob.name for knob in whole.knobs} == set(options)
+            ]
         space = next((each for each in spaces if each.hash == said["space_hash"]), None)
         if space is None:
             raise InputError(f"{path}: recorded with another version of its template; record it again")
@@ -170,7 +179,7 @@ class RecordedSpace:
         return cls(
             said["name"],
             space,
-            table["index"].to_numpy().astype(np.int64),
+            indices,
             np.array(table["status"].to_pylist()),
             np.stack([table[name].to_numpy() for name in times], axis=1).astype(np.float64),
             table["build_s"].to_numpy().astype(np.float64),

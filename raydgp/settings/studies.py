@@ -62,7 +62,7 @@ class RecordSettings(Settings):
 class ImportSettings(Settings):
     """What `raydgp history import` makes of other tuners' logs."""
 
-    device: str = Field(
-        min_length=1, description="Name of the device that they were measured on, which the logs do not say."
+    device: str | None = Field(
+        None, min_length=1, description="Name of the device that they were measured on, where the files do not say it."
     )
-    out: Path = Field(description="Parquet file to write.")
+    out: Path = Field(description="Parquet file to write; a folder of them for several recorded spaces.")
