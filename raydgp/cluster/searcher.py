@@ -88,7 +88,7 @@ class RaydgpSearcher(Searcher):
         super().__init__(metric=metric, mode=_maximised(mode) if space else mode)
         self._params: ParamSearch | None = None
         self._saved: Mapping[str, Any] | None = None  # a state that waits for the param_space
-        self._points, self._rewards, self._batch = list(points_to_evaluate or ()), evaluated_rewards, batch
+        self._points, self._rewards, self._learns_after = list(points_to_evaluate or ()), evaluated_rewards, batch
         self._make = partial(_strategy, strategy, seed=seed, options=options or {})
         if space is None:
             _check_for_params(strategy, options or {}, trials, known)
@@ -192,7 +192,7 @@ class RaydgpSearcher(Searcher):
         """Begins a search in Tune's space, or goes on with the one that was restored into it."""
         self._metric, self._mode = metric or self._metric, mode or self._mode
         parts = (self._points, self._rewards)
-        params = ParamSearch(config, self._metric, self._mode, self._make, self._batch, *parts)
+        params = ParamSearch(config, self._metric, self._mode, self._make, self._learns_after, *parts)
         if self._params and self._params.space.hash != params.space.hash:
             return False
         if self._params is None:
