@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from raydgp import Conv2d, Dense, DepthwiseConv2d
+from raydgp import Conv2d, Dense, DepthwiseConv2d, GroupConv2d
 from raydgp.workloads import Fused
 
 SAME: dict[str, Any] = {"kh": 3, "kw": 3, "padding": (1, 1)}
@@ -18,6 +18,7 @@ SHAPES = {
     "depthwise": DepthwiseConv2d(n=2, ci=48, h=15, w=13, **SAME),
     "depthwise stride 2": DepthwiseConv2d(n=1, ci=64, h=14, w=14, stride=(2, 2), **SAME),
     "depthwise uneven": DepthwiseConv2d(n=1, ci=7, h=15, w=13, kh=5, kw=3, stride=(2, 1), dilation=(1, 2)),
+    "groups": GroupConv2d(n=1, ci=48, h=9, w=8, co=72, groups=3, stride=(2, 1), **SAME),
     "dense": Dense(n=16, k=64, m=96),
     "dense one row": Dense(n=1, k=128, m=1000),
     "dense primes": Dense(n=37, k=29, m=67),
@@ -35,6 +36,12 @@ SHAPES = {
     ),
     "fused depthwise": Fused(
         anchor=DepthwiseConv2d(n=1, ci=64, h=9, w=9, **SAME), epilogue=("bias", "relu6"), block_in=32, block_out=32
+    ),
+    "fused groups": Fused(
+        anchor=GroupConv2d(n=1, ci=64, h=9, w=7, co=64, groups=2, **SAME),
+        epilogue=("bias", "relu"),
+        block_in=8,
+        block_out=16,
     ),
     "fused winograd": Fused(
         anchor=Conv2d(n=2, ci=32, h=15, w=13, co=40, **SAME),

@@ -23,6 +23,7 @@ from raydgp.templates.llvm.registers import (
 )
 from raydgp.templates.registry import Layers, register
 from raydgp.workloads import Conv2d
+from raydgp.workloads.ops import Convolution
 
 TEMPLATE = "llvm.conv2d_nchwc.v1"
 
@@ -45,13 +46,22 @@ def space(workload: Conv2d, target: Target) -> ConfigSpace:
     The default is what AutoTVM's x86 schedule falls back to without a log: blocks of the vector width, the tile of a
     row that covers it best with what fits the registers, padding as a separate stage, no unrolling.
     """
+    return packed_space(workload, workload, target, TEMPLATE)
+
+
+def packed_space(workload: Convolution, one: Conv2d, target: Target, template: str) -> ConfigSpace:
+    """The space of a packed convolution whose knobs are of a group of its channels.
+
+    Args:
+        one: that group, the workload itself where it is the only one.
+    """
     padded, registers = workload.padding != (0, 0), Registers.of(target)
-    co = whole_vectors(workload.co)
+    co = whole_vectors(one.co)
     lanes = widest_vector(co)
     tile_ow = even_tile(workload.ow, tiles(workload.ow, registers.points(lanes)))
     knobs = [
         output_channels("tile_co", co),
-        input_channels("tile_ci", workload.ci),
+        input_channels("tile_ci", one.ci),
         choice("tile_oh", tiles(workload.oh, 8)),
         choice("tile_ow", tiles(workload.ow, 28)),
         choice("order", ["co_oh", "oh_co"]),
@@ -68,10 +78,10 @@ def space(workload: Conv2d, target: Target) -> ConfigSpace:
         points = c["tile_oh"][:, 0] * c["tile_ow"][:, 0]
         return registers.fits(c["tile_co"], points, unrolled, tile_ow * registers.holding(lanes)) & tight(workload, c)
 
-    block_ci = widest(workload.ci, LANES)
+    block_ci = widest(one.ci, LANES)
     default = {
         "tile_co": (co // lanes, 1, lanes),
-        "tile_ci": (1, workload.ci // block_ci, block_ci, 1),
+        "tile_ci": (1, one.ci // block_ci, block_ci, 1),
         "tile_oh": 1,
         "tile_ow": tile_ow,
         "order": "co_oh",
@@ -81,7 +91,7 @@ def space(workload: Conv2d, target: Target) -> ConfigSpace:
         "inner": "vectors",
         "pad": "stage" if padded else "inline",
     }
-    return ConfigSpace(workload, target.kind, TEMPLATE, knobs, default, check)
+    return ConfigSpace(workload, target.kind, template, knobs, default, check)
 
 
 def features(workload: Conv2d, c: Columns) -> dict[str, NDArray[np.float64]]:
