@@ -10,13 +10,19 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator
 
 from raydgp.search.acquisition import batch
+from raydgp.search.committee import picked
+from raydgp.search.niches import neighbourhoods
 from raydgp.search.options import Fraction
 from raydgp.search.pretrained import PretrainedOptions, PretrainedStrategy
 from raydgp.space import ConfigSpace, Indices
+from raydgp.surrogates import task_trees
 from raydgp.surrogates.encoding import Encoding
 from raydgp.surrogates.kinds import require as require_kind
 from raydgp.surrogates.residual import Points, ResidualGP
+from raydgp.surrogates.task_gp import TaskGP, normal_scores
 
+_BASINS = 4  # good configurations around which a search without a model steps
+_TABULATED = 1 << 20  # configurations of a space whose valid ones are listed once
 _BEST = 3  # measured configurations that the search also steps around
 
 
@@ -33,6 +39,7 @@ class DgpPlusOptions(PretrainedOptions):
         2000, description="the best of the pool stay candidates; of a space of at most `pool` all do"
     )
     fresh_draws: PositiveInt = Field(500, description="random candidates added for each ask in a larger space")
+    drawn: PositiveInt = Field(3000, description="random candidates of each ask without a pre-trained model")
     walks: PositiveInt = Field(
         500, description="candidates added one to three knobs away from the best measured ones, for each ask"
     )
@@ -72,7 +79,7 @@ class DgpPlus(PretrainedStrategy):
     """
 
     name = "dgp+"
-    kept: ClassVar[tuple[str, ...]] = ("shortlisted", "plan", "started", "hopeless", "judged")
+    kept: ClassVar[tuple[str, ...]] = ("shortlisted", "plan", "started", "hopeless", "judged", "turn", "logs")
     options_model = DgpPlusOptions
     options: DgpPlusOptions
 
@@ -82,6 +89,8 @@ class DgpPlus(PretrainedStrategy):
         self.plan = np.zeros(0, np.int64)  # what is left of a cold start
         self.started = False
         self.hopeless = 0  # asks in a row
+        self.turn = 0  # picks of the committee
+        self.logs = np.zeros(0)  # parameters of the last fit without a model
         self.judged = 0  # outcomes known when that was last looked at
 
     def propose(self, n: int) -> Indices:
@@ -97,15 +106,56 @@ class DgpPlus(PretrainedStrategy):
 
     def _start(self) -> None:
         self.started = True
-        self.shortlisted = self._sample(self.options.pool)
         if self.model is None:
             self.plan = self._cold_plan()
+            return
+        self.shortlisted = self._sample(self.options.pool)
         if self.space.size > self.options.pool:
             points, runs = self.predicted(self.shortlisted)
             order = np.argsort(-points.mean * runs, kind="stable")
             self.shortlisted = np.sort(self.shortlisted[order[: self.options.shortlist]])
 
+    def _unaided(self, n: int) -> Indices:
+        """Without a pre-trained model: by what the task's own outcomes teach."""
+        if not self.gflops.any():  # nothing to learn from
+            return self.draw(n)
+        near = neighbourhoods(self.space, self.told, self.gflops, self.fresh, _BASINS)
+        candidates = self._anywhere(near)
+        if not len(candidates):
+            return self.draw(n)
+        x, told, scores = self._encoded(candidates), self._encoded(self.told), normal_scores(self.gflops)
+        model = TaskGP(told, scores, self.logs if len(self.logs) else None)
+        self.logs = model.logs
+        trees = task_trees.predictions(told, scores, x, int(self.rng.integers(2**31)))
+        rows = picked(model, x, trees, [np.isin(candidates, around) for around in near], range(self.turn, self.turn + n))
+        self.turn += n
+        return candidates[rows]
+
+    def _anywhere(self, near: list[Indices]) -> Indices:
+        """Fresh ones of the whole space, on walks from the best, and all of those near: int64[k], ascending."""
+        if self.space.size <= _TABULATED:
+            left = self._everything[self.unvisited(self._everything)]
+            left = self.rng.choice(left, size=min(self.options.drawn, len(left)), replace=False)
+        else:
+            left = self.rng.integers(self.space.size, size=self.options.drawn)
+        best = self.told[np.argsort(-self.gflops, kind="stable")[:8]]
+        walks = [self.rng.choice(best, size=self.options.walks)]
+        for _ in range(3):
+            walks.append(self.space.random_walk(walks[-1], self.rng))
+        candidates = np.unique(np.concatenate([left, *walks, *near]))
+        return candidates[self.fresh(candidates)]
+
+    @cached_property
+    def _everything(self) -> Indices:
+        everything = np.arange(self.space.size)
+        return everything[self.space.valid(everything)]
+
+    def _encoded(self, indices: Indices) -> NDArray[np.float64]:
+        return self._encoding.features(self.space.features(indices)).astype(float)
+
     def _improving(self, n: int) -> Indices:
+        if self.model is None:
+            return self._unaided(n)
         candidates = self._candidates()
         if not len(candidates):
             return self.draw(n)

@@ -1,0 +1,54 @@
+"""A batch that several models propose in turns, so that a task on which one of them is blind still gets on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from raydgp.surrogates.task_gp import Matrix, TaskGP, Vector
+
+_OPTIMISM = 2.0  # deviations above the mean
+TURNS = ("process", "trees", "near", "both", "near", "process", "trees", "near")
+
+
+def picked(
+    model: TaskGP, x: Matrix, trees: Vector, near: Sequence[NDArray[np.bool_]], turns: Sequence[int]
+) -> NDArray[np.int64]:
+    """Distinct rows of k candidates, one for each turn, fewer if there are fewer.
+
+    The process picks its largest upper confidence bound; its variance shrinks around everything that is picked, as if
+    that had come out as predicted. The trees pick what they rank first, and both the largest sum of their
+    standardised scores. A near turn does that one knob away from one of the good configurations, each in its turn.
+
+    Args:
+        x: [k, d], encoded features of the candidates.
+        trees: [k], their scores by the trees.
+        near: for each basin which candidates lie one knob away from its centre: bool[k].
+        turns: numbers of the picks, counted over the whole search.
+    """
+    mean, variance, explained = model.posterior(x)
+    free = np.ones(len(x), bool)
+    picks: list[int] = []
+    for turn in turns[: len(x)]:
+        bound = mean + _OPTIMISM * np.sqrt(variance)
+        who = TURNS[turn % len(TURNS)]
+        score = {"process": bound, "trees": trees}.get(who, _standard(bound) + _standard(trees))
+        among = free
+        if who == "near" and near:
+            nth = TURNS.count("near") * (turn // len(TURNS)) + TURNS[: turn % len(TURNS)].count("near")
+            around = free & near[nth % len(near)]
+            among = around if around.any() else free
+        pick = int(np.where(among, score, -np.inf).argmax())
+        picks.append(pick)
+        free[pick] = False
+        row = model.covariance(x[pick : pick + 1], x)[0] - explained[:, pick] @ explained
+        row /= np.sqrt(variance[pick] + model.noise)
+        explained = np.concatenate([explained, row[None]])
+        variance = np.maximum(variance - row**2, 1e-10)
+    return np.array(picks, np.int64)
+
+
+def _standard(scores: Vector) -> Vector:
+    return (scores - scores.mean()) / (scores.std() or 1.0)
