@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from raydgp.surrogates.task_gp import Matrix, TaskGP, Vector
 
-_OPTIMISM = 2.0  # deviations above the mean
 TURNS = ("process", "trees", "near", "both", "near", "process", "trees", "near")
 
 
 def picked(
-    model: TaskGP, x: Matrix, trees: Vector, near: Sequence[NDArray[np.bool_]], turns: Sequence[int]
+    model: TaskGP, x: Matrix, trees: Vector, near: Sequence[NDArray[np.bool_]], turns: Sequence[int], optimism: float
 ) -> NDArray[np.int64]:
     """Distinct rows of k candidates, one for each turn, fewer if there are fewer.
 
@@ -26,13 +25,14 @@ def picked(
         x: [k, d], encoded features of the candidates.
         trees: [k], their scores by the trees.
         near: for each basin which candidates lie one knob away from its centre: bool[k].
+        optimism: deviations above the mean that the process counts on.
         turns: numbers of the picks, counted over the whole search.
     """
     mean, variance, explained = model.posterior(x)
     free = np.ones(len(x), bool)
     picks: list[int] = []
     for turn in turns[: len(x)]:
-        bound = mean + _OPTIMISM * np.sqrt(variance)
+        bound = mean + optimism * np.sqrt(variance)
         who = TURNS[turn % len(TURNS)]
         score = {"process": bound, "trees": trees}.get(who, _standard(bound) + _standard(trees))
         among = free

@@ -10,26 +10,19 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator
 
 from raydgp.search.acquisition import batch
-from raydgp.search.committee import picked
-from raydgp.search.niches import neighbourhoods
 from raydgp.search.options import Fraction
-from raydgp.search.pretrained import PretrainedOptions, PretrainedStrategy
+from raydgp.search.unaided import Unaided, UnaidedOptions
 from raydgp.space import ConfigSpace, Indices
-from raydgp.surrogates import task_trees
-from raydgp.surrogates.encoding import Encoding
 from raydgp.surrogates.kinds import require as require_kind
 from raydgp.surrogates.residual import Points, ResidualGP
-from raydgp.surrogates.task_gp import TaskGP, normal_scores
 
-_BASINS = 4  # good configurations around which a search without a model steps
-_TABULATED = 1 << 20  # configurations of a space whose valid ones are listed once
 _BEST = 3  # measured configurations that the search also steps around
 
 
-class DgpPlusOptions(PretrainedOptions):
+class DgpPlusOptions(UnaidedOptions):
     """Defaults are ours, chosen on the recorded spaces."""
 
-    presets: ClassVar = {"small": {"pool": 10_000, "cold_start": 16}}
+    presets: ClassVar = {"small": {"pool": 10_000}}
 
     kinds: tuple[str, ...] = Field(
         ("trees", "deepgp"), description="kinds of pre-trained models, of which the first that is there is used"
@@ -39,10 +32,6 @@ class DgpPlusOptions(PretrainedOptions):
         2000, description="the best of the pool stay candidates; of a space of at most `pool` all do"
     )
     fresh_draws: PositiveInt = Field(500, description="random candidates added for each ask in a larger space")
-    drawn: PositiveInt = Field(3000, description="random candidates of each ask without a pre-trained model")
-    walks: PositiveInt = Field(
-        500, description="candidates added one to three knobs away from the best measured ones, for each ask"
-    )
     near: Fraction = Field(
         0.375,
         description="share of a batch that is one knob away from one of the three best: where the best differs from "
@@ -52,7 +41,8 @@ class DgpPlusOptions(PretrainedOptions):
     # spaces where that was came to 0.994 or better within 240 measurements.
     tolerance: NonNegativeFloat = Field(
         0.0,
-        description="expected improvement, as a share of the best, below which an ask counts as hopeless; 0 never ends",
+        description="expected improvement, as a share of the best, below which an ask counts as hopeless, with a "
+        "pre-trained model; 0 never ends",
     )
     patience: PositiveInt = Field(3, description="hopeless asks in a row after which the search ends")
 
@@ -64,7 +54,7 @@ class DgpPlusOptions(PretrainedOptions):
         return kinds
 
 
-class DgpPlus(PretrainedStrategy):
+class DgpPlus(Unaided):
     """Measures the largest expected improvements under what history teaches, corrected by an exact GP for the task.
 
     What is expected before anything is measured comes from trees over all groups of the template, which see the knobs
@@ -76,10 +66,12 @@ class DgpPlus(PretrainedStrategy):
     fresh random ones, and steps away from the best that was measured. A configuration's chance to run is a factor of
     its own: the deep GP's, if it has one, corrected by what failed. The search can end
     when no improvement is expected (`tolerance`), but by default it does not: the posterior is surer than it should be.
+
+    Without a model it starts from BTED's picks and goes on as `Unaided` does.
     """
 
     name = "dgp+"
-    kept: ClassVar[tuple[str, ...]] = ("shortlisted", "plan", "started", "hopeless", "judged", "turn", "logs")
+    kept: ClassVar[tuple[str, ...]] = (*Unaided.kept, "shortlisted", "plan", "started", "hopeless", "judged")
     options_model = DgpPlusOptions
     options: DgpPlusOptions
 
@@ -89,8 +81,6 @@ class DgpPlus(PretrainedStrategy):
         self.plan = np.zeros(0, np.int64)  # what is left of a cold start
         self.started = False
         self.hopeless = 0  # asks in a row
-        self.turn = 0  # picks of the committee
-        self.logs = np.zeros(0)  # parameters of the last fit without a model
         self.judged = 0  # outcomes known when that was last looked at
 
     def propose(self, n: int) -> Indices:
@@ -115,47 +105,9 @@ class DgpPlus(PretrainedStrategy):
             order = np.argsort(-points.mean * runs, kind="stable")
             self.shortlisted = np.sort(self.shortlisted[order[: self.options.shortlist]])
 
-    def _unaided(self, n: int) -> Indices:
-        """Without a pre-trained model: by what the task's own outcomes teach."""
-        if not self.gflops.any():  # nothing to learn from
-            return self.draw(n)
-        near = neighbourhoods(self.space, self.told, self.gflops, self.fresh, _BASINS)
-        candidates = self._anywhere(near)
-        if not len(candidates):
-            return self.draw(n)
-        x, told, scores = self._encoded(candidates), self._encoded(self.told), normal_scores(self.gflops)
-        model = TaskGP(told, scores, self.logs if len(self.logs) else None)
-        self.logs = model.logs
-        trees = task_trees.predictions(told, scores, x, int(self.rng.integers(2**31)))
-        rows = picked(model, x, trees, [np.isin(candidates, around) for around in near], range(self.turn, self.turn + n))
-        self.turn += n
-        return candidates[rows]
-
-    def _anywhere(self, near: list[Indices]) -> Indices:
-        """Fresh ones of the whole space, on walks from the best, and all of those near: int64[k], ascending."""
-        if self.space.size <= _TABULATED:
-            left = self._everything[self.unvisited(self._everything)]
-            left = self.rng.choice(left, size=min(self.options.drawn, len(left)), replace=False)
-        else:
-            left = self.rng.integers(self.space.size, size=self.options.drawn)
-        best = self.told[np.argsort(-self.gflops, kind="stable")[:8]]
-        walks = [self.rng.choice(best, size=self.options.walks)]
-        for _ in range(3):
-            walks.append(self.space.random_walk(walks[-1], self.rng))
-        candidates = np.unique(np.concatenate([left, *walks, *near]))
-        return candidates[self.fresh(candidates)]
-
-    @cached_property
-    def _everything(self) -> Indices:
-        everything = np.arange(self.space.size)
-        return everything[self.space.valid(everything)]
-
-    def _encoded(self, indices: Indices) -> NDArray[np.float64]:
-        return self._encoding.features(self.space.features(indices)).astype(float)
-
     def _improving(self, n: int) -> Indices:
         if self.model is None:
-            return self._unaided(n)
+            return self.unaided(n)
         candidates = self._candidates()
         if not len(candidates):
             return self.draw(n)
@@ -207,11 +159,6 @@ class DgpPlus(PretrainedStrategy):
         return self.options.kinds
 
     @cached_property
-    def _encoding(self) -> Encoding:
-        sample = self.space.features(self.space.sample(2000, np.random.default_rng(0)))
-        return Encoding.fit(self.space.feature_names, sample, np.zeros(len(sample)))
-
-    @cached_property
     def _kept(self) -> tuple[Points, NDArray[np.float64]]:
         """What is expected of the shortlist, which stays: predicting it anew would be most of an ask's time."""
         return self.predicted(self.shortlisted)
@@ -228,12 +175,9 @@ class DgpPlus(PretrainedStrategy):
 
     def predicted(self, indices: Indices) -> tuple[Points, NDArray[np.float64]]:
         """Configurations with what is expected of them, and the model's chance that they run: [k]."""
-        features, n = self.space.features(indices), len(indices)
-        mean, runs = np.full(n, 0.5), np.ones(n)
-        if self.model is not None:
-            with self._kind.limited(self.options.threads):
-                mean, runs = self.model.expected(self._columns(indices))
-        return Points(self._encoding.features(features).astype(float), mean), runs
+        with self._kind.limited(self.options.threads):
+            mean, runs = self.model.expected(self._columns(indices))
+        return Points(self.encoded(indices), mean), runs
 
     def restore(self, state: dict[str, Any]) -> None:
         super().restore(state)

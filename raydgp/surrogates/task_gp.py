@@ -102,5 +102,7 @@ def _fitted(x: Matrix, y: Vector, start: Vector | None) -> Vector:
 
     bounds = [(-3.0, 4.0)] * d + [(-3.0, 3.0), (-6.0, 0.0)]
     steps = {"maxiter": _STEPS if start is None else _MORE_STEPS}
-    found = minimize(loss, centre if start is None else start, jac=True, method="L-BFGS-B", options=steps, bounds=bounds)
+    found = minimize(
+        loss, centre if start is None else start, jac=True, method="L-BFGS-B", options=steps, bounds=bounds
+    )
     return np.asarray(found.x)

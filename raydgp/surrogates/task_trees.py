@@ -15,7 +15,7 @@ def predictions(
 ) -> NDArray[np.float64]:
     """What trees fitted to float64[n, d] and float64[n] say of float64[k, d]: float64[k].
 
-    Each tree sees four fifths of the data, drawn by the seed: from ask to ask the trees differ a little, and so explore.
+    Each tree sees four fifths of the data, drawn by the seed: so the trees of two asks differ a little, and explore.
     """
     booster = xgboost.train({**_PARAMETERS, "seed": seed}, xgboost.DMatrix(x, y), _ROUNDS)
     return np.asarray(booster.inplace_predict(new), np.float64)

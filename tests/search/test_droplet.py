@@ -23,12 +23,14 @@ def test_starts_at_the_first_options_and_comes_down_to_the_optimum(lattice, bowl
     assert len(asked) < lattice.size / 2
 
 
-def test_neighbours_grow_from_single_knobs(lattice):
+def test_neighbours_are_one_knob_away_at_a_growing_distance_then_two(lattice):
     strategy: Any = search.create("droplet", lattice)
     strategy.ask(1)
-    digits = lattice.digits(strategy.ask(8))
-    assert (digits.sum(axis=1)[:4] == 1).all()
-    assert digits.max() == 1
+    digits = lattice.digits(strategy.ask(int((lattice.radix - 1).sum()) + 3))
+    ones = digits[:-3]
+    assert ((ones > 0).sum(axis=1) == 1).all()
+    assert (np.diff(ones.sum(axis=1)) >= 0).all()
+    assert ((digits[-3:] > 0).sum(axis=1) == 2).all()
 
 
 def test_a_gain_within_the_noise_is_not_followed(lattice, bowl):
@@ -64,3 +66,19 @@ def test_a_failed_start_is_left_for_anything_that_runs(lattice):
     strategy.tell(pick, np.ones(1), np.ones(1, bool))
     strategy.ask(1)
     assert strategy.centre == pick[0]
+
+
+def test_draws_at_random_until_something_runs(conv):
+    """Far from the start, blocks of fewer than 64 threads do not run."""
+
+    def gflops(space, indices):
+        c = space.columns(indices)
+        threads = c["tile_f"][:, 2] * c["tile_y"][:, 2] * c["tile_x"][:, 2]
+        return np.where(threads < 64, 0.0, 100.0 - np.abs(np.log2(threads) - 8))
+
+    strategy: Any = search.create("droplet", conv)
+    for _ in range(16):
+        picks = strategy.ask(8)
+        values = gflops(conv, picks)
+        strategy.tell(picks, values, values > 0)
+    assert strategy.best[1] > 98
