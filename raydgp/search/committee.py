@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from raydgp.surrogates.task_gp import Matrix, TaskGP, Vector
 
-TURNS = ("process", "trees", "near", "both", "near", "process", "trees", "near")
+TURNS = ("process", "both", "near", "trees", "near", "both", "both", "near")
 
 
 def picked(
