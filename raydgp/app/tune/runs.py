@@ -16,6 +16,7 @@ from raydgp.app.logs import logged_to
 from raydgp.app.observer import Observer, RunProgress
 from raydgp.app.run import Run
 from raydgp.app.tune.clock import Clock
+from raydgp.app.tune.packaged import with_models
 from raydgp.app.tune.planning import plan, strategy_of
 from raydgp.app.tune.resuming import finished, manifest_of, records_so_far
 from raydgp.app.tune.rounds import tune_by_gain
@@ -61,6 +62,7 @@ def tune(
         if tracker:
             tracker.start()
     else:
+        settings = with_models(settings, observer.message)
         with run.claimed():
             so_far = records_so_far(settings, tasks)  # once more: until now, another process may have measured
             _measure(settings, tasks, notes, so_far, tracker, observer, began_s, function)
