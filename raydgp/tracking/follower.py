@@ -72,6 +72,8 @@ def _lock(run_dir: Path) -> FileLock:
         return FileLock(run_dir / f"{STATE_NAME}.lock")
     except Held as held:
         raise InputError(f"another process tracks this run: {held}") from None
+    except OSError as error:
+        raise InputError(f"{run_dir}: {error.strerror}; give a folder that can be written") from None
 
 
 def _input_ended(wait_s: float) -> bool:

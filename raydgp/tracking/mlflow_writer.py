@@ -23,6 +23,7 @@ from raydgp.records.frames import write_parquet
 from raydgp.records.manifest import write_atomically
 from raydgp.records.points import Point, run_point, task_point
 from raydgp.records.summary import RunSummary, TaskSummary
+from raydgp.tracking.database import prepare
 from raydgp.tracking.identity import PART_TAG, RUN_TAG, run_tag, settings_params
 from raydgp.tracking.uris import STATE_NAME, artifact_location
 
@@ -46,6 +47,7 @@ class MlflowWriter:
         self._follower = run.follower()
         self._records: list[Record] = []
         self._parts: dict[str, TaskSummary] = {}  # in the order of their first records
+        prepare(self._settings.mlflow.uri)
         self._client = MlflowClient(tracking_uri=self._settings.mlflow.uri)
         self._experiment_id = self._find_experiment()
         self._params: dict[str, dict[str, str]] = {}  # those that MLflow has, by the key of their part

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from raydgp.errors import InputError, RaydgpError
 from raydgp.records import RunFolder
+from raydgp.tracking.uris import NOTE
 
 LOG_NAME = "mlflow.log"
 
@@ -80,7 +81,8 @@ def sync(run_dir: Path) -> str:
     if done.returncode:
         lines = done.stderr.decode(errors="replace").splitlines() or ["the follower ended without a word"]
         raise (InputError if done.returncode == 2 else RaydgpError)(lines[-1])
-    return f"{settings.mlflow.uri}, experiment {settings.experiment}"
+    notes = [line for line in done.stdout.decode(errors="replace").splitlines() if line.startswith(NOTE)]
+    return "; ".join([f"{settings.mlflow.uri}, experiment {settings.experiment}", *notes])
 
 
 def _command(run_dir: Path, *flags: str) -> list[str]:

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlparse
 from raydgp.errors import InputError
 
 STATE_NAME = "mlflow.json"  # in a run's folder: what the writer has sent, and into which experiment
+NOTE = "note: "  # how a line of the follower's output begins that is for the user
 _TIMEOUT_S = 5.0
 _REMEDY = (
     "start the server, or set mlflow.required to false (--no-mlflow-required): then the run is measured now and sent "

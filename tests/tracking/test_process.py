@@ -1,4 +1,6 @@
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -23,6 +25,19 @@ def test_by_default_database_and_artifacts_are_in_the_working_directory(
     (run,) = client.search_runs([experiment.experiment_id])
     assert run.info.artifact_uri.startswith((tmp_path / "mlartifacts" / "resnet18-llvm").as_uri())
     assert (run.info.run_name, run.info.status) == ("x", "FINISHED")
+
+
+def test_a_database_that_a_full_disk_left_half_made_is_mended_with_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "m.db"
+    with closing(sqlite3.connect(file)) as half:
+        half.execute("create table registered_models (name text)")
+        half.execute("create table metrics (key text)")
+        half.commit()
+    os.utime(file, (0, 0))
+    bare_manifest(mlflow={"uri": f"sqlite:///{file}"}).save(tmp_path / "run")
+    assert "m.db.half-made now and made anew" in sync(tmp_path / "run")
+    assert MlflowClient(tracking_uri=f"sqlite:///{file}").get_experiment_by_name("resnet18-llvm")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.db", "m.db.half-made", "mlartifacts", "run"]
 
 
 def test_an_experiment_of_the_users_choice(tmp_path: Path) -> None:
