@@ -14,6 +14,7 @@ import io
 import json
 import re
 import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ _RECORDS = re.compile(
     r"|models/model\.json|data/sample_inputs/model\.pt|archive_format|archive_version|byteorder|\.data/\w+"
 )
 _OPERATORS = re.compile(r"torch\.ops\.aten\.\w+\.\w+|_operator\.getitem")
+_SMALL_BYTES = 16 << 20  # that may be compressed however well
 _LONGEST = 300  # characters of a framework's own words in a message
 _STATIC = "export it with fixed shapes, without dynamic_shapes"
 
@@ -67,11 +69,20 @@ def read_program(path: Path) -> ExportedProgram:
     """The program of an archive that holds nothing but data, with example inputs."""
     data = path.read_bytes()  # once, so that what is loaded is what was checked
     with refusal(path, f"broken or old, write it again with torch.export.save of torch {torch.__version__}"):
+        _check_size(data)
         _check_archive(PT2ArchiveReader(io.BytesIO(data)))
         program = load_pt2(io.BytesIO(data)).exported_programs["model"]
     if program.example_inputs is None:
         raise InputError(f"{path}: has no example inputs: export it again with torch.export.export(model, inputs)")
     return program
+
+
+def _check_size(data: bytes) -> None:
+    """torch.export.save compresses nothing: what unpacks to much more than the file would but fill the memory."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > 2 * len(data) + _SMALL_BYTES:
+        raise InputError(f"unpacks to {unpacked >> 20} MiB out of {len(data) >> 20}: save it with torch.export.save")
 
 
 def _check_archive(archive: PT2ArchiveReader) -> None:

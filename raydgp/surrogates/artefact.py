@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from raydgp.errors import ModelError
 from raydgp.space import ConfigSpace
 from raydgp.surrogates.kinds import PretrainedKind, PretrainedModel, named
@@ -99,7 +101,13 @@ def read_card(folder: Path) -> Card:
         data = json.loads((folder / CARD).read_text())
         if set(data) != {f.name for f in fields(Card)}:
             raise ValueError(f"fields {sorted(set(data) ^ {f.name for f in fields(Card)})} are missing or unknown")
-        card = Card(**data)
+        card: Card = TypeAdapter(Card).validate_json(json.dumps(data), strict=True)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise ModelError(f"{folder}: {CARD} is damaged ({where}: {fault['msg']}); pre-train again") from None
+    except RecursionError:
+        raise ModelError(f"{folder}: {CARD} is damaged (nested too deep); pre-train again") from None
     except OSError as error:
         raise ModelError(f"{folder}: {CARD}: {error.strerror or error}; give the folder of an artefact") from None
     except (ValueError, TypeError) as error:

@@ -19,6 +19,7 @@ from raydgp.errors import ModelError
 from raydgp.surrogates.encoding import Rows
 from raydgp.surrogates.history import History
 from raydgp.surrogates.kinds import PretrainedKind, PretrainSettings
+from raydgp.surrogates.tree_check import check
 
 _ROUNDS = 300
 _PARAMETERS = {
@@ -76,6 +77,8 @@ class TreesKind(PretrainedKind[Trees]):
     def read(self, path: Path, card: dict[str, Any], names: Sequence[str], device: str) -> Trees:
         if card["encoding"].get("names") != list(names):
             raise ModelError(f"{path.parent}: made for other features than today's; pre-train again")
+        data = path.read_bytes()
+        check(data, len(names))
         booster = xgboost.Booster({"nthread": 1})
-        booster.load_model(bytearray(path.read_bytes()))
+        booster.load_model(bytearray(data))
         return Trees(tuple(names), booster)

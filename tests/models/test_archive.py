@@ -93,3 +93,12 @@ def test_an_archive_with_code_is_refused_and_not_run(attack: str) -> None:
     assert "\n" not in str(refused.value)
     assert "broken" not in str(refused.value)  # refused for what it holds, not because the edit has damaged it
     assert not Path("attacked").exists()
+
+
+def test_an_archive_that_unpacks_to_a_gigabyte_is_refused_at_once() -> None:
+    repacked("bomb.pt2", MODEL, lambda data: data)
+    with zipfile.ZipFile("bomb.pt2", "a", zipfile.ZIP_DEFLATED) as archive:
+        root = archive.namelist()[0].split("/")[0]
+        archive.writestr(f"{root}/.data/zeros", bytes(64 << 20))
+    with pytest.raises(InputError, match=r"^bomb\.pt2: unpacks to \d+ MiB"):
+        load("bomb.pt2")

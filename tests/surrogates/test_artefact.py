@@ -8,12 +8,14 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+import xgboost
 
 from raydgp import Dense, config_space
 from raydgp.errors import ModelError
 from raydgp.surrogates import artefact
 from raydgp.surrogates.artefact import CARD, Card
 from raydgp.surrogates.deepgp_kind import DeepGPKind
+from raydgp.surrogates.tree_check import check
 
 TEMPLATE = "test.template.v1"
 WEIGHTS = DeepGPKind.file
@@ -126,6 +128,63 @@ def test_weights_that_are_not_finite(folder, toy):
 def test_a_folder_that_is_none(tmp_path, toy):
     with pytest.raises(ModelError, match="folder of an artefact"):
         artefact.load(tmp_path / "none", TEMPLATE, toy.names)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"records": "many"}, "records"),
+        ({"records": 1.5}, "records"),
+        ({"tasks": None}, "tasks"),
+        ({"device": "cpu"}, "device"),
+        ({"versions": {"raydgp": 1}}, "versions.raydgp"),
+        ({"kind": ["deepgp"]}, "kind"),
+    ],
+)
+def test_a_card_with_values_of_other_types_is_damaged(folder, toy, change, reason):
+    card = json.loads((folder / CARD).read_text()) | change
+    (folder / CARD).write_text(json.dumps(card))
+    refused(folder, toy, match=f"is damaged \\({reason}.*pre-train again")
+    with pytest.raises(ModelError, match="is damaged"):
+        artefact.find(folder.parent, SPACES[0])
+
+
+def test_a_card_nested_too_deep_is_damaged(folder, toy):
+    card = (folder / CARD).read_text()
+    (folder / CARD).write_text(card.replace('"held_out": {', f'"held_out": {{"deep": {5000 * "["}{5000 * "]"},'))
+    refused(folder, toy, match="nested too deep")
+
+
+@pytest.fixture(scope="module")
+def trees():
+    """XGBoost's trees as a file's bytes, and what they are over."""
+    features = np.random.default_rng(0).random((40, 3)).astype(np.float32)
+    parameters = {"nthread": 1, "max_depth": 3, "num_parallel_tree": 2}
+    booster = xgboost.train(parameters, xgboost.DMatrix(features, features[:, 0]), 2)
+    return bytes(booster.save_raw("ubj")), features.shape[1]
+
+
+def test_trees_that_were_edited_are_refused_before_xgboost_sees_them(trees):
+    data, columns = trees
+    check(data, columns)
+    arrays = {
+        key: data.index(key.encode() + b"[$") + len(key) + len("[$l#L") + 8
+        for key in ("left_children", "right_children", "parents", "split_indices")
+    }
+    number = (10**6).to_bytes(4, "big")
+    for key, at in arrays.items():
+        for edited in (data[:at] + number + data[at + 4 :], data[: at - 1] + b"\x7f" + data[at:]):
+            with pytest.raises((ValueError, KeyError)):
+                check(edited, columns)
+        assert key
+    left = arrays["left_children"]
+    with pytest.raises(ValueError, match="children"):  # its own child: a way without an end
+        check(data[:left] + bytes(4) + data[left + 4 :], columns)
+    for wrong in (data[:-1], data + b"}", data.replace(b"gbtree", b"gbtrap"), b"", 10_000 * b"["):
+        with pytest.raises((ValueError, KeyError, TypeError, RecursionError)):
+            check(wrong, columns)
+    with pytest.raises(ValueError, match="columns"):
+        check(data, columns + 1)
 
 
 SPACES = [config_space(Dense(n=1, k=k, m=64), "cuda") for k in (64, 128)]
