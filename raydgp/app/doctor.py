@@ -40,6 +40,13 @@ def examine() -> Iterator[Finding]:
         yield check()
 
 
+def cleaned() -> Finding:
+    """Removes the temporary folders of runs that were killed, and says how many there were."""
+    from raydgp.cluster.session import clean_left_overs  # loads Ray
+
+    return Finding("left-overs", "ok", f"{len(clean_left_overs())} temporary folders of killed runs removed")
+
+
 def _python() -> Finding:
     return Finding("Python", "ok", platform.python_version())
 

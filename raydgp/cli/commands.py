@@ -101,13 +101,14 @@ def sync(run: Path, as_json: bool) -> None:
 
 
 @group.command()
+@click.option("--clean", is_flag=True, help="Remove the temporary folders that killed runs have left.")
 @common_options
-def doctor(as_json: bool) -> None:
+def doctor(clean: bool, as_json: bool) -> None:
     """Check what this machine has for tuning.
 
     For what is missing, it says how to fix it.
     """
-    findings = list(app.doctor.examine())
+    findings = [*([app.doctor.cleaned()] if clean else []), *app.doctor.examine()]
     if as_json:
         click.echo(json.dumps([vars(finding) for finding in findings]))
     else:

@@ -9,6 +9,7 @@ import tempfile
 import time
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -16,6 +17,7 @@ from ray import tune
 from ray.actor import ActorHandle
 from ray.tune.search import Searcher
 
+from raydgp.cluster.leftovers import marked
 from raydgp.cluster.searcher import RaydgpSearcher
 from raydgp.cluster.trainable import MeasureBatch
 from raydgp.records import Context, Measurement
@@ -147,7 +149,7 @@ def tune_layer(job: LayerJob, pool: ActorHandle, recorder: ActorHandle) -> Layer
     trainable = tune.with_resources(parameters, here)
     # Tune keeps trainables by name for the whole Ray job: with one name, layers would get each other's parameters.
     trainable.__name__ = f"MeasureBatch-{uuid.uuid4().hex}"
-    with tempfile.TemporaryDirectory(prefix="raydgp-tune-") as folder:
+    with tempfile.TemporaryDirectory(prefix="raydgp-tune-") as folder, marked(Path(folder)):
         tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(

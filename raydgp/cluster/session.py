@@ -11,9 +11,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from raydgp.cluster.leftovers import clean, mark
 from raydgp.errors import InputError
+from raydgp.records.lock import FileLock
 from raydgp.sandbox.cpus import own_cpus
 
 _REACH_TIMEOUT_S = 5.0
@@ -24,9 +27,18 @@ os.environ.setdefault("RAY_worker_niceness", "0")  # 15 by default, and the kern
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what Ray is going to do, without its warning
 
 import ray  # noqa: E402 - reads its settings from the environment when it is imported
+from ray._common.utils import get_default_ray_temp_dir  # noqa: E402
 from ray._private import ray_constants  # noqa: E402
 from ray._private import utils as ray_utils  # noqa: E402
+from ray._private import worker as ray_worker  # noqa: E402
 from ray._private.services import canonicalize_bootstrap_address  # noqa: E402
+
+_marks: list[FileLock] = []  # of this process's own sessions: kept until it ends
+
+
+def clean_left_overs() -> list[Path]:
+    """Removes the temporary folders that killed runs of this machine have left; returns which."""
+    return clean(Path(get_default_ray_temp_dir()))
 
 
 def connect(address: str | None) -> bool:
@@ -48,6 +60,8 @@ def connect(address: str | None) -> bool:
     if address is None or address == "local":
         with _loopback(), uninterrupted():
             ray.init(address="local", num_cpus=len(own_cpus()), include_dashboard=False, **quiet)
+        clean_left_overs()
+        _marks.append(mark(Path(ray_worker._global_node.get_session_dir_path())))
         return True
     remedy = "start it with `ray start --head`, or leave the address out to tune on this machine"
     if "://" in address:

@@ -10,6 +10,7 @@ import argparse
 import logging
 import os
 import select
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +27,7 @@ from raydgp.tracking.uris import STATE_NAME
 
 POLL_S = 1.0
 RETRY_S = 5.0
+_END_S = 30
 _UNREACHABLE = (MlflowException, RequestException, SQLAlchemyError, OSError)
 
 
@@ -47,6 +49,7 @@ def follow(run_dir: Path) -> None:
         except (InputError, *_UNREACHABLE) as error:
             print(_one_line(error), file=sys.stderr, flush=True)
             writer, pause_s = None, RETRY_S  # a new one reads the journal from its beginning: nothing is skipped
+    signal.alarm(_END_S)  # whoever waited for it has given up by then, or is gone: `raydgp sync` sends the rest
     finish(run_dir, lock)
 
 
