@@ -97,7 +97,7 @@ class _LayerSearcher(RaydgpSearcher):
         self._until_unix_s = math.inf if job.until_unix_s is None else job.until_unix_s
         self._began_unix_s = self._batch_s = 0.0
         self._pool, self._node_id = pool, ray.get_runtime_context().get_node_id()
-        self._batch: dict[str, Any] = {}
+        self._handed_out: dict[str, Any] = {}
         self._losses = 0  # of this batch
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]
@@ -107,8 +107,8 @@ class _LayerSearcher(RaydgpSearcher):
             return Searcher.FINISHED
         self._began_unix_s = now
         if self._losses:
-            self._live[trial_id] = self._batch["indices"]
-            return self._batch
+            self._live[trial_id] = self._handed_out["indices"]
+            return self._handed_out
         ray.get(self._pool.enter.remote(self._node_id))
         try:
             config = super().suggest(trial_id)
@@ -116,7 +116,7 @@ class _LayerSearcher(RaydgpSearcher):
             self._pool.leave.remote(self._node_id)
         if isinstance(config, dict):
             del config["knobs"]  # Tune copies and flattens every one several times; the trainable does without
-            self._batch = config
+            self._handed_out = config
         return config
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

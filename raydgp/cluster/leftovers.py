@@ -37,8 +37,10 @@ def found(ray_temp: Path) -> Iterator[Path]:
         ray_temp: where Ray keeps the folders of its sessions; only those that raydgp began are marked.
     """
     now, temporary = time.time(), Path(tempfile.gettempdir())
-    marked = [*ray_temp.glob(f"session_*/{_MARK}"), *temporary.glob(f"raydgp-*/{_MARK}")]
-    for file in marked:
+    marks = [*ray_temp.glob(f"session_*/{_MARK}"), *temporary.glob(f"raydgp-*/{_MARK}")]
+    for file in marks:
+        if file.parent.is_symlink():
+            continue  # Ray's `session_latest`
         try:
             check_free(file)
             if now - file.stat().st_mtime > _FRESH_S:

@@ -9,8 +9,10 @@ import numpy as np
 
 from raydgp.surrogates.ubjson import parse
 
-_NODE_ARRAYS = ("left_children", "right_children", "parents", "split_indices", "split_conditions", "split_type")
-_NODE_ARRAYS += ("base_weights", "default_left", "loss_changes", "sum_hessian")
+_NODE_ARRAYS = (
+    *("left_children", "right_children", "parents", "split_indices", "split_conditions", "split_type"),
+    *("base_weights", "default_left", "loss_changes", "sum_hessian"),
+)
 _NO_PARENT = 2**31 - 1
 _CATEGORIES = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
 
