@@ -61,7 +61,9 @@ def connect(address: str | None) -> bool:
         with _loopback(), uninterrupted():
             ray.init(address="local", num_cpus=len(own_cpus()), include_dashboard=False, **quiet)
         clean_left_overs()
-        _marks.append(mark(Path(ray_worker.global_worker.node.get_session_dir_path())))
+        node = ray_worker.global_worker.node
+        assert node
+        _marks.append(mark(Path(node.get_session_dir_path())))
         return True
     remedy = "start it with `ray start --head`, or leave the address out to tune on this machine"
     if "://" in address:
