@@ -11,7 +11,7 @@ from raydgp.templates.llvm.features import Window, window_features
 from raydgp.templates.llvm.registers import (
     LANES,
     Registers,
-    even_tile,
+    even_row,
     input_channels,
     output_channels,
     stored,
@@ -58,7 +58,7 @@ def packed_space(workload: Convolution, one: Conv2d, target: Target, template: s
     padded, registers = workload.padding != (0, 0), Registers.of(target)
     co = whole_vectors(one.co)
     lanes = widest_vector(co)
-    tile_ow = even_tile(workload.ow, tiles(workload.ow, registers.points(lanes)))
+    tile_ow = even_row(workload.ow, tiles(workload.ow, registers.points(lanes)))
     knobs = [
         output_channels("tile_co", co),
         input_channels("tile_ci", one.ci),

@@ -11,7 +11,7 @@ from raydgp.templates.llvm.features import register_features, share_features
 from raydgp.templates.llvm.registers import (
     MAX_BLOCK,
     Registers,
-    even_tile,
+    even_row,
     output_channels,
     tiles,
     whole_vectors,
@@ -36,7 +36,7 @@ def space(workload: Dense, target: Target) -> ConfigSpace:
     """
     m, registers = whole_vectors(workload.m), Registers.of(target)
     lanes = widest_vector(m)
-    tile_n = even_tile(workload.n, tiles(workload.n, registers.points(lanes, most=8)))
+    tile_n = even_row(workload.n, tiles(workload.n, registers.points(lanes, most=8)))
     knobs = [
         output_channels("tile_m", m),
         split("tile_k", workload.k, 2, keep=lambda factors: factors[:, 1] <= MAX_BLOCK),

@@ -10,7 +10,7 @@ from raydgp.targets import Target
 from raydgp.templates.llvm.features import Window, window_features
 from raydgp.templates.llvm.registers import (
     Registers,
-    even_tile,
+    even_row,
     output_channels,
     stored,
     tight,
@@ -27,7 +27,7 @@ def space(workload: DepthwiseConv2d, target: Target) -> ConfigSpace:
     """Packed depthwise convolution; knobs and default as in `conv2d_space`, with tile_c for the channels."""
     padded, registers = workload.padding != (0, 0), Registers.of(target)
     lanes = widest_vector(workload.ci)
-    tile_ow = even_tile(workload.ow, tiles(workload.ow, registers.points(lanes)))
+    tile_ow = even_row(workload.ow, tiles(workload.ow, registers.points(lanes)))
     knobs = [
         output_channels("tile_c", workload.ci),
         choice("tile_oh", tiles(workload.oh, 8)),

@@ -10,7 +10,7 @@ valid, the default, and the blocks between layers follow the processor's registe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -131,9 +131,18 @@ def tiles(extent: int, limit: int) -> list[int]:
     return sorted({-(-extent // count) for count in range(1, extent + 1) if -(-extent // count) <= limit})
 
 
-def even_tile(extent: int, sizes: Sequence[int]) -> int:
-    """The tile that covers an extent with the least work, what hangs over the edge included."""
-    return min(sizes, key=lambda size: -(-extent // size) * (size + _TILE_COST))
+def even_tile(rows: int, columns: int, sizes: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """The tile of (rows, columns) that covers all with the least work, what hangs over the edge included."""
+
+    def work(size: tuple[int, int]) -> float:
+        return -(-rows // size[0]) * -(-columns // size[1]) * (size[0] * size[1] + _TILE_COST)
+
+    return min(sizes, key=work)
+
+
+def even_row(extent: int, sizes: Iterable[int]) -> int:
+    """The same of one row."""
+    return even_tile(1, extent, ((1, size) for size in sizes))[1]
 
 
 def tight(workload: Convolution, c: Columns) -> NDArray[np.bool_]:

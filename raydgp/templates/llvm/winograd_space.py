@@ -7,6 +7,8 @@ hangs over the edge leaves fewer multiplications than the direct convolution has
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,7 @@ from raydgp.templates.llvm.registers import (
     LANES,
     MAX_BLOCK,
     Registers,
+    even_tile,
     stored,
     whole_vectors,
     widest,
@@ -34,6 +37,7 @@ EDGES = (4, 6, 8)  # alpha, of an input tile; beyond, float32 loses more than it
 GROUPS = {"tile": 0, "row": 1, "two_rows": 2, "four_rows": 4, "all": 0}  # rows of register tiles, where they say so
 _MAX_MULTIPLIES = 0.65  # of the direct convolution's
 _MAX_WASTE = 1.2  # tiles computed per tile of the output
+_CACHED_BYTES = 2 << 20  # of transformed data that stay cached while blocks of weights go by
 _HEIGHTS, _WIDTHS = (1, 2, 3, 4), (1, 2, 3, 4, 5, 6, 7, 8, 10, 14)  # of a register tile
 
 
@@ -52,8 +56,8 @@ def space(workload: Conv2d, target: Target) -> ConfigSpace:
             is transformed in a stage of its own, then groups and chunks of channels are shared, in this order.
         pad: where padding is computed: in a parallel stage of its own, for each piece of the transform, or on reading.
 
-    The default is the tile with an input tile of 6 or 4, of the two the one that multiplies less, and the widest
-    register tile that divides.
+    The default is the tile with an input tile of 6 or 4, of the two the one that multiplies less, and the register tile
+    that covers all with the least work. Weights are read once for all tiles, unless those alone fill the caches.
 
     Raises:
         InputError: the kernel is not square or not 3 to 5 wide, or there is a stride or a dilation, or too little
@@ -100,17 +104,29 @@ def space(workload: Conv2d, target: Target) -> ConfigSpace:
         raise InputError(f"winograd saves nothing on {workload}: its output is too small")
     lanes, block_ci = widest_vector(co), widest(workload.ci, LANES)
     points = registers.points(lanes, most=max(_WIDTHS))
-    tile_w = max(edge for edge in _WIDTHS if edge <= points and -(-workload.ow // m) % edge == 0)
-    tile_h = max(edge for edge in _HEIGHTS if edge * tile_w <= points and -(-workload.oh // m) % edge == 0)
+    rows, columns = -(-workload.oh // m), -(-workload.ow // m)
+    alpha = (m + r - 1) ** 2
+    most = min(_MAX_WASTE * rows * columns, _MAX_MULTIPLIES * r**2 * workload.oh * workload.ow / alpha)
+    tile_h, tile_w = even_tile(
+        rows,
+        columns,
+        [
+            (h, w)
+            for h, w in product(_HEIGHTS, _WIDTHS)
+            if h <= most_rows and w <= most_columns and h * w <= points
+            if -(-rows // h) * h * -(-columns // w) * w <= most
+        ],
+    )
     default_points = tile_h * tile_w
+    together = 4 * alpha * rows * columns * workload.ci <= _CACHED_BYTES
     default = {
         "tile": m,
         "tile_co": (co // lanes, 1, 1, lanes),
         "tile_ci": (workload.ci // block_ci, block_ci, 1),
         "tile_h": tile_h,
         "tile_w": tile_w,
-        "group": "row",
-        "grid": "groups",
+        "group": "all" if together else "row",
+        "grid": "groups_co" if together else "groups",
         "pad": "stage",
     }
     return ConfigSpace(workload, target.kind, TEMPLATE, knobs, default, check)
