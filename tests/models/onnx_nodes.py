@@ -53,6 +53,7 @@ def cases() -> dict[str, TestCase]:
 def _plain(graph: onnx.GraphProto) -> bool:
     kinds = [value.type for value in [*graph.input, *graph.output]]
     others = any("Gradient" in n.op_type or "preview" in n.domain or n.op_type in RANDOM for n in graph.node)
+    others |= any(n.op_type == "Dropout" and len(n.input) == 3 and n.input[2] for n in graph.node)  # as in training
     return not others and all(kind.HasField("tensor_type") and kind.tensor_type.elem_type in _TYPES for kind in kinds)
 
 
