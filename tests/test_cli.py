@@ -45,7 +45,6 @@ BAD = {
         "cannot fix 'tile=1'",
     ),
     "nothing to import": (["history", "import", "absent", "--device", "A", "--out", "x"], "absent: No such file"),
-    "no device to import for": (["history", "import", "absent", "--out", "x.parquet"], "--device"),
     "dead MLflow": (["tune", "--model", "resnet18", "--mlflow-uri", "http://127.0.0.1:9"], "mlflow.enabled"),
 }
 

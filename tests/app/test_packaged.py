@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from raydgp import data
+from raydgp.app.history import sources
 from raydgp.app.tune import packaged
 from raydgp.app.tune.planning import plan, strategy_of
 from raydgp.settings import TuneSettings
@@ -19,10 +19,10 @@ from raydgp.targets import Target
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    here = replace(Target.named("llvm"), architecture="znver4")
+    here = Target.named("llvm/znver4")
     monkeypatch.setattr(Target, "here", lambda kind: here)
     few = data.history(Path("znver4/mobilenet_v1-sp-*"))[:2]
-    monkeypatch.setattr(packaged.sources, "gather", lambda paths, gather=packaged.sources.gather: gather(few))
+    monkeypatch.setattr(sources, "gather", lambda paths, gather=sources.gather: gather(few))
 
 
 def settings_of(**given: Any) -> TuneSettings:

@@ -44,7 +44,7 @@ def test_kernels_of_a_cpu_measured_from_the_bundle_alone(bare_python, target, tm
     with Bundle(made.path) as bundle, LocalMeasurer(target, settings) as measurer:
         workload = from_dict(bundle.header.tasks[1].workload)
         own = [line for line in lines if line["task"] == 1 and line["caches"] == "warm"]
-        local = measurer.measure(config_space(workload, "llvm"), np.array([line["index"] for line in own]))
+        local = measurer.measure(config_space(workload, target), np.array([line["index"] for line in own]))
         assert [line["status"] for line in own] == [str(each.status) for each in local]
     assert {line["status"] for line in lines} == {"ok"}
 

@@ -63,10 +63,11 @@ def by_hand(space, knobs, inputs):
     data, weight, *extra = inputs
     workload = space.workload
     kind = space.template.split(".")[1]
-    if kind == "conv2d_nchwc":
+    if kind in ("conv2d_nchwc", "group_conv2d_nchwc"):
         block_ci, block = prod(knobs["tile_ci"][2:]), prod(knobs["tile_co"][1:])
+        outer = knobs["tile_co"][0] * getattr(anchor_of(workload), "groups", 1)
         plain = isinstance(workload, Fused) and workload.block_in == 1
-        packed = direct(data if plain else blocked(data, block_ci), weight, block_ci, block, knobs["tile_co"][0])
+        packed = direct(data if plain else blocked(data, block_ci), weight, block_ci, block, outer)
     elif "winograd" in kind and space.target == "llvm":
         block_ci, block = prod(knobs["tile_ci"][1:]), prod(knobs["tile_co"][2:])
         outer, (_, ci, r, _) = prod(knobs["tile_co"][:2]), weight.shape

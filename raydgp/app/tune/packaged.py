@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import raydgp
 from raydgp import search
-from raydgp.app import pretraining
-from raydgp.app.history import sources
 from raydgp.data import history
 from raydgp.settings import TuneSettings
-from raydgp.surrogates import PretrainSettings
 from raydgp.targets import Target, kind_named
 
 _KIND = "trees"  # takes seconds; a deep GP takes minutes
@@ -40,13 +37,21 @@ def with_models(settings: TuneSettings, say: Callable[[str], None]) -> TuneSetti
     folder = cache_folder() / "models" / f"{raydgp.__version__}-{architecture}"
     if not folder.is_dir():
         say(f"Learning once what raydgp knows of {architecture}, some seconds; kept in {folder}")
-        draft = folder.with_name(f"{folder.name}.{os.getpid()}")
-        for plan in pretraining.plans(sources.gather(recorded)):
-            if plan.kind == _KIND:
-                pretraining.make(plan, draft, PretrainSettings(seed=0), evaluate=False)
-        if not folder.is_dir():  # another process may have been as fast
-            draft.rename(folder)
+        _make(recorded, folder)
     return settings.model_copy(update={"models_dir": folder})
+
+
+def _make(recorded: Sequence[Path], folder: Path) -> None:
+    from raydgp.app import pretraining  # loads what models are made with, which most runs do not need
+    from raydgp.app.history import sources
+    from raydgp.surrogates import PretrainSettings
+
+    draft = folder.with_name(f"{folder.name}.{os.getpid()}")
+    for plan in pretraining.plans(sources.gather(recorded)):
+        if plan.kind == _KIND:
+            pretraining.make(plan, draft, PretrainSettings(seed=0), evaluate=False)
+    if not folder.is_dir():  # another process may have been as fast
+        draft.rename(folder)
 
 
 def cache_folder() -> Path:
