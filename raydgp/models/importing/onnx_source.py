@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import tvm
 from onnx import ModelProto, NodeProto
 
 from raydgp.errors import InputError
@@ -53,8 +54,9 @@ def from_onnx(path: Path, shapes: Mapping[str, Sequence[int]], check: bool) -> I
         simple = typed(simple, inputs)
         translated = translate(simple, {})
         if check:
-            translated = _right(path, model, simple, reference, translated)
-        module = finished(translated.module)
+            translated, module = _right(path, model, simple, reference, translated)
+        else:
+            module = finished(translated.module)
     cut = _cut(translated)
     return Imported(
         path.stem,
@@ -74,24 +76,27 @@ def from_onnx(path: Path, shapes: Mapping[str, Sequence[int]], check: bool) -> I
 
 def _right(
     path: Path, model: ModelProto, simple: ModelProto, reference: Reference, translated: Translated
-) -> Translated:
-    """The translation, operators that TVM computes wrongly moved beside it."""
-    wrong = _wrong(model, reference, translated)
-    if wrong is None:
-        return translated
+) -> tuple[Translated, tvm.IRModule]:
+    """The translation, operators that TVM computes wrongly moved beside it, and its finished module."""
+    wrong = _compared(model, reference, translated)
+    if not isinstance(wrong, str):
+        return translated, wrong
     found = faults(simple, next(draws(model)), set(translated.refused))
     if found:
         translated = translate(simple, translated.refused | found)
-        if _wrong(model, reference, translated) is None:
-            return translated
+        module = _compared(model, reference, translated)
+        if not isinstance(module, str):
+            return translated, module
     named = "; ".join(f"{name}: {reason}" for name, reason in list(found.items())[:1])
     raise InputError(f"what TVM computes is not what onnxruntime does ({wrong}){f'; {named}' if named else ''}")
 
 
-def _wrong(model: ModelProto, reference: Reference, translated: Translated) -> str | None:
+def _compared(model: ModelProto, reference: Reference, translated: Translated) -> tvm.IRModule | str:
+    """The finished module where it computes what the reference does; else what is wrong of it."""
     beside.register(translated.beside)
     try:
-        run = runnable(finished(translated.module))
+        module = finished(translated.module)
+        run = runnable(module)
         usual: list[Array] | None = None
         for feeds in draws(model):
             try:
@@ -107,7 +112,7 @@ def _wrong(model: ModelProto, reference: Reference, translated: Translated) -> s
         raise
     except Exception as error:  # of TVM, from its compiler or from the model as it runs
         return last_line(error)
-    return None
+    return module
 
 
 def _tolerance(model: ModelProto) -> float:
