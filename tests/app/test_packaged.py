@@ -42,6 +42,17 @@ def test_models_of_this_architecture_are_made_once_and_used(tmp_path: Path) -> N
     assert any(str(settings.models_dir) in start and "cold" not in start for start in starts)
 
 
+def test_where_nothing_can_be_kept_the_search_starts_without_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    said: list[str] = []
+    settings = settings_of()
+    assert packaged.with_models(settings, said.append) is settings
+    assert "cannot be written (Not a directory); the search starts without a model" in said[-1]
+
+
 @pytest.mark.parametrize(
     "given",
     [{"strategy": "autotvm"}, {"options": {"artefact": "mine"}}, {"target": "cuda"}, {"ray": {"address": "auto"}}],

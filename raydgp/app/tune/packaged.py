@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -37,7 +38,11 @@ def with_models(settings: TuneSettings, say: Callable[[str], None]) -> TuneSetti
     folder = cache_folder() / "models" / f"{raydgp.__version__}-{architecture}"
     if not folder.is_dir():
         say(f"Learning once what raydgp knows of {architecture}, some seconds; kept in {folder}")
-        _make(recorded, folder)
+        try:
+            _make(recorded, folder)
+        except OSError as error:
+            say(f"{folder} cannot be written ({error.strerror}); the search starts without a model")
+            return settings
     return settings.model_copy(update={"models_dir": folder})
 
 
@@ -46,12 +51,14 @@ def _make(recorded: Sequence[Path], folder: Path) -> None:
     from raydgp.app.history import sources
     from raydgp.surrogates import PretrainSettings
 
-    draft = folder.with_name(f"{folder.name}.{os.getpid()}")
-    for plan in pretraining.plans(sources.gather(recorded)):
-        if plan.kind == _KIND:
-            pretraining.make(plan, draft, PretrainSettings(seed=0), evaluate=False)
-    if not folder.is_dir():  # another process may have been as fast
-        draft.rename(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as temporary:
+        draft = Path(temporary) / folder.name
+        for plan in pretraining.plans(sources.gather(recorded)):
+            if plan.kind == _KIND:
+                pretraining.make(plan, draft, PretrainSettings(seed=0), evaluate=False)
+        if not folder.is_dir():  # another process may have been as fast
+            draft.rename(folder)
 
 
 def cache_folder() -> Path:
