@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from raydgp.surrogates.task_gp import Matrix, TaskGP, Vector
 
-TURNS = ("process", "both", "near", "trees", "near", "both", "both", "near")
+TURNS = ("process", "both", "near", "pinned", "near", "both", "trees", "pinned")
 
 
 def picked(
-    model: TaskGP, x: Matrix, trees: Vector, near: Sequence[NDArray[np.bool_]], turns: Sequence[int], optimism: float
+    model: TaskGP,
+    x: Matrix,
+    trees: Vector,
+    near: Sequence[NDArray[np.bool_]],
+    pinned: Callable[[], NDArray[np.bool_]],
+    turns: Sequence[int],
+    optimism: float,
 ) -> NDArray[np.int64]:
     """Distinct rows of k candidates, one for each turn, fewer if there are fewer.
 
     The process picks its largest upper confidence bound; its variance shrinks around everything that is picked, as if
     that had come out as predicted. The trees pick what they rank first, and both the largest sum of their
-    standardised scores. A near turn does that one knob away from one of the good configurations, each in its turn.
+    standardised scores. A near turn does that one knob away from one of the good configurations, each in its turn; a
+    pinned turn among those that have an option or two in common, drawn at random: a good region far from all that was
+    measured looks bad until someone goes there, and with the rest chosen well it is seen for what it is.
 
     Args:
         x: [k, d], encoded features of the candidates.
         trees: [k], their scores by the trees.
         near: for each basin which candidates lie one knob away from its centre: bool[k].
         optimism: deviations above the mean that the process counts on.
+        pinned: draws which candidates a pinned turn looks at: bool[k].
         turns: numbers of the picks, counted over the whole search.
     """
     mean, variance, explained = model.posterior(x)
@@ -40,6 +49,9 @@ def picked(
             nth = TURNS.count("near") * (turn // len(TURNS)) + TURNS[: turn % len(TURNS)].count("near")
             around = free & near[nth % len(near)]
             among = around if around.any() else free
+        if who == "pinned":
+            held = free & pinned()
+            among = held if held.any() else free
         pick = int(np.where(among, score, -np.inf).argmax())
         picks.append(pick)
         free[pick] = False

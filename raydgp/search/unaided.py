@@ -37,7 +37,8 @@ class Unaided(PretrainedStrategy):
     """Mixin of strategies that, without a pre-trained model, go by the ranks of the task's outcomes.
 
     Configurations that failed rank last. The exact GP and the trees take turns with steps around good configurations
-    that lie apart (`committee.picked`), and the longer nothing better is found, the more the unknown is worth.
+    that lie apart and with looks elsewhere (`committee.picked`), and the longer nothing better is found, the more the
+    unknown is worth.
     """
 
     kept: ClassVar[tuple[str, ...]] = ("turn", "logs")
@@ -62,9 +63,16 @@ class Unaided(PretrainedStrategy):
         self.logs = model.logs
         trees = task_trees.predictions(told, scores, x, int(self.rng.integers(2**31)))
         basins = [np.isin(candidates, around) for around in near]
-        rows = picked(model, x, trees, basins, range(self.turn, self.turn + n), self._optimism())
+        digits = self.space.digits(candidates)
+        turns = range(self.turn, self.turn + n)
+        rows = picked(model, x, trees, basins, lambda: self._pinned(digits), turns, self._optimism())
         self.turn += n
         return candidates[rows]
+
+    def _pinned(self, digits: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of int64[k, knobs] have the options drawn for one or two knobs: bool[k]."""
+        knobs = self.rng.permutation(np.flatnonzero(self.space.radix > 1))[: self.rng.integers(1, 3)]
+        return np.asarray((digits[:, knobs] == self.rng.integers(self.space.radix[knobs])).all(axis=1))
 
     def _optimism(self) -> float:
         """Deviations above the mean: the more, the longer nothing better was found."""

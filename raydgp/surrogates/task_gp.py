@@ -1,9 +1,12 @@
 """An exact Gaussian process for one task that nothing is known of before it is measured.
 
-    y(x) = r(x) + noise,   r ~ GP(0, s^2 Matern-5/2 with a lengthscale for each feature)
+    y(x) = r(x) + noise,   r ~ GP(0, s^2 Matern-5/2 of a distance)
+    distance^2 = sum over features i of (dx_i / l_i)^2 + [dx_i != 0] / h_i^2
 
-Lengthscales, s and the noise maximise their posterior (Rasmussen and Williams, Gaussian Processes for Machine Learning,
-sections 4.2 and 5.4) under log-normal priors, so that a dozen measurements do not switch a knob off.
+The second term is for knobs whose options differ more than their order tells: names, or sizes that a memory's banks
+like or dislike. The lengthscales l and h, s and the noise maximise their posterior (Rasmussen and Williams, Gaussian
+Processes for Machine Learning, sections 4.2 and 5.4) under log-normal priors, so that a dozen measurements do not
+switch a knob off.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ _STEPS = 25  # of the optimiser, without a start
 _MORE_STEPS = 8  # from the last fit's
 _FITTED = 300  # points that the parameters are fitted to at most
 _JITTER = 1e-8
+_ODD = 1.0  # by which h's prior median lies above l's, as a logarithm
 _NOISE = 0.1  # prior median of the noise's deviation, as a share of y's
 
 
@@ -44,21 +48,24 @@ class TaskGP:
         start: `logs` of an earlier fit to go on from.
 
     Attributes:
-        logs: float64[d + 2], natural logarithms of the lengthscales, of s, and of the noise's deviation.
+        logs: float64[2 d + 2], natural logarithms of l, h, s, and of the noise's deviation.
     """
 
     def __init__(self, x: Matrix, y: Vector, start: Vector | None = None) -> None:
         self.x = x
         rows = np.argsort(-y, kind="stable")[np.linspace(0, len(y) - 1, min(len(y), _FITTED)).astype(int)]
         self.logs = _fitted(x[rows], y[rows], start)
-        *_, of_r, noise = np.exp(self.logs)
-        self._scale, self._of_r, self.noise = np.exp(self.logs[:-2]), of_r**2, noise**2
+        self._smooth, self._odd = np.split(np.exp(-2 * self.logs[:-2]), 2)
+        self._of_r, self.noise = np.exp(2 * self.logs[-2:])
         self._root = cholesky(self.covariance(x, x) + (self.noise + _JITTER) * np.eye(len(x)), lower=True)
         self._weights = solve_triangular(self._root, solve_triangular(self._root, y, lower=True), lower=True, trans="T")
 
     def covariance(self, left: Matrix, right: Matrix) -> Matrix:
         """Prior covariance of [m, d] and [k, d]: [m, k]."""
-        return self._of_r * _matern(cdist(left / self._scale, right / self._scale, "sqeuclidean"))
+        root = np.sqrt(self._smooth)
+        squares = cdist(left * root, right * root, "sqeuclidean")
+        squares += self._odd.sum() * cdist(left, right, "hamming", w=self._odd)
+        return self._of_r * _matern(squares)
 
     def posterior(self, x: Matrix) -> tuple[Vector, Vector, Matrix]:
         """At [k, d]: mean [k], variance [k] without the noise, and the factor [n, k] of what the data explain."""
@@ -77,14 +84,16 @@ def _matern(squares: Matrix) -> Matrix:
 def _fitted(x: Matrix, y: Vector, start: Vector | None) -> Vector:
     """The logarithms of the parameters of the largest posterior, from the prior's centre or an earlier fit."""
     n, d = x.shape
-    centre = np.concatenate([np.full(d, 0.5 * np.log(d)), [0.0, np.log(_NOISE)]])
-    apart = np.square(x.T[:, :, None] - x.T[:, None, :])
+    lengths = np.full(d, 0.5 * np.log(d))
+    centre = np.concatenate([lengths, lengths + _ODD, [0.0, np.log(_NOISE)]])
+    differences = (x.T[:, :, None] - x.T[:, None, :]).reshape(d, n * n)
+    apart = np.concatenate([differences**2, differences != 0])
 
     def loss(logs: Vector) -> tuple[float, Vector]:
         """Negative log posterior and its gradient."""
         of_r, noise = np.exp(2 * logs[-2:])
         weights = np.exp(-2 * logs[:-2])
-        root = np.sqrt(5 * np.tensordot(weights, apart, 1))
+        root = np.sqrt(5 * (weights @ apart).reshape(n, n))
         decay = np.exp(-root)
         matern = (1 + root + root**2 / 3) * decay
         try:
@@ -95,12 +104,12 @@ def _fitted(x: Matrix, y: Vector, start: Vector | None) -> Vector:
         inverse = half.T @ half
         white = inverse @ y
         slope = 0.5 * (inverse - np.outer(white, white))
-        by_length = np.tensordot(apart, slope * (-5 / 6 * of_r) * (1 + root) * decay, 2) * (-2 * weights)
+        by_length = apart @ (slope * (-5 / 6 * of_r) * (1 + root) * decay).ravel() * (-2 * weights)
         gradient = np.concatenate([by_length, [2 * of_r * (slope * matern).sum(), 2 * noise * slope.trace()]])
         off = logs - centre  # the priors' deviations are 1
         return float(0.5 * y @ white + np.log(factor.diagonal()).sum() + 0.5 * off @ off), gradient + off
 
-    bounds = [(-3.0, 4.0)] * d + [(-3.0, 3.0), (-6.0, 0.0)]
+    bounds = [(-3.0, 4.0)] * (2 * d) + [(-3.0, 3.0), (-6.0, 0.0)]
     steps = {"maxiter": _STEPS if start is None else _MORE_STEPS}
     found = minimize(
         loss, centre if start is None else start, jac=True, method="L-BFGS-B", options=steps, bounds=bounds

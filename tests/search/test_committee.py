@@ -16,8 +16,8 @@ CANDIDATES = np.linspace(-3, 3, 61)[:, None]
 TREES = -np.abs(CANDIDATES[:, 0] + 2)
 
 
-def picks(model, turns, near=(), optimism=1.0):
-    return CANDIDATES[picked(model, CANDIDATES, TREES, list(near), turns, optimism), 0]
+def picks(model, turns, near=(), optimism=1.0, pinned=lambda: np.ones(61, bool)):
+    return CANDIDATES[picked(model, CANDIDATES, TREES, list(near), pinned, turns, optimism), 0]
 
 
 def test_each_picks_what_it_ranks_first(model):
@@ -27,8 +27,17 @@ def test_each_picks_what_it_ranks_first(model):
 
 def test_near_turns_go_round_the_basins(model):
     basins = [np.abs(CANDIDATES[:, 0] - centre) < 0.35 for centre in (-2, 0, 2)]
-    found = picks(model, [turn for turn in range(16) if TURNS[turn % 8] == "near"], basins)
+    found = picks(model, [turn for turn in range(24) if TURNS[turn % 8] == "near"], basins)
     assert np.round(found).tolist() == [-2, 0, 2] * 2
+
+
+def test_pinned_turns_look_where_they_are_told(model):
+    drawn = [CANDIDATES[:, 0] > 2.5, CANDIDATES[:, 0] < -2.5, np.zeros(61, bool)]
+    masks = iter(drawn)
+    found = picks(model, [turn for turn in range(12) if TURNS[turn % 8] == "pinned"], pinned=lambda: next(masks))
+    assert found[0] > 2.5
+    assert found[1] < -2.5
+    assert len(found) == 3
 
 
 def test_picks_are_distinct_and_a_spent_basin_is_left(model):

@@ -36,11 +36,13 @@ def test_the_task_gp_equals_the_textbook_posterior():
 def test_its_parameters_are_at_an_optimum_of_likelihood_and_prior():
     x, y = rows(60)
     logs = TaskGP(x, y).logs
-    centre = np.array([*[0.5 * np.log(3)] * 3, 0.0, np.log(0.1)])
+    lengths = np.full(3, 0.5 * np.log(3))
+    centre = np.array([*lengths, *(lengths + 1), 0.0, np.log(0.1)])
 
     def log_posterior(logs):
-        scale, of_r, noise = np.exp(logs[:3]), np.exp(logs[3]), np.exp(logs[4])
-        distance = np.sqrt(5 * np.square((x[:, None] - x) / scale).sum(-1))
+        smooth, odd, (of_r, noise) = np.exp(logs[:3]), np.exp(logs[3:6]), np.exp(logs[6:])
+        apart = x[:, None] - x
+        distance = np.sqrt(5 * (np.square(apart / smooth) + (apart != 0) / odd**2).sum(-1))
         matern = (1 + distance + distance**2 / 3) * np.exp(-distance)
         covariance = of_r**2 * matern + (noise**2 + 1e-8) * np.eye(60)
         return multivariate_normal(np.zeros(60), covariance).logpdf(y) - 0.5 * np.square(logs - centre).sum()
@@ -57,7 +59,7 @@ def test_a_fit_goes_on_from_an_earlier_one():
     x, y = rows(60)
     first = TaskGP(x, y).logs
     np.testing.assert_allclose(TaskGP(x, y, first).logs, first, atol=1e-3)
-    assert np.abs(TaskGP(x, y, np.array([-3.0, -3.0, -3.0, 3.0, 0.0])).logs - first).max() > 0.1
+    assert np.abs(TaskGP(x, y, np.array([*[-3.0] * 6, 3.0, 0.0])).logs - first).max() > 0.1
 
 
 @pytest.mark.parametrize("model", ["process", "trees"])
@@ -65,6 +67,15 @@ def test_they_rank_what_they_have_not_seen(model):
     (x, y), (new, truth) = rows(80), rows(200, 1)
     predicted = TaskGP(x, y).posterior(new)[0] if model == "process" else task_trees.predictions(x, y, new, 0)
     assert spearmanr(predicted, truth).statistic > 0.85
+
+
+def test_odd_options_are_seen_where_their_order_says_nothing():
+    rng = np.random.default_rng(0)
+    worth = rng.standard_normal(12)
+    x = rng.integers(12, size=(90, 3)).astype(float)
+    new = rng.integers(12, size=(300, 3)).astype(float)
+    predicted = TaskGP(x, normal_scores(worth[x[:, 0].astype(int)] + 0.1 * x[:, 1])).posterior(new)[0]
+    assert spearmanr(predicted, worth[new[:, 0].astype(int)] + 0.1 * new[:, 1]).statistic > 0.9
 
 
 def test_one_measurement_is_enough_to_fit():
