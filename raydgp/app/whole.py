@@ -10,11 +10,11 @@ from typing import Any
 from raydgp.app.deploy.kernels import Kernels
 from raydgp.errors import InputError
 from raydgp.models import folder as folders
-from raydgp.models.archive import refusal
 from raydgp.models.importing import Imported, load
 from raydgp.models.kernel_faults import first_fault
 from raydgp.models.lowering import Lowered, compile_model, lower
 from raydgp.models.packing import Choose
+from raydgp.models.refusal import refusal
 from raydgp.rivals.latency import Latency
 from raydgp.targets import Target
 

@@ -9,11 +9,9 @@ the parsers of torch, onnx and TVM, written in C++. `module:function` runs the u
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import re
-import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +22,7 @@ from torch.export import ExportedProgram
 from torch.export.pt2_archive._package import PT2ArchiveReader, load_pt2
 
 from raydgp.errors import InputError
+from raydgp.models.refusal import refusal
 
 _RECORDS = re.compile(
     r"data/weights/(weight_\d+|model_weights_config\.json)|data/constants/(tensor_\d+|model_constants_config\.json)"
@@ -31,38 +30,7 @@ _RECORDS = re.compile(
 )
 _OPERATORS = re.compile(r"torch\.ops\.aten\.\w+\.\w+|_operator\.getitem")
 _SMALL_BYTES = 16 << 20  # that may be compressed however well
-_LONGEST = 300  # characters of a framework's own words in a message
 _STATIC = "export it with fixed shapes, without dynamic_shapes"
-
-
-@contextlib.contextmanager
-def refusal(source: object, failure: str) -> Iterator[None]:
-    """Makes of whatever a framework raises the one line that says what is wrong with the input."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
-    except Exception as error:
-        said = first_line(error)
-        raise InputError(f"{source}: {failure}: {type(error).__name__}{f': {said}' if said else ''}") from error
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's words, with the next one where it ends with a colon."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return _short(" ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1]))
-
-
-def last_line(error: Exception) -> str:
-    """The last line of an error's words, where TVM says after its trace what is wrong; its type where it has none."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return _short(lines[-1]) if lines else type(error).__name__
-
-
-def _short(said: str) -> str:
-    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]} ..."
 
 
 def read_program(path: Path) -> ExportedProgram:

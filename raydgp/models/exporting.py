@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.export import ExportedProgram
 
-from raydgp.models.archive import refusal
+from raydgp.models.refusal import refusal
 
 
 def export_module(module: torch.nn.Module, inputs: Any, folder: Path) -> Path:

@@ -15,6 +15,7 @@ from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 from raydgp.errors import InputError
+from raydgp.models.constants import fold_plain
 
 Array = np.ndarray[Any, Any]
 
@@ -31,7 +32,7 @@ def fold_batch_norms(module: tvm.IRModule) -> tvm.IRModule:
     tidy = tvm.transform.Sequential(
         [relax.transform.CanonicalizeBindings(), relax.transform.FoldConstant(), relax.transform.DeadCodeElimination()]
     )
-    module = tidy(module)
+    module = tidy(fold_plain(module))
     for value in relax.analysis.get_var2val(module["main"]).values():
         if _calls(value, "relax.nn.batch_norm"):
             _check(value)

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from raydgp.errors import RaydgpError
 from raydgp.sandbox.process import Child
@@ -47,6 +46,8 @@ class Latency:
     @classmethod
     def of(cls, times_s: Sequence[float], error: float) -> Latency:
         ms = np.asarray(times_s) * 1e3
+        from scipy import stats  # takes a second, and importing or tuning a model needs none
+
         interval = stats.bootstrap(
             (ms,), np.median, n_resamples=999, method="percentile", rng=np.random.default_rng(0)
         ).confidence_interval

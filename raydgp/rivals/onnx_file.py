@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from raydgp.models.importing import load, load_torch
+from raydgp.models.importing import load
+from raydgp.models.importing.torch_models import load_torch
 from raydgp.rivals.torch import arrays, copies
 from raydgp.rivals.ways import Array
 

@@ -12,7 +12,7 @@ import torch
 from torch.utils._pytree import tree_leaves, tree_map
 
 from raydgp.errors import InputError
-from raydgp.models.importing import load_torch
+from raydgp.models.importing.torch_models import load_torch
 from raydgp.rivals.names import GPUS
 from raydgp.rivals.ways import Array, Way
 

@@ -15,7 +15,6 @@ from onnx.backend.test.loader import load_model_tests
 from raydgp.errors import InputError
 from raydgp.models import beside
 from raydgp.models.accuracy import difference
-from raydgp.models.archive import refusal
 from raydgp.models.importing import onnx_files
 from raydgp.models.importing.checking import runnable
 from raydgp.models.importing.onnx_graph import translate
@@ -23,6 +22,7 @@ from raydgp.models.importing.onnx_parts import RANDOM
 from raydgp.models.importing.onnx_running import Reference
 from raydgp.models.importing.onnx_simplify import simplified
 from raydgp.models.onnx_operators.registration import EXPANDED
+from raydgp.models.refusal import refusal
 
 _TYPES = {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.BOOL, onnx.TensorProto.FLOAT16}
 _TYPES |= {getattr(onnx.TensorProto, f"{sign}INT{bits}") for sign in ("", "U") for bits in (8, 16, 32, 64)}

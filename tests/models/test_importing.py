@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from tvm import relax
 
 from raydgp.errors import InputError
-from raydgp.models import beside, importing
-from raydgp.models.importing import Imported, load
+from raydgp.models import beside
+from raydgp.models.importing import Imported, load, torch_models
 from tests.support.processes import environment, python
 
 ENTRY = '''
@@ -143,10 +143,10 @@ def test_transformer_block() -> None:
 
 def test_a_network_of_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
     def small() -> tuple[nn.Module, tuple[Tensor, ...]]:
-        module, (x,) = importing.network("squeezenet_v1_1")
+        module, (x,) = torch_models.network("squeezenet_v1_1")
         return module, (x[:, :, :64, :64],)
 
-    monkeypatch.setitem(importing.MODELS, "squeezenet_v1_1", small)
+    monkeypatch.setitem(torch_models.MODELS, "squeezenet_v1_1", small)
     assert_same_numbers(load("squeezenet_v1_1"))
 
 

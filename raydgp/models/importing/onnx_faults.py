@@ -11,11 +11,11 @@ from onnx import ModelProto
 
 from raydgp.models import beside
 from raydgp.models.accuracy import difference
-from raydgp.models.archive import last_line
 from raydgp.models.importing.checking import runnable
 from raydgp.models.importing.onnx_graph import translate
 from raydgp.models.importing.onnx_parts import Graph, model_of
 from raydgp.models.importing.onnx_running import Reference, outputs_of
+from raydgp.models.refusal import last_line
 
 Array = NDArray[Any]
 

@@ -10,9 +10,9 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 from onnx.helper import tensor_dtype_to_string
 
 from raydgp.errors import InputError, nearest
-from raydgp.models.archive import refusal
 from raydgp.models.importing.onnx_parts import in_order
 from raydgp.models.importing.onnx_running import session
+from raydgp.models.refusal import refusal
 
 Shape = tuple[int, ...]
 _OPEN = (0, -1)  # how exporters write a size that is not known

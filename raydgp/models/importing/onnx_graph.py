@@ -20,11 +20,11 @@ from tvm import relax
 from tvm.relax.frontend.onnx.onnx_frontend import ONNXGraphImporter, _get_convert_map, onnx_input
 
 from raydgp.models import beside
-from raydgp.models.archive import last_line
 from raydgp.models.importing.onnx_parts import Graph, Part, model_of, parted, random_operator, read_by
 from raydgp.models.importing.onnx_running import Reference, branches, unsized
 from raydgp.models.onnx_operators.base import CONVERTERS, Operation, Unsupported
 from raydgp.models.onnx_operators.registration import CONTRIBUTED, DISTRUSTED
+from raydgp.models.refusal import last_line
 
 
 @dataclass

@@ -12,7 +12,6 @@ from onnx import ModelProto, NodeProto
 from raydgp.errors import InputError
 from raydgp.models import beside
 from raydgp.models.accuracy import QUANTISED, TOLERANCE, difference
-from raydgp.models.archive import last_line, refusal
 from raydgp.models.importing.checking import runnable
 from raydgp.models.importing.finishing import finished
 from raydgp.models.importing.imported import Array, Cut, Imported, digest_of
@@ -26,6 +25,7 @@ from raydgp.models.importing.onnx_sizes import check_sizes
 from raydgp.models.importing.onnx_types import single
 from raydgp.models.importing.onnx_typing import typed
 from raydgp.models.onnx_operators.registration import EXPANDED
+from raydgp.models.refusal import last_line, refusal
 
 
 def from_onnx(path: Path, shapes: Mapping[str, Sequence[int]], check: bool) -> Imported:

@@ -17,10 +17,11 @@ from tvm.relax.frontend.torch import from_exported_program
 
 from raydgp.errors import InputError
 from raydgp.models.accuracy import difference
-from raydgp.models.archive import read_program, refusal
+from raydgp.models.archive import read_program
 from raydgp.models.importing.checking import runnable
 from raydgp.models.importing.finishing import finished
 from raydgp.models.importing.imported import Imported, digest_of
+from raydgp.models.refusal import refusal
 from raydgp.models.torch_operators.base import CONVERTERS
 from raydgp.models.torch_operators.programs import prepared
 

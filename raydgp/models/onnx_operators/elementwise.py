@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import tvm
 from tvm import relax, te, tirx
 
 from raydgp.models.onnx_operators.base import Operation, Unsupported, const, converts, numpy_dtype
@@ -29,6 +30,24 @@ def power(op: Operation) -> Any:
     if op.dtype(1) != dtype:
         exponent = op.emit(relax.op.astype(exponent, dtype))
     return op.emit(relax.op.power(x, exponent))
+
+
+@converts("Clip")
+def clip(op: Operation) -> Any:
+    """One operator where the bounds are known, which a layer before it takes in. A bound that is NaN is none."""
+    x, dtype = op.tensor(), op.dtype()
+    limits = (("min", 1, relax.op.maximum, -np.inf), ("max", 2, relax.op.minimum, np.inf))
+    given = {place: op.input(place) for _, place, _, _ in limits if op.input(place) is not None}
+    if dtype.startswith("float") and all(isinstance(bound, tvm.ir.GenericConst) for bound in given.values()):
+        bounds = [float(op.array(at)) if at in given else op.get(name, none) for name, at, _, none in limits]
+        low, high = (none if np.isnan(bound) else bound for bound, (*_, none) in zip(bounds, limits, strict=True))
+        return op.emit(relax.op.nn.relu(x) if (low, high) == (0, np.inf) else relax.op.clip(x, low, high))
+    for _, place, bounded, none in limits:
+        if (bound := given.get(place)) is not None:
+            if dtype.startswith("float"):
+                bound = op.emit(relax.op.where(op.emit(relax.op.isnan(bound)), const(none, dtype), bound))
+            x = op.emit(bounded(x, bound))
+    return x
 
 
 @converts("IsInf")
