@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from raydgp.cluster.leftovers import clean, mark
-from raydgp.errors import InputError
+from raydgp.errors import InputError, RaydgpError
 from raydgp.records.lock import FileLock
 from raydgp.sandbox.cpus import own_cpus
 
@@ -33,6 +33,7 @@ from ray._private import utils as ray_utils  # noqa: E402
 from ray._private import worker as ray_worker  # noqa: E402
 from ray._private.services import canonicalize_bootstrap_address  # noqa: E402
 
+_QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 _marks: list[FileLock] = []  # of this process's own sessions: kept until it ends
 
 
@@ -52,14 +53,13 @@ def connect(address: str | None) -> bool:
 
     Raises:
         InputError: no cluster answers at the address.
+        RaydgpError: Ray does not start here.
     """
     if ray.is_initialized():
         return False
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     address = address or os.environ.get("RAY_ADDRESS")
     if address is None or address == "local":
-        with _loopback(), uninterrupted():
-            ray.init(address="local", num_cpus=len(own_cpus()), include_dashboard=False, **quiet)
+        _start_here()
         clean_left_overs()
         node = ray_worker.global_worker.node
         assert node
@@ -75,10 +75,26 @@ def connect(address: str | None) -> bool:
         _check_health(address, remedy)
     try:
         with uninterrupted():
-            ray.init(address=address, **quiet)
+            ray.init(address=address, **_QUIET)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(f"no Ray cluster at {address!r} ({_first_line(error)}); {remedy}") from None
     return True
+
+
+def _start_here() -> None:
+    """Starts a session of this machine alone. Where others keep it busy Ray may give up on itself: then once more."""
+    for last in (False, True):
+        try:
+            with _loopback(), uninterrupted():
+                ray.init(address="local", num_cpus=len(own_cpus()), include_dashboard=False, **_QUIET)
+            return
+        except Exception as error:  # Ray's, of no type of its own
+            ray.shutdown()
+            if last:
+                raise RaydgpError(
+                    f"Ray does not start here ({_first_line(error)}): run the same command again when this machine is "
+                    "less busy and its temporary folder has room, or join a cluster with --ray-address"
+                ) from error
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 import ray
 
 from raydgp.cluster.session import connect, ray_utils, uninterrupted
-from raydgp.errors import InputError
+from raydgp.errors import InputError, RaydgpError
 
 pytestmark = pytest.mark.cluster
 
@@ -72,8 +72,37 @@ def test_a_signal_waits_until_ray_has_started_and_comes_to_its_handler(number: s
         signal.signal(number, before)
 
 
-def test_a_local_session_listens_on_loopback_alone_and_is_joined_by_the_next_caller() -> None:
+def gives_up(monkeypatch: pytest.MonkeyPatch, times: int) -> list[object]:
+    """Ray as on a busy machine: it gives up on itself so often. Returns what it was called with, call by call."""
+    start, calls = ray.init, list[object]()
+
+    def init(**options: object) -> object:
+        calls.append(options)
+        if len(calls) <= times:
+            raise Exception("The current node timed out during startup.\nMore of it.")
+        return start(**options)
+
+    monkeypatch.setattr(ray, "init", init)
+    return calls
+
+
+def test_ray_that_does_not_start_twice_costs_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = gives_up(monkeypatch, 2)
+    with pytest.raises(
+        RaydgpError, match=r"^Ray does not start here \(The current .* startup.\): run .* again"
+    ) as failure:
+        connect(None)
+    assert len(calls) == 2
+    assert "\n" not in str(failure.value)
+
+
+def test_a_local_session_listens_on_loopback_alone_and_is_joined_by_the_next_caller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where Ray starts at the second try alone."""
+    calls = gives_up(monkeypatch, 1)
     assert connect(None)
+    assert len(calls) == 2
     try:
         assert not connect(None)
         here = psutil.Process()
