@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -76,7 +77,7 @@ def gives_up(monkeypatch: pytest.MonkeyPatch, times: int) -> list[object]:
     """Ray as on a busy machine: it gives up on itself so often. Returns what it was called with, call by call."""
     start, calls = ray.init, list[object]()
 
-    def init(**options: object) -> object:
+    def init(**options: Any) -> Any:
         calls.append(options)
         if len(calls) <= times:
             raise Exception("The current node timed out during startup.\nMore of it.")
