@@ -167,7 +167,7 @@ class StrategyContract:
 
 def _search(strategy: Strategy, sign: int = 1) -> tuple[Indices, float]:
     """What a search of 160 measurements asks for, and the best GFLOPS of it; with sign -1 it is told the opposite."""
-    loop, asked = Search(strategy, trials=160, batch=16), np.zeros(0, np.int64)
+    loop, asked = Search(strategy, trials=160, batch=32), np.zeros(0, np.int64)
     while len(picks := loop.ask()):
         asked = np.concatenate([asked, picks])
         gflops = smooth(LARGE, picks)

@@ -50,7 +50,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process = subprocess.Popen(
         [*RAY, *head], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while not answers(f"http://127.0.0.1:{port}/api/version"):
         assert time.monotonic() < deadline, "the head's dashboard did not start"
         time.sleep(0.5)
@@ -81,6 +81,7 @@ def submit(dashboard: str, runs: Path, *options: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.cluster
+@pytest.mark.timeout(900)
 def test_a_job_tunes_and_resumes(dashboard: str, tmp_path: Path) -> None:
     refused = submit(dashboard, tmp_path)
     assert refused.returncode != 0

@@ -190,7 +190,9 @@ from raydgp.run.supervisor import Supervisor
 from tests.support.hostile_kernels import FOREVER, HANG, SPACE, children, hostile
 kernel = hostile(HANG)
 supervisor = Supervisor(threads=1)
-print(*(child.pid for child in children()), flush=True)
+while not children():  # between fork and exec it still looks like its parent
+    pass
+print("started", flush=True)
 if sys.argv[1:] == ["busy"]:
     supervisor.run(SPACE, SPACE.default, kernel, FOREVER)
 input()

@@ -84,6 +84,7 @@ def test_the_follower_ends_when_the_driver_is_killed(tmp_path: Path, uri: str) -
         assert driver.stdout
         driver.stdout.readline()
         follower = follower_of(psutil.Process(driver.pid))
+        wait_for_child(tmp_path / "mlflow.db")  # alone, it has 30 s, in which a busy machine may not get that far
         driver.kill()
     follower.wait(FINISH_S)
     assert snapshot(uri)["a/random"][0][1] == "KILLED"
