@@ -10,12 +10,9 @@ tune: $(VENV)/.installed
 	$(BIN)/raydgp tune --config quickstart
 	$(BIN)/raydgp deploy quickstart --compare torch,onnxruntime,untuned --runs 200
 
-# What starts Ray, or kills processes at their deadlines, wants the machine for itself.
-ALONE := tests/cluster tests/faults tests/notebooks
-
+# Three workers on two cores, since what starts Ray waits much of its time; libraries' threads would only be in the way.
 test: lint
-	$(BIN)/pytest -m "not slow" --numprocesses 2 --dist loadfile $(ALONE:%=--ignore %)
-	$(BIN)/pytest -m "not slow" $(ALONE)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 # What takes half a minute or more a test, and whose parts `make test` tests, too.
 test-slow: $(VENV)/.installed-dev

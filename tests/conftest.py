@@ -1,6 +1,7 @@
 """What holds for all tests."""
 
 import signal
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -10,6 +11,13 @@ from raydgp.targets import Target
 
 hypothesis.settings.register_profile("raydgp", deadline=None)  # a busy machine is slow, not wrong
 hypothesis.settings.load_profile("raydgp")
+
+WAITING = ("notebooks", "cluster", "faults")  # what starts Ray, or waits for deadlines
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What waits comes first, so that other workers compute meanwhile and none is left alone with it at the end."""
+    items.sort(key=lambda item: item.path.relative_to(Path(__file__).parent).parts[0] not in WAITING)
 
 
 @pytest.hookimpl(tryfirst=True)
