@@ -1,4 +1,4 @@
-"""`ray job submit` against a head on loopback, twice: the second job finds everything measured."""
+"""`ray job submit` against a head on loopback: a run, found measured the next time, and a comparison."""
 
 from __future__ import annotations
 
@@ -62,18 +62,14 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process.wait(timeout=60)
 
 
-def submit(dashboard: str, runs: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Submits the job and waits for it."""
+def submit(dashboard: str, job: str, *options: str) -> subprocess.CompletedProcess[str]:
+    """Submits a job and waits for it."""
     command = [*RAY, "job", "submit", "--address", dashboard, "--working-dir", str(ROOT), "--"]
     # The interpreter of these tests, since the one on the cluster's PATH may lack raydgp's dependencies.
-    command += [sys.executable, "jobs/tune.py", "--model", "squeezenet_v1_1", "--tasks", "fire6-squeeze"]
-    command += ["--strategy", "random"]
-    command += ["--trials", str(TRIALS), "--batch", "3", "--run", "job", *options]
+    command += [sys.executable, f"jobs/{job}.py", *options]
     deadline = time.monotonic() + 60
     while True:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=240, cwd=runs, env={**os.environ, **TOKEN}
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, env={**os.environ, **TOKEN})
         # The head's dashboard answers before its agent, which takes jobs, is there.
         if "No available agent" not in done.stdout + done.stderr or time.monotonic() > deadline:
             return done
@@ -82,12 +78,10 @@ def submit(dashboard: str, runs: Path, *options: str) -> subprocess.CompletedPro
 
 @pytest.mark.cluster
 @pytest.mark.timeout(900)
-def test_a_job_tunes_and_resumes(dashboard: str, tmp_path: Path) -> None:
-    refused = submit(dashboard, tmp_path)
-    assert refused.returncode != 0
-    assert "--runs-dir with an absolute path" in refused.stdout
-
-    first = submit(dashboard, tmp_path, "--runs-dir", str(tmp_path))
+def test_jobs_measure_resume_and_compare(dashboard: str, tmp_path: Path) -> None:
+    tune = ["tune", "--model", "squeezenet_v1_1", "--tasks", "fire6-squeeze", "--strategy", "random"]
+    tune += ["--trials", str(TRIALS), "--batch", "3", "--run", "job", "--runs-dir", str(tmp_path)]
+    first = submit(dashboard, *tune)
     assert first.returncode == 0, first.stdout + first.stderr
     journal = tmp_path / "job" / "journal.jsonl"
     measured = [record.measurement.index for record in read(journal)]
@@ -95,6 +89,11 @@ def test_a_job_tunes_and_resumes(dashboard: str, tmp_path: Path) -> None:
     assert "fire6-squeeze" in first.stdout
     content = journal.read_bytes()
 
-    second = submit(dashboard, tmp_path, "--runs-dir", str(tmp_path))
+    second = submit(dashboard, *tune)
     assert second.returncode == 0, second.stdout + second.stderr
     assert journal.read_bytes() == content
+
+    study = ["--strategies", "random", "--baseline", "random", "--seeds", "1", "--trials", "8"]
+    compared = submit(dashboard, "compare", "znver4", *study, "--out", str(tmp_path / "study.csv"))
+    assert compared.returncode == 0, compared.stdout + compared.stderr
+    assert (tmp_path / "study.csv").read_text().count("random") > 1
