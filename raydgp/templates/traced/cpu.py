@@ -31,11 +31,12 @@ class CpuRules:
     """The `TracedRules` of kinds whose kernels run on processors."""
 
     def design(self, module: tvm.IRModule, target: Target) -> list[Schedule]:
+        cores = _cores(target)  # MetaSchedule asks for them, too, in words of its own
         inlining = [rule for rule in ms.ScheduleRule.create(RULES) if isinstance(rule, _INLINING)]
         (inlined,) = post_order_apply(module, target, inlining)
         if not is_contraction(inlined):
             with suppress(ScheduleError, ValueError):  # loops of a shape that our rules do not know
-                return memory_bound(inlined, _cores(target))
+                return memory_bound(inlined, cores)
         return post_order_apply(module, target, RULES)
 
     def defaults(self, target: Target) -> list[DefaultDecisions]:
