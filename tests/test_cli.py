@@ -34,6 +34,8 @@ BAD = {
     "no number": (["tune", "--model", "resnet18", "--trials", "many"], "many"),
     "unknown option": (["tune", "--modle", "resnet18"], "--modl"),
     "unknown command": (["tuen"], "tuen"),
+    "unknown strategy to list": (["list", "strategies", "autotwm"], "did you mean 'autotvm'"),
+    "several runs to report": (["report", "absent", "other"], "--html"),
     "no such file": (["tune", "--config", "absent.yaml"], "absent.yaml"),
     "no run": (["report", "absent"], "absent"),
     "no run to sync": (["sync", "absent"], "absent"),

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1] / "raydgp"
 MODULES = sorted(ROOT.rglob("*.py"))
 LADDER = """
 errors registry data sandbox targets settings workloads space templates records build surrogates search run measure
-bundle testing cluster tracking models rivals app cli
+bundle testing cluster reports tracking models rivals app cli
 """
 ORDER = LADDER.split()
 _TVM = {"targets", "templates", "build", "run", "models", "rivals"}
@@ -30,6 +30,7 @@ ROOMS = {
     "onnxruntime": {"models", "rivals"},
     "openvino": {"rivals"},
     "rich": {"cli"},
+    "jinja2": {"reports"},
     "pytest": {"testing"},
     "hypothesis": {"testing"},
 }

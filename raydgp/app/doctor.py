@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,11 +16,14 @@ import numpy as np
 from raydgp.build.cuda.compiler import compiler_for
 from raydgp.errors import InputError, RaydgpError
 from raydgp.records import Measurement
+from raydgp.run.peak import measured_peak_gflops
+from raydgp.sandbox.child_loop import without_torch
 from raydgp.sandbox.cpus import cpu_flags, cpu_name, own_cores
 from raydgp.sandbox.nvml import all_gpus
 from raydgp.settings import MeasureSettings, TrackingSettings
 from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
+from raydgp.tracking import check
 from raydgp.workloads import Conv2d
 
 
@@ -36,8 +40,8 @@ class Finding:
 def examine() -> Iterator[Finding]:
     """Looks at everything in turn; each check is a real try, not a guess from a version."""
     checks: list[Callable[[], Finding]] = [_python, _cores, _linker, _tvm, _gpu, _cuda, _ray, _mlflow]
-    for check in checks:
-        yield check()
+    for each in checks:
+        yield each()
 
 
 def cleaned() -> Finding:
@@ -68,12 +72,13 @@ def _linker() -> Finding:
 def _tvm() -> Finding:
     ffi = importlib.metadata.version("apache-tvm-ffi")
     try:
-        # inside of the try, because it is TVM that is looked at
-        from raydgp.run.peak import measured_peak_gflops
-        from raydgp.targets.compiler import versions
+        with ThreadPoolExecutor(1) as pool, without_torch():
+            measured = pool.submit(measured_peak_gflops)  # in a process of its own, which loads TVM meanwhile
+            # inside of the try, because it is TVM that is looked at
+            from raydgp.targets.compiler import versions
 
-        target = Target.here("llvm")
-        peak = measured_peak_gflops()
+            target = Target.here("llvm")
+            peak = measured.result()
     except (RaydgpError, ImportError, OSError, RuntimeError) as error:
         return Finding("TVM", "broken", str(error).splitlines()[0], "reinstall with `pip install -c requirements.lock`")
     if ffi.startswith("0.1.15"):
@@ -124,8 +129,6 @@ def _ray() -> Finding:
 
 
 def _mlflow() -> Finding:
-    from raydgp.tracking import check  # loads MLflow, which takes seconds: the findings before it need not wait
-
     uri = TrackingSettings().uri
     try:
         check(uri)

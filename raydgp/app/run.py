@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from raydgp.records import RunFolder, RunManifest
 from raydgp.records.history import first, searched
+from raydgp.records.run import runs_in
 from raydgp.records.summary import RunSummary
 from raydgp.settings import TuneSettings
 from raydgp.workloads import from_dict
@@ -46,6 +47,12 @@ class Run:
             InputError: the folder is not a run.
         """
         return cls(RunFolder(Path(folder)))
+
+    @classmethod
+    def all_in(cls, folder: str | Path) -> list[Run]:
+        """The runs of a folder such as `runs`, the oldest first; what is no run of this raydgp is passed over."""
+        runs = [cls(run) for run in runs_in(Path(folder))]
+        return sorted(runs, key=lambda run: run.manifest.created_unix_s)
 
     @property
     def folder(self) -> Path:

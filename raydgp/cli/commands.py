@@ -10,12 +10,13 @@ from typing import Any
 import click
 
 import raydgp
-from raydgp import app, cli, search, tracking
+from raydgp import app, cli, reports, search, tracking
 from raydgp.cli.bundles import bundle
 from raydgp.cli.deploying import deploy
 from raydgp.cli.inspect import inspect
+from raydgp.cli.listing import listing
 from raydgp.cli.options import common_options, settings_of, settings_options, verbose_option
-from raydgp.cli.shared import run_command, run_dir_of
+from raydgp.cli.shared import RunPath, run_command, run_dir_of
 from raydgp.cli.studies import compare, history, pretrain
 from raydgp.errors import InputError
 from raydgp.settings import TuneSettings, source_of
@@ -38,7 +39,10 @@ def group() -> None:
     flags={"inputs": "input"},
     known={"model": lambda: list(raydgp.zoo.NETWORKS), "target": kinds, "strategy": lambda: search.names()},
 )
-@click.option("--preset", help="Preset of the strategy's options, such as small; options of their own go over it.")
+@click.option(
+    "--preset",
+    help="Named options of the strategy, such as small; --options go over it. See raydgp list strategies NAME.",
+)
 @common_options
 def tune(whole: str | None, config: Path | None, preset: str | None, as_json: bool, **given: Any) -> None:
     """Search the fastest schedules of a model's layers.
@@ -67,14 +71,23 @@ def tune(whole: str | None, config: Path | None, preset: str | None, as_json: bo
 
 
 @group.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RunPath())
+@click.option("--html", "page", type=click.Path(path_type=Path), help="Page to write: of RUN, or of several compared.")
 @common_options
-def report(run: Path, as_json: bool) -> None:
+def report(runs: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
     """Show what RUN has found, from its journal.
 
-    RUN is a folder, or the name of one under `runs`.
+    RUN is a folder, or the name of one under `runs`. With --html it is one self-contained page, or a page that compares
+    several runs.
     """
-    found = app.run.Run.open(run_dir_of(run))
+    folders = [run_dir_of(run) for run in runs]
+    if page:
+        reports.write(folders, page)
+        click.echo(json.dumps({"page": str(page)})) if as_json else cli.console.say(f"Results: {page}")
+        return
+    if len(folders) > 1:
+        raise InputError("give --html FILE, the page that compares several runs")
+    found = app.run.Run.open(folders[0])
     if as_json:
         click.echo(json.dumps(found.to_dict()))
         return
@@ -86,7 +99,7 @@ def report(run: Path, as_json: bool) -> None:
 
 
 @group.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RunPath())
 @common_options
 def sync(run: Path, as_json: bool) -> None:
     """Send to MLflow what it lacks of RUN.
@@ -117,7 +130,7 @@ def doctor(clean: bool, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-for command in (inspect, pretrain, history, compare, deploy, bundle):
+for command in (inspect, listing, pretrain, history, compare, deploy, bundle):
     group.add_command(command)
 
 

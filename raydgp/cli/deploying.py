@@ -9,12 +9,12 @@ import click
 
 from raydgp import app, cli
 from raydgp.cli.options import common_options
-from raydgp.cli.shared import run_dir_of
+from raydgp.cli.shared import RunPath, run_dir_of
 from raydgp.rivals.names import RIVALS
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=RunPath())
 @click.option("--out", "folder", type=click.Path(path_type=Path), help="Folder to write; deployed/RUN by default.")
 @click.option("--compare", default="", help=f"Measured beside it, by commas: {', '.join(RIVALS)}.")
 @click.option("--runs", default=600, type=click.IntRange(3), show_default=True, help="Timed calls of each.")

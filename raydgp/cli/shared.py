@@ -8,8 +8,21 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from raydgp.errors import InputError, RaydgpError
+
+
+class RunPath(click.Path):
+    """A run: a folder, or the name of one under `runs`, which a shell can complete."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        names = sorted(file.parent.name for file in Path("runs").glob("*/run.json"))
+        found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return found or super().shell_complete(ctx, param, incomplete)
 
 
 def run_dir_of(run: Path) -> Path:

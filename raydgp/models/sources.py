@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
+import raydgp
 from raydgp.errors import InputError, nearest
 from raydgp.workloads.zoo import NETWORKS
 
@@ -27,3 +29,14 @@ def check(source: str) -> None:
         raise InputError(
             f"unknown model {name!r}: give a .pt2 or .onnx file, module:function or a network{nearest(name, NAMES)}"
         )
+
+
+def fingerprint(source: str) -> str | None:
+    """The same as long as importing a source gives the same: its file's digest, or our version; None for a function."""
+    path = Path(source)
+    if source.removeprefix("zoo:") in NAMES:
+        return f"raydgp {raydgp.__version__}"
+    if path.suffix.lower() not in FILES or not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -80,6 +80,8 @@ class RunManifest(BaseModel):
         peak_gflops: the device's measured peak.
         spent_s: seconds of tuning so far, where the budget is the whole model's.
         finished_unix_s: None while it runs, or when it was stopped.
+        source: what tells the file or function that the model was imported from, from a changed one; None where nothing
+            does.
         models: latencies of whole models that came in a bundle; no journal has them.
         notes: what the user should know of how the model was imported, such as what runs beside TVM.
     """
@@ -96,6 +98,7 @@ class RunManifest(BaseModel):
     peak_gflops: float | None = None
     spent_s: float = 0.0
     finished_unix_s: float | None = None
+    source: str | None = None
     models: list[ModelLatency] = []
     notes: list[str] = []
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from raydgp.registry import EXTENSIONS, load_extensions
@@ -22,7 +23,7 @@ def serve(start: Callable[[], Handle]) -> None:
             answered as `{"error": one line}`.
     """
     with socket.socket(fileno=int(sys.argv[1])) as channel:
-        sys.modules["torch"] = None  # type: ignore[assignment]  # tvm_ffi imports it when it can: 1 s and 300 MB
+        _forbid_torch()
         handle = start()
         if EXTENSIONS in os.environ:
             allow_torch()  # extensions may import libraries that take it for there or not
@@ -45,6 +46,24 @@ def allow_torch() -> None:
     """Lets a child of `serve` import torch; where it did, nothing changes, as torch cannot be imported twice."""
     if sys.modules.get("torch", ...) is None:
         del sys.modules["torch"]
+
+
+@contextmanager
+def without_torch() -> Iterator[None]:
+    """Lets this process import TVM alone, for work that torch has no part in; where it is loaded, nothing changes."""
+    if "torch" in sys.modules:
+        yield
+        return
+    _forbid_torch()
+    try:
+        yield
+    finally:
+        allow_torch()
+
+
+def _forbid_torch() -> None:
+    """tvm_ffi imports torch when it can: 2 s and 300 MB."""
+    sys.modules["torch"] = None  # type: ignore[assignment]
 
 
 def one_line(error: BaseException) -> str:

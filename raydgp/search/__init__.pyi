@@ -7,6 +7,7 @@ from .registry import create as create
 from .registry import describe as describe
 from .registry import named as named
 from .registry import names as names
+from .registry import presets as presets
 from .registry import register as register
 from .registry import starts_from_model as starts_from_model
 from .registry import with_models as with_models

@@ -99,6 +99,15 @@ def describe(name: str) -> dict[str, dict[str, Any]]:
     return properties
 
 
+def presets(name: str) -> dict[str, dict[str, Any]]:
+    """The named sets of options of a strategy.
+
+    Raises:
+        InputError: there is no such strategy.
+    """
+    return {preset: dict(options) for preset, options in named(name).options_model.presets.items()}
+
+
 def starts_from_model(name: str) -> bool:
     """Whether a strategy uses a pre-trained model where it has one.
 

@@ -1,7 +1,8 @@
 """MLflow's database as a file: made elsewhere and moved into place, so that a full disk leaves none that is half-made.
 
 MLflow makes its tables one by one. Where that is cut off, it never opens the database again: "table registered_models
-already exists".
+already exists". It keeps where files are as absolute paths: in a folder that was moved or copied they are set anew, for
+what is sent next would be written into the old one.
 """
 
 from __future__ import annotations
@@ -12,17 +13,26 @@ import tempfile
 import time
 from contextlib import closing, suppress
 from pathlib import Path
+from urllib.parse import unquote
 
 from mlflow import MlflowClient
 
-from raydgp.tracking.uris import NOTE
+from raydgp.tracking.uris import ARTIFACTS, NOTE
 
+_LOCATIONS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
 _SETTLED_S = 5.0  # after its last change, a database that another process makes is made
 
 
 def prepare(uri: str) -> None:
-    """Makes the database of an sqlite URI where there is none, and puts a half-made one aside, with a line of output.
+    """Makes the database of an sqlite URI where there is none, or tells an old one that its folder was moved.
 
+    A half-made one is put aside, with a line of output.
     A half-made one holds no experiment, which MLflow adds last, so nothing is lost with it.
 
     Raises:
@@ -34,6 +44,7 @@ def prepare(uri: str) -> None:
     if not str(path) or not path.parent.is_dir():
         return
     if path.exists() and not _half_made(path):
+        _move_in(path)
         return
     if path.exists() and path.stat().st_size:
         aside = path.with_name(f"{path.name}.half-made")
@@ -57,6 +68,27 @@ def _move(draft: Path, path: Path) -> None:
         raise
     except OSError:  # a file system without links
         draft.replace(path)
+
+
+def _move_in(path: Path) -> None:
+    """Sets the locations of files that came along with the database, whose experiments say where it was."""
+    here = (path.resolve().parent / ARTIFACTS).as_uri()
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as connection, connection:
+        found = connection.execute("select artifact_location from experiments").fetchall()
+        moved = {
+            str(location).partition(f"/{ARTIFACTS}/")
+            for (location,) in found
+            if f"/{ARTIFACTS}/" in str(location) and not str(location).startswith(f"{here}/")
+        }
+        for root, folder, name in moved:
+            if not (path.resolve().parent / ARTIFACTS / unquote(name)).is_dir():
+                continue  # it is another folder's, and has stayed there
+            old, new = f"{root}{folder}{name}", f"{here}/{name}"
+            for table, column in _LOCATIONS:
+                connection.execute(
+                    f"update {table} set {column} = ? || substr({column}, ?) where substr({column} || '/', 1, ?) = ?",
+                    (new, len(old) + 1, len(old) + 1, f"{old}/"),
+                )
 
 
 def _half_made(path: Path) -> bool:

@@ -23,7 +23,7 @@ from raydgp.errors import InputError
 from raydgp.records import RunFolder
 from raydgp.records.lock import FileLock, Held
 from raydgp.tracking.mlflow_writer import MlflowWriter
-from raydgp.tracking.uris import STATE_NAME
+from raydgp.tracking.state import STATE_NAME
 
 POLL_S = 1.0
 RETRY_S = 5.0

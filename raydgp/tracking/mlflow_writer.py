@@ -1,8 +1,8 @@
 """Writes a run into MLflow: one parent run, a child run for each task and strategy, everything by explicit run id.
 
 Points carry the times of their records, and MLflow keeps a metric with the same key, step, time and value once, so
-that writing again changes nothing. What may change when a run is resumed (versions, best configuration) is a tag,
-because parameters never can.
+that writing again changes nothing. A curve is thinned (`on_curve`); its last point is always there. What may change
+when a run is resumed (versions, best configuration) is a tag, because parameters never can.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from mlflow.entities import Metric, Param, RunTag
 
 from raydgp.records import Record, RunFolder
 from raydgp.records.frames import write_parquet
-from raydgp.records.manifest import write_atomically
-from raydgp.records.points import Point, run_point, task_point
+from raydgp.records.points import Point, on_curve, run_point, task_point
 from raydgp.records.summary import RunSummary, TaskSummary
+from raydgp.reports import html
+from raydgp.tracking import identity, state
 from raydgp.tracking.database import prepare
-from raydgp.tracking.identity import PART_TAG, RUN_TAG, run_tag, settings_params
-from raydgp.tracking.uris import STATE_NAME, artifact_location
+from raydgp.tracking.experiments import RUNS, experiment_id
+from raydgp.tracking.identity import PART_TAG, RUN_TAG
 
-_POINTS_A_CALL = 100  # of up to nine metrics: log_batch takes 1000 of them
+_POINTS_A_CALL = 90  # of up to eleven metrics: log_batch takes 1000 of them
 _PARENT = ""  # the parent run's key among the run's parts
 
 
@@ -42,17 +43,17 @@ class MlflowWriter:
         run = RunFolder(run_dir)
         self._run_dir = run_dir
         self._manifest, self._settings, self._name = run.manifest, run.settings, run.name
-        self._id = run_tag(run)
+        self._id = identity.run_tag(run)
         self._summary = RunSummary(self._manifest.tasks, machine=self._manifest.machine)
         self._follower = run.follower()
         self._records: list[Record] = []
         self._parts: dict[str, TaskSummary] = {}  # in the order of their first records
         prepare(self._settings.mlflow.uri)
         self._client = MlflowClient(tracking_uri=self._settings.mlflow.uri)
-        self._experiment_id = self._find_experiment()
+        self._experiment_id = experiment_id(self._client, self._settings.mlflow.uri, self._settings.experiment, RUNS)
         self._params: dict[str, dict[str, str]] = {}  # those that MLflow has, by the key of their part
         self._run_ids = self._find_runs()
-        self._sent: dict[str, int] = _load_sent(run_dir / STATE_NAME)
+        self._sent: dict[str, int] = state.load(run_dir).get("sent", {})
         if _PARENT not in self._run_ids:
             self._create(_PARENT)
         self._save_state()
@@ -66,8 +67,10 @@ class MlflowWriter:
             self._records.append(entry)
             if task := self._summary.add(entry):
                 self._parts.setdefault(_key(task), task)
-                points[_key(task)].append(task_point(task, entry.measurement, self._manifest.peak_gflops))
-                points[_PARENT].append(run_point(self._summary, entry.measurement))
+                if on_curve(task.measured):
+                    points[_key(task)].append(task_point(task, self._manifest.peak_gflops))
+                if on_curve(self._summary.measured):
+                    points[_PARENT].append(run_point(self._summary))
         for key, part in points.items():
             if key not in self._run_ids:
                 self._create(key)
@@ -75,23 +78,28 @@ class MlflowWriter:
 
     def finish(self) -> None:
         """Sends the rest: best configurations, the table of layers, the records as Parquet, and how the run ended."""
+        whole = state.whole(RunFolder(self._run_dir))  # before the journal is read: what comes later is not in it
         self.update()
         status = "FINISHED" if self._manifest.finished_unix_s else "KILLED"
         for key, part in self._parts.items():
             run_id = self._run_ids[key]
             self._describe(key)
+            self._send(run_id, [task_point(part, self._manifest.peak_gflops)])
             if part.best_record:
                 best = part.best_record.to_dict() | {"gflops": part.gflops}
                 self._client.log_dict(run_id, best, "best.json")
             self._client.set_terminated(run_id, status, part.last_ms)
         self._describe(_PARENT)
         self._finish_parent(self._run_ids[_PARENT], status)
+        self._save_state(whole)
 
     def _finish_parent(self, run_id: str, status: str) -> None:
+        self._send(run_id, [run_point(self._summary)])
         rows = [part.row(self._manifest.peak_gflops) for part in self._summary.tasks.values()]
         rows = [row | {"best_knobs": json.dumps(row["best_knobs"])} for row in rows]
         self._client.log_text(run_id, pd.DataFrame(rows).to_csv(index=False), "layers.csv")
         self._client.log_text(run_id, self._manifest.model_dump_json(indent=1), "run.json")
+        self._client.log_text(run_id, html([RunFolder(self._run_dir)]), "report.html")
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "records.parquet"
             write_parquet(self._records, file)
@@ -112,13 +120,6 @@ class MlflowWriter:
 
     # --- runs
 
-    def _find_experiment(self) -> str:
-        uri = self._settings.mlflow.uri
-        name = self._settings.experiment
-        if experiment := self._client.get_experiment_by_name(name):
-            return str(experiment.experiment_id)
-        return str(self._client.create_experiment(name, artifact_location(uri, name)))
-
     def _find_runs(self) -> dict[str, str]:
         """Run ids by the key of their part. A run that is found goes on, so it is marked as running again."""
         query = f"tags.`{RUN_TAG}` = '{self._id}'"
@@ -136,9 +137,12 @@ class MlflowWriter:
         else:
             name, started_ms = f"{part.name} {part.strategy}", part.first_ms
             tags["mlflow.parentRunId"] = self._run_ids[_PARENT]
+        tags |= identity.source_tags("tune", self._manifest)
         run = self._client.create_run(self._experiment_id, started_ms, tags, name)
         self._run_ids[key] = run.info.run_id
         self._describe(key)
+        if part is None and self._manifest.tasks:
+            self._client.log_inputs(run.info.run_id, [identity.spaces(self._manifest)])
 
     # --- what goes into them
 
@@ -148,22 +152,13 @@ class MlflowWriter:
         A parameter keeps the value of the run's first start; what it is now is the tag `now.<name>`.
         """
         part = self._parts.get(key)
-        manifest = self._manifest
-        params: dict[str, Any] = {"model": self._settings.model, "target": self._settings.target}
-        params["seed"] = self._settings.seed
-        tags = {f"device.{k}": str(v) for k, v in manifest.device.items()}
-        tags |= {f"version.{k}": v for k, v in manifest.versions.items()}
-        tags["git_commit"] = manifest.git_commit or "unknown"
+        texts, tags = identity.params(self._settings), identity.tags(self._manifest)
         if part:
             task = part.entry
-            params |= {"task": task.name, "strategy": part.strategy, **task.workload}
-            params |= {"count": task.count, "group": task.group, "space_size": task.space_size}
+            texts |= {"strategy": part.strategy, "task": task.name, "count": str(task.count), "group": task.group}
+            texts |= {"space_size": str(task.space_size), **identity.flat(task.workload, "workload.")}
             tags["space_hash"] = task.space_hash
-            tags |= {f"best.{knob}": str(value) for knob, value in part.best_knobs.items()}
-        else:
-            params |= settings_params(self._settings)
-            tags |= {"peak_gflops": f"{manifest.peak_gflops:.1f}"} if manifest.peak_gflops else {}
-        texts = {name: str(value) for name, value in params.items()}
+            tags |= identity.flat(part.best_knobs, "best.")
         there = self._params.setdefault(key, {})
         tags |= {f"now.{name}": text for name, text in texts.items() if there.get(name, text) != text}
         new = {name: text for name, text in texts.items() if name not in there}
@@ -174,9 +169,8 @@ class MlflowWriter:
         )
         there |= new
 
-    def _save_state(self) -> None:
-        state = {"experiment_id": self._experiment_id, "sent": self._sent}
-        write_atomically(self._run_dir / STATE_NAME, json.dumps(state, indent=1))
+    def _save_state(self, all_of: list[Any] | None = None) -> None:
+        state.save(self._run_dir, self._experiment_id, self._sent, all_of)
 
     def _send(self, run_id: str, points: list[Point]) -> None:
         new = [point for point in points if point.step > self._sent.get(run_id, 0)]
@@ -186,14 +180,6 @@ class MlflowWriter:
             self._client.log_batch(run_id, metrics=metrics)
             self._sent[run_id] = batch[-1].step
             self._save_state()
-
-
-def _load_sent(path: Path) -> dict[str, int]:
-    """Last step sent by run id; nothing where the file is missing or damaged, then all is sent again."""
-    try:
-        return {str(k): int(v) for k, v in json.loads(path.read_bytes())["sent"].items()}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return {}
 
 
 def _metric(name: str) -> str:

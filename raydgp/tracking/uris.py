@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -10,7 +9,7 @@ from urllib.parse import quote, urlparse
 
 from raydgp.errors import InputError
 
-STATE_NAME = "mlflow.json"  # in a run's folder: what the writer has sent, and into which experiment
+ARTIFACTS = "mlartifacts"  # folder beside a database, with a folder for each experiment
 NOTE = "note: "  # how a line of the follower's output begins that is for the user
 _TIMEOUT_S = 5.0
 _REMEDY = (
@@ -51,22 +50,22 @@ def check(uri: str, required: bool = True) -> str:
     return ""
 
 
+def database_of(uri: str) -> Path | None:
+    """The file of a database's URI; None where a server has it."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
 def artifact_location(uri: str, experiment: str) -> str | None:
     """Where an experiment keeps its files: a database has a folder beside it; None, a server decides by itself."""
-    if not uri.startswith("sqlite:///"):
+    if (database := database_of(uri)) is None:
         return None
-    return (
-        Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts" / quote(experiment, safe=" ")
-    ).as_uri()
+    return (database.resolve().parent / ARTIFACTS / quote(experiment, safe=" ")).as_uri()
 
 
-def how_to_look(uri: str, run_dir: Path) -> str:
-    """How a user sees a tracked run in MLflow's pages, which begin elsewhere than with the runs of an experiment."""
-    server = uri.rstrip("/") if uri.startswith(("http://", "https://")) else "http://127.0.0.1:5000"
-    try:
-        experiment_id = json.loads((run_dir / STATE_NAME).read_bytes())["experiment_id"]
-    except (OSError, ValueError, KeyError):
-        page = server
-    else:
-        page = f"{server}/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
-    return page if server == uri.rstrip("/") else f"run `mlflow ui --backend-store-uri {uri}` and open {page}"
+def page(uri: str, experiment_id: str = "") -> str:
+    """How a user sees the runs of an experiment in MLflow's pages, which begin elsewhere."""
+    served = uri.startswith(("http://", "https://"))
+    address = uri.rstrip("/") if served else "http://127.0.0.1:5000"
+    if experiment_id:
+        address += f"/#/experiments/{experiment_id}/runs?workflowType=machine_learning"
+    return address if served else f"run `mlflow ui --backend-store-uri {uri}` and open {address}"

@@ -10,9 +10,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
 
 from raydgp.app.deploy import Deployment, Tools, deploy_run
 from raydgp.app.observer import SilentObserver
@@ -78,6 +81,11 @@ def shipped(folder: Path, *rivals: str) -> Deployment:
     return deploy_run(run_dir, out, rivals, 20, SilentObserver(), Tools(metaschedule=spend), profile=True)
 
 
+def champion_of(result: Deployment, client: MlflowClient) -> ModelVersion:
+    name = result.notes[-3].split()[-1].removeprefix("models:/").removesuffix("@champion")
+    return client.get_model_version_by_alias(name, "champion")
+
+
 def test_a_shipped_model_is_right_measured_and_registered(inside: Path, result: Deployment) -> None:
     assert isinstance(result.latencies["untuned"], Latency)
     for name in ("raydgp", "defaults", "untuned", "metaschedule"):
@@ -89,11 +97,26 @@ def test_a_shipped_model_is_right_measured_and_registered(inside: Path, result: 
     assert manifest["latency"]["median_low_ms"] <= manifest["latency"]["median_ms"]
     assert len(manifest["layers"]) == len(RunManifest.load(inside / "runs" / "r").tasks)
     client = MlflowClient(tracking_uri=f"sqlite:///{inside / 'm.db'}")
-    version = client.get_model_version_by_alias("raydgp-small-llvm", "champion")
-    assert version.run_id
-    files = {file.path for file in client.list_artifacts(version.run_id, "model")}
-    assert {"model/model.so", "model/manifest.json", "model/example.py", "model/apply_database.py"} <= files
-    assert "raydgp_median_ms" in client.get_run(version.run_id).data.metrics
+    (model,) = client.search_logged_models([client.get_experiment_by_name("small-llvm").experiment_id])  # type: ignore[union-attr]
+    assert {"latency_ms/raydgp", "latency_ms/defaults", "latency_ms/untuned"} <= {
+        each.key for each in model.metrics or []
+    }
+    files = {file.path for file in client.list_logged_model_artifacts(model.model_id, "deployed")}
+    assert {f"deployed/{name}" for name in ("model.so", "manifest.json", "apply_database.py")} <= files
+    assert result.notes[-3].endswith("@champion")
+    assert "workflowType=machine_learning" in result.notes[-2]
+    assert result.notes[-1].startswith("Time: ")
+
+
+def test_mlflow_loads_the_model_and_checks_what_it_is_given(
+    inside: Path, result: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{inside / 'm.db'}")
+    model = mlflow.pyfunc.load_model(result.notes[-3].split()[-1])
+    library = Library(result.folder)
+    np.testing.assert_allclose(model.predict(library.inputs[0]), library.expected[0], rtol=1e-4)
+    with pytest.raises(MlflowException, match="schema"):
+        model.predict(library.inputs[0][:, :1])
 
 
 def test_its_profile_tells_where_the_time_goes(inside: Path, result: Deployment, capfd: pytest.CaptureFixture) -> None:
@@ -128,7 +151,7 @@ def test_what_was_measured_again_is_journalled_and_decides(inside: Path, result:
 def test_mlflow_shows_the_model_below_the_run_that_tuned_it(inside: Path, result: Deployment) -> None:
     run = RunFolder(inside / "runs" / "r")
     client = MlflowClient(tracking_uri=f"sqlite:///{inside / 'm.db'}")
-    version = client.get_model_version_by_alias("raydgp-small-llvm", "champion")
+    version = champion_of(result, client)
     assert version.run_id
     deployed = client.get_run(version.run_id)
     assert deployed.data.tags["raydgp.tuned_by"] == f"r@{run.manifest.created_unix_s!r}"
@@ -171,7 +194,7 @@ def test_a_deployed_model_is_called_with_arrays(result: Deployment, tmp_path: Pa
 def test_a_wrong_model_changes_nothing_and_names_the_kernel(inside: Path, result: Deployment) -> None:
     client = MlflowClient(tracking_uri=f"sqlite:///{inside / 'm.db'}")
     before = {path.name: path.read_bytes() for path in result.folder.iterdir()}
-    champion = client.get_model_version_by_alias("raydgp-small-llvm", "champion").version
+    champion = champion_of(result, client).version
     with pytest.MonkeyPatch.context() as patch:
         leave_out_relu(patch)
         with pytest.raises(
@@ -179,7 +202,7 @@ def test_a_wrong_model_changes_nothing_and_names_the_kernel(inside: Path, result
         ):
             deploy_run(inside / "runs" / "r", result.folder, (), 3, SilentObserver())
     assert {path.name: path.read_bytes() for path in result.folder.iterdir()} == before
-    assert client.get_model_version_by_alias("raydgp-small-llvm", "champion").version == champion
+    assert champion_of(result, client).version == champion
 
 
 def test_what_cannot_be_shipped_is_told_in_a_line(inside: Path, tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ from raydgp import config_space, zoo
 from raydgp.app import tune
 from raydgp.app.observer import SilentObserver
 from raydgp.app.run import Run
-from raydgp.app.tune.resuming import check_machine, records_so_far
+from raydgp.app.tune.resuming import as_it_was, check_machine, records_so_far
 from raydgp.errors import InputError, JournalError
+from raydgp.models.sources import fingerprint
 from raydgp.records import Context, Measurement, Record, RunFolder, RunManifest, Status, TaskEntry
 from raydgp.records.history import Machine
-from raydgp.settings import TrackingSettings, TuneSettings
+from raydgp.settings import MeasureSettings, TrackingSettings, TuneSettings
 from raydgp.targets import Target
 from raydgp.tracking import check
 
@@ -75,6 +76,27 @@ def test_a_finished_run_is_read_and_nothing_is_started(tmp_path: Path) -> None:
     before = RunFolder(chosen.run_dir).journal.read_bytes()
     assert run(chosen).summary.tasks[TASK.name].measured == 1
     assert RunFolder(chosen.run_dir).journal.read_bytes() == before
+
+
+def test_a_finished_run_of_an_unchanged_model_does_not_import_it(tmp_path: Path) -> None:
+    file = tmp_path / "net.onnx"
+    file.write_bytes(b"a model")
+    chosen = settings(tmp_path).model_copy(update={"model": str(file), "tasks": None})
+    write_run(chosen, record(SPACE.hash))
+    folder = RunFolder(chosen.run_dir)
+    done = folder.manifest.model_copy(update={"finished_unix_s": 1.0, "source": fingerprint(str(file))})
+    folder.save(done)
+    assert run(chosen).summary.measured == 1
+    measured = {**done.settings, "measure": {**done.settings["measure"], "model_mb": 4.5}}  # what planning has added
+    folder.save(done.model_copy(update={"settings": measured}))
+    assert as_it_was(chosen)
+    assert not as_it_was(chosen.model_copy(update={"trials": 2}))
+    assert not as_it_was(chosen.model_copy(update={"measure": MeasureSettings(repeat=5)}))
+    file.write_bytes(b"another")
+    assert not as_it_was(chosen)
+    folder.save(done.model_copy(update={"finished_unix_s": None, "source": fingerprint(str(file))}))
+    assert not as_it_was(chosen)
+    assert fingerprint("package.module:function") is None
 
 
 def test_a_journal_of_another_space_is_refused_and_kept(tmp_path: Path) -> None:

@@ -132,3 +132,14 @@ def test_every_command_prints_json_and_its_log(name: str) -> None:
     said = CliRunner().invoke(cli.group, [name, "-h"]).output
     assert "--json" in said
     assert "--verbose" in said
+
+
+def test_a_shell_completes_runs_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "other"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "run.json").write_text("{}")
+    context, parameter = click.Context(cli.group), cli.group.commands["report"].params[0]
+    assert [item.value for item in parameter.type.shell_complete(context, parameter, "o")] == ["one", "other"]
+    (item,) = parameter.type.shell_complete(context, parameter, "runs/o")
+    assert item.type == "file"

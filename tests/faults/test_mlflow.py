@@ -61,8 +61,8 @@ def test_the_shape_of_what_is_tracked(expected: dict[str, Any]) -> None:
     assert (params["strategy"], params["trials"], params["measure.repeat"]) == ("autotvm", "40", "3")
     assert tags["device.name"] == "cpu"
     assert tags["git_commit"] == "abc"
-    assert [step for step, _, _ in history["measured"]] == list(range(1, 81))
-    assert history["network_latency_us"][-1][2] == pytest.approx(3 * 220.0)
+    assert [step for step, _, _ in history["trials/measured"]] == list(range(1, 81))
+    assert history["network/latency_us"][-1][2] == pytest.approx(3 * 220.0)
     assert len(parquet[0]) == 80
     header, first, *_ = texts["layers.csv"].splitlines()
     assert header.startswith("task,strategy,count,default_latency_us,best_latency_us,speedup")
@@ -71,17 +71,17 @@ def test_the_shape_of_what_is_tracked(expected: dict[str, Any]) -> None:
     span, parent, params, tags, history, texts, _ = expected["a/random"]
     assert (span[0], span[1], parent) == ("a random", "FINISHED", "run")
     assert params["task"] == "a"
-    assert params["k"] == "64"
+    assert (params["workload.k"], params["strategy"], params["trials"]) == ("64", "random", "40")
     assert tags["best.tile"] == "[1, 38]"
     assert json.loads(texts["best.json"])["measurement"]["index"] == 38
-    assert [value for _, _, value in history["failed"]][-1] == 10
-    assert history["build_s"][-1][2] == pytest.approx(4.0)
-    best = [value for _, _, value in history["best_latency_us"]]
+    assert [value for _, _, value in history["trials/failed"]][-1] == 10
+    assert history["time/build_s"][-1][2] == pytest.approx(4.0)
+    best = [value for _, _, value in history["best/latency_us"]]
     assert best == sorted(best, reverse=True)
     assert best[-1] == pytest.approx(220.0)
-    gflops = [value for _, _, value in history["best_gflops"]]
+    gflops = [value for _, _, value in history["best/gflops"]]
     assert gflops[-1] == pytest.approx(2 * 64 * 32 / 220e-6 / 1e9)
-    assert history["measured"][0][1] == 1000 * CREATED_UNIX_S
+    assert history["trials/measured"][0][1] == 1000 * CREATED_UNIX_S
 
 
 def test_syncing_again_changes_nothing(tmp_path: Path, uri: str, expected: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from raydgp.records import Context, Measurement, Phases, Record, RunManifest, Status, TaskEntry
 from raydgp.records.history import FINALISTS
-from raydgp.records.points import Point, run_point, task_point
+from raydgp.records.points import Point, on_curve, run_point, task_point
 from raydgp.records.summary import RunSummary, TaskSummary, final_choice
 from raydgp.targets import Target
 from raydgp.workloads import Conv2d, Dense, Fused, Workload
@@ -180,28 +181,37 @@ def points(*records: Record) -> tuple[list[Point], list[Point], RunSummary]:
     summary, of_tasks, of_run = summary_of(), [], []
     for one in records:
         if task := summary.add(one):
-            of_tasks.append(task_point(task, one.measurement, 10.0))
-            of_run.append(run_point(summary, one.measurement))
+            of_tasks.append(task_point(task, 10.0))
+            of_run.append(run_point(summary))
     return of_tasks, of_run, summary
 
 
 def test_points_of_a_task() -> None:
     found, _, _ = points(record(1, status=Status.RUN_ERROR), record(5, 2e-3), record(2, 4e-3), record(3, 1e-3))
     assert [p.step for p in found] == [1, 2, 3, 4]
-    assert [p.time_ms for p in found] == [101_000, 105_000, 102_000, 103_000]
-    assert not {"best_gflops", "best_latency_us", "share_of_peak"} & set(found[0].metrics)
-    assert [p.metrics["best_latency_us"] for p in found[1:]] == pytest.approx([2000, 2000, 1000])
-    assert [p.metrics["best_gflops"] for p in found[1:]] == pytest.approx([0.5, 0.5, 1.0])
-    assert [p.metrics["share_of_peak"] for p in found[1:]] == pytest.approx([0.05, 0.05, 0.1])
-    assert [p.metrics["failed"] for p in found] == [1, 1, 1, 1]
-    assert [p.metrics["build_s"] for p in found] == pytest.approx([0.2, 0.4, 0.6, 0.8])
+    assert [p.time_ms for p in found] == [101_000, 105_000, 105_000, 105_000]
+    assert not any(name.startswith("best/") for name in found[0].metrics)
+    assert [p.metrics["best/latency_us"] for p in found[1:]] == pytest.approx([2000, 2000, 1000])
+    assert [p.metrics["best/gflops"] for p in found[1:]] == pytest.approx([0.5, 0.5, 1.0])
+    assert [p.metrics["best/share_of_peak"] for p in found[1:]] == pytest.approx([0.05, 0.05, 0.1])
+    assert [p.metrics["trials/failed"] for p in found] == [1, 1, 1, 1]
+    assert [p.metrics["time/build_s"] for p in found] == pytest.approx([0.2, 0.4, 0.6, 0.8])
 
 
-def test_the_network_has_a_latency_once_every_layer_has_one() -> None:
-    _, found, _ = points(record(1, 1e-3), record(1, 5e-3, task="b"), record(2, 5e-4))
-    assert "network_latency_us" not in found[0].metrics
-    assert [p.metrics["network_latency_us"] for p in found[1:]] == pytest.approx([8000, 6500])
-    assert [p.step for p in found] == [1, 2, 3]
+def test_the_network_has_a_latency_of_the_layers_that_have_a_result() -> None:
+    _, found, _ = points(
+        record(4, status=Status.RUN_ERROR), record(1, 1e-3), record(1, 5e-3, task="b"), record(2, 5e-4)
+    )
+    assert [p.metrics.get("network/latency_us") for p in found] == pytest.approx([None, 3000, 8000, 6500])
+    assert [p.metrics["network/without_result"] for p in found] == [2, 1, 0, 0]
+    assert [p.step for p in found] == [1, 2, 3, 4]
+
+
+def test_a_curve_has_few_points_however_long_the_search() -> None:
+    steps = [step for step in range(1, 100_001) if on_curve(step)]
+    assert steps[:100] == list(range(1, 101))
+    assert len(steps) < 400
+    assert all(after / before < 1.06 for before, after in pairwise(steps[99:]))
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, 0.0, -1.0])
@@ -251,6 +261,6 @@ def test_the_last_metrics_say_what_the_report_says(records: list[Record]) -> Non
     network = report.network()
     if of_run:
         last = of_run[-1].metrics
-        assert (last["measured"], last["failed"]) == (report.measured, report.failed)
-        assert ("network_latency_us" in last) == (not network.unmeasured)
-        assert last.get("network_latency_us", 1e6 * network.best_s) == pytest.approx(1e6 * network.best_s)
+        assert (last["trials/measured"], last["trials/failed"]) == (report.measured, report.failed)
+        assert last["network/without_result"] == len(network.unmeasured)
+        assert last.get("network/latency_us", 0.0) == pytest.approx(1e6 * network.best_s)

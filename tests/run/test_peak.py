@@ -3,7 +3,7 @@ import pytest
 import tvm
 
 from raydgp.errors import RaydgpError
-from raydgp.run import peak
+from raydgp.run import peak, peak_kernel
 from raydgp.targets import Target
 from raydgp.targets.compiler import to_tvm
 
@@ -15,9 +15,9 @@ def test_the_peak_is_that_of_a_processor():
 
 def test_every_step_is_done():
     """acc = acc * 1/2 + 1 comes to 2 - 2^(1 - steps) exactly."""
-    kernel = tvm.compile(peak.multiply_adds(threads=2, lanes=4, steps=10), target=to_tvm(Target.here("llvm")))
+    kernel = tvm.compile(peak_kernel.multiply_adds(threads=2, lanes=4, steps=10), target=to_tvm(Target.here("llvm")))
     operands = tvm.runtime.tensor(np.array([0.5] * 4 + [1.0] * 4, np.float32))
-    out = tvm.runtime.empty((2 * 4 * peak.ACCUMULATORS,), "float32")
+    out = tvm.runtime.empty((2 * 4 * peak_kernel.ACCUMULATORS,), "float32")
     kernel["main"](operands, out)
     np.testing.assert_array_equal(out.numpy(), np.float32(2 - 2**-9))
 
@@ -25,10 +25,10 @@ def test_every_step_is_done():
 def test_the_accumulators_stay_in_registers():
     """Between the multiply-adds nothing is loaded or stored, else memory's speed is measured."""
     target = Target.here("llvm")
-    compiled = tvm.compile(peak.multiply_adds(threads=1, lanes=target.vector_bits // 32), target=to_tvm(target))
+    compiled = tvm.compile(peak_kernel.multiply_adds(threads=1, lanes=target.vector_bits // 32), target=to_tvm(target))
     lines = compiled.mod.inspect_source("asm").splitlines()
     arithmetic = [n for n, line in enumerate(lines) if "fmadd" in line or "fmla" in line]
-    assert len(arithmetic) >= peak.ACCUMULATORS
+    assert len(arithmetic) >= peak_kernel.ACCUMULATORS
     assert not [line for line in lines[arithmetic[0] : arithmetic[-1]] if "(%" in line or "[" in line]
 
 

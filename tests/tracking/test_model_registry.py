@@ -1,6 +1,5 @@
 """Surrogates in the model registry and records out of experiments, with a real MLflow on sqlite."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -37,23 +36,6 @@ def test_the_newest_version_has_the_alias_and_the_files(tmp_path: Path, uri: str
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment
     assert experiment.artifact_location == (tmp_path / "mlartifacts" / EXPERIMENT).as_uri()
-
-
-def test_a_table_is_shown_with_the_run_in_the_experiment_asked_for(tmp_path: Path, uri: str) -> None:
-    folder = tmp_path / "deployed"
-    folder.mkdir()
-    (folder / "manifest.json").write_text("{}")
-    rows = [{"task": "layer0", "best_latency_us": 12.5}]
-    register(
-        folder, "raydgp-net-llvm", {"raydgp_median_ms": 3.0}, {}, uri, "champion", experiment="net-llvm", table=rows
-    )
-    client = MlflowClient(tracking_uri=uri)
-    run_id = client.get_model_version_by_alias("raydgp-net-llvm", "champion").run_id
-    assert run_id
-    experiment = client.get_experiment_by_name("net-llvm")
-    assert experiment
-    assert client.get_run(run_id).info.experiment_id == experiment.experiment_id
-    assert json.loads(Path(client.download_artifacts(run_id, "layers.json")).read_text())["data"] == [["layer0", 12.5]]
 
 
 def test_records_of_a_tracked_run_come_back(tmp_path: Path, uri: str) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from raydgp.app import whole
 from raydgp.app.deploy.finalists import remeasure_finalists
@@ -16,6 +18,7 @@ from raydgp.app.deploy.profile import Profile, profile_of
 from raydgp.app.deploy.rivals import Ways, check_rivals, tune_metaschedule, ways_of
 from raydgp.app.logs import logged_to
 from raydgp.app.observer import Observer, PlainObserver
+from raydgp.app.tune.clock import Laps
 from raydgp.errors import InputError
 from raydgp.measure import Measurer
 from raydgp.measure.local import LocalMeasurer
@@ -24,13 +27,14 @@ from raydgp.models.importing import Imported, with_inputs
 from raydgp.models.interchange import export
 from raydgp.models.lowering import Lowered
 from raydgp.records import RunFolder, RunManifest
+from raydgp.records.deployed import Deployed
 from raydgp.records.summary import TaskSummary
 from raydgp.rivals.latency import Latency, measure
 from raydgp.rivals.metaschedule.budget import spend
 from raydgp.rivals.metaschedule.model import TunedModel
 from raydgp.rivals.names import METASCHEDULE
 from raydgp.targets import Target
-from raydgp.tracking import model_registry as registry
+from raydgp.tracking import deployed_models
 
 _REPEAT = 7  # timings of a finalist
 
@@ -94,28 +98,35 @@ def deploy_run(
             computes something else than the model: then nothing is written.
         JournalError: the journal cannot be written, or the run still goes on.
     """
-    run, observer, tools = RunFolder(run_dir), observer or PlainObserver(), tools or Tools()
+    run, observer, tools, laps = RunFolder(run_dir), observer or PlainObserver(), tools or Tools(), Laps()
     target, settings = run.manifest.target, run.settings
     if not settings.is_imported:
         raise InputError(f"{run_dir} tuned a table of layers, not a model; tune one with `raydgp tune MODEL`")
     _check_here(run_dir, target)
     check_rivals(rivals, target)
     _remeasure(run, observer, tools)
-    observer.message(f"{settings.model}: importing and compiling ...")
+    laps.lap("measuring finalists")
+    observer.message(f"{settings.model}: importing ...")
     model, out = whole.imported(settings.model, settings.inputs, observer.message), out or Path("deployed") / run.name
     tuned: TunedModel | None = None
     source = with_inputs(settings.model, settings.inputs, run.path)
     with tempfile.TemporaryDirectory(prefix="raydgp-deploy-") as drafts:
         draft, defaults = Path(drafts) / "tuned", Path(drafts) / "defaults"
+        laps.lap("importing")
+        observer.message(f"{settings.model}: compiling it with the default configurations, to compare with ...")
         write_model(defaults, model, run, Kernels(target, {}), exported=False)
+        observer.message(f"{settings.model}: compiling it with the best ones ...")
         kernels = Kernels(target, run.choice())
         lowered, manifest = write_model(draft, model, run, kernels, exported=True)
         ours: Ways = {
             name: ("raydgp", str(at), target.kind) for name, at in (("raydgp", draft), ("defaults", defaults))
         }
+        laps.lap("compiling")
         if METASCHEDULE in rivals:
             tuned = tune_metaschedule(run, source, tools.metaschedule, observer)
+            laps.lap("tuning by MetaSchedule")
         latencies = _latencies(ours | ways_of(rivals, run, source), runs, manifest["threads"], observer, tools)
+        laps.lap("timing the model")
         tolerance = max(settings.measure.tolerance, model.tolerance)
         whole.check(f"{out} is not written", latencies["raydgp"], tolerance, model, lowered, kernels)
         found = None
@@ -123,14 +134,20 @@ def deploy_run(
             observer.message(f"{settings.model}: timing its kernels ...")
             found = profile_of(draft, lowered, run.manifest.peak_gflops, manifest["threads"])
             manifest["profile"] = found.to_dict()
+            laps.lap("timing its kernels")
         deployment = _described(draft, out, manifest, latencies, tuned, run)
+        gb_s = found.gb_s if found else None
+        Deployed(folder=str(out), ours=manifest["latency"], others=manifest["others"], gb_s=gb_s).save(run.path)
         deployment = replace(deployment, profile=found)
     deployment.notes.extend(model.notes)
     if settings.mlflow.enabled:
+        observer.message("Sending the model to MLflow ...")
         try:
-            deployment.notes.append(f"MLflow: {_register(deployment, run)}")
+            deployment.notes.extend(_register(deployment, run))
         except InputError as error:  # the figures are worth more than their registration
             deployment.notes.append(str(error))
+        laps.lap("sending to MLflow")
+    deployment.notes.append(str(laps))
     return deployment
 
 
@@ -218,24 +235,18 @@ def _described(
     return Deployment(out, manifest, latencies, notes)
 
 
-def _register(deployment: Deployment, run: RunFolder) -> str:
-    """The deployed folder as the newest version of the model in MLflow, latencies before and after as metrics."""
-    settings, manifest = run.settings, deployment.manifest
-    measured = {name: way for name, way in deployment.latencies.items() if isinstance(way, Latency)}
-    metrics = {f"{name.replace(' ', '_')}_median_ms": way.median_ms for name, way in measured.items()}
-    tags = {"model": settings.model, "digest": manifest["digest"], "device": manifest["device"]["name"]}
+def _register(deployment: Deployment, run: RunFolder) -> Iterator[str]:
+    """The deployed folder in MLflow, latencies before and after as metrics; gives lines on where it is."""
+    measured = {name: way.median_ms for name, way in deployment.latencies.items() if isinstance(way, Latency)}
     columns = ("task", "layer", "count", "default_gflops", "best_gflops", "best_latency_us")
-    return registry.register(
-        deployment.folder,
-        f"raydgp-{settings.model_name}-{settings.target}",
-        metrics,
-        tags,
-        settings.mlflow.uri,
-        "champion",
-        experiment=settings.experiment,
-        table=[{key: row[key] for key in columns} for row in manifest["layers"]],
-        tuned_by=run,
-    )
+    layers = [{key: row[key] for key in columns} for row in deployment.manifest["layers"]]
+    with np.load(deployment.folder / folders.SAMPLE, allow_pickle=False) as sample:
+        made = deployed_models.register(
+            deployment.folder, run, deployment.manifest["digest"], measured, layers, dict(sample)
+        )
+    name = made.uri.rpartition("/")[0]
+    yield f"MLflow: {made.uri}, {f'now {name}@champion' if made.is_champion else f'{name}@champion is faster'}"
+    yield f"MLflow: {made.page}"
 
 
 def _manifest(run: RunManifest, digest: str, tasks: Sequence[TaskSummary]) -> dict[str, Any]:

@@ -1,9 +1,11 @@
-"""The time that a run may take: wall-clock time, from the call on, earlier starts of the same run included."""
+"""The time that a run may take, wall-clock time from the call on with earlier starts of the same run; where it went."""
 
 from __future__ import annotations
 
 import math
 import time
+
+from raydgp.app.observer import duration
 
 _END_S = 5.0  # that Ray and MLflow take to end
 
@@ -34,3 +36,22 @@ class Clock:
     def until_unix_s(self) -> float | None:
         """When the time is over, for other processes; None where nothing limits it."""
         return None if math.isinf(self._allowed_s) else time.time() + self.left_s
+
+
+class Laps:
+    """What the time of a command went to, one thing after the other."""
+
+    def __init__(self) -> None:
+        self._last_s = time.monotonic()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, what: str) -> None:
+        """What the time since the last call, or since the beginning, went to."""
+        now_s = time.monotonic()
+        self._laps[what] = self._laps.get(what, 0.0) + now_s - self._last_s
+        self._last_s = now_s
+
+    def __str__(self) -> str:
+        """In one line, without what took no second."""
+        parts = [f"{what} {duration(seconds)}" for what, seconds in self._laps.items() if seconds >= 1]
+        return f"Time: {', '.join(parts)}; in all {duration(sum(self._laps.values()))}."

@@ -16,13 +16,17 @@ from raydgp.workloads.fused import ALGORITHMS
 
 
 def plan(
-    settings: TuneSettings, layers: Sequence[Task] | None = None, say: Callable[[str], None] = lambda _: None
+    settings: TuneSettings,
+    layers: Sequence[Task] | None = None,
+    say: Callable[[str], None] = lambda _: None,
+    on_wait: Callable[[str], None] = lambda _: None,
 ) -> tuple[TuneSettings, list[Task]]:
     """The layer tasks that the settings ask for: of the papers' table of a network, or of a model that is imported.
 
     Args:
         layers: the caller's own, in place of the model's.
         say: is told what was chosen for the user when the model was imported.
+        on_wait: is told before something that takes seconds.
 
     Returns:
         The settings, completed by what the model says, and the tasks.
@@ -35,6 +39,7 @@ def plan(
     elif settings.is_imported:
         models.sources.check(settings.model)  # first: torch and TVM take seconds to load
         search.named(settings.strategy)
+        on_wait(f"{settings.model}: importing ...")
         settings, tasks = _imported(settings, say)
     else:
         tasks = zoo.tasks(settings.model)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from raydgp import models
 from raydgp.errors import InputError
 from raydgp.records import Record, RunFolder, RunManifest, TaskEntry
 from raydgp.records.history import Machine, known
@@ -19,7 +20,19 @@ from raydgp.workloads import Task
 if TYPE_CHECKING:
     from raydgp.cluster import Cluster
 
+_PLACES = ("run", "runs_dir", "models_dir", "ray", "mlflow")  # where a run is, not what is searched
 _FIXED = ("model", "target", "strategy", "options", "seed", "batch")  # another value would be another search
+
+
+def as_it_was(settings: TuneSettings) -> bool:
+    """Whether a whole model's run is finished and nothing has changed since, so that it need not be imported again."""
+    run = RunFolder(settings.run_dir)
+    if not settings.is_imported or not run.exists or run.manifest.finished_unix_s is None:
+        return False
+    before, now = ({**of, **dict.fromkeys(_PLACES)} for of in (run.manifest.settings, settings.model_dump(mode="json")))
+    before["measure"] = before["measure"] | {"model_mb": now["measure"]["model_mb"] or before["measure"]["model_mb"]}
+    now["measure"] = now["measure"] | {"model_mb": before["measure"]["model_mb"]}
+    return before == now and run.manifest.source == models.sources.fingerprint(settings.model) is not None
 
 
 def finished(settings: TuneSettings, tasks: Sequence[Task], so_far: list[Record]) -> bool:
@@ -124,6 +137,7 @@ def manifest_of(
         created_unix_s=before.created_unix_s if before else time.time(),
         peak_gflops=peak_gflops,
         spent_s=before.spent_s if before else 0.0,
+        source=models.sources.fingerprint(settings.model) if settings.is_imported else None,
         notes=list(notes),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import threading
 import time
@@ -15,11 +14,12 @@ from raydgp import tracking
 from raydgp.app.logs import logged_to
 from raydgp.app.observer import Observer, RunProgress
 from raydgp.app.run import Run
-from raydgp.app.tune.clock import Clock
+from raydgp.app.tune.clock import Clock, Laps
 from raydgp.app.tune.packaged import with_models
 from raydgp.app.tune.planning import plan, strategy_of
-from raydgp.app.tune.resuming import finished, manifest_of, records_so_far
+from raydgp.app.tune.resuming import as_it_was, finished, manifest_of, records_so_far
 from raydgp.app.tune.rounds import tune_by_gain
+from raydgp.app.tune.tracked import sent, shown, tracker_of
 from raydgp.errors import Stopped
 from raydgp.records import Record, RunFolder
 from raydgp.records.summary import RunSummary
@@ -28,7 +28,6 @@ from raydgp.workloads import Task
 
 _LOGGER = logging.getLogger(__name__)
 _POLL_S = 0.5
-_SYNC_TIMEOUT_S = 30.0  # MLflow follows while the run goes on, so that little is left to send at its end
 
 
 def tune(
@@ -49,49 +48,26 @@ def tune(
         RaydgpError: the run could not go on; what was measured is kept.
         Stopped: Ctrl-C or SIGTERM; what was measured is kept.
     """
-    began_s = time.monotonic()
+    began_s, laps = time.monotonic(), Laps()
     notes: list[str] = []
     run = RunFolder(settings.run_dir)
     run.check_free()  # before a model is imported for nothing
-    settings, tasks = plan(settings, layers, notes.append)
+    if layers is None and as_it_was(settings):
+        return Run(RunFolder(run.path), shown(settings, run, observer))
+    settings, tasks = plan(settings, layers, notes.append, observer.message)
     for note in notes:
         observer.message(note)
-    done = finished(settings, tasks, records_so_far(settings, tasks))
-    tracker = _tracker(settings, run, observer, done)
-    if done:
-        if tracker:
-            tracker.start()
-    else:
-        settings = with_models(settings, observer.message)
-        with run.claimed():
-            so_far = records_so_far(settings, tasks)  # once more: until now, another process may have measured
-            _measure(settings, tasks, notes, so_far, tracker, observer, began_s, function)
-    sent = [_sent(tracker, settings, run, observer)] if tracker else []
-    return Run(RunFolder(run.path), sent)
-
-
-def _tracker(settings: TuneSettings, run: RunFolder, observer: Observer, done: bool) -> tracking.TrackerProcess | None:
-    """The process that sends the run to MLflow; None where nothing is to be sent.
-
-    Args:
-        done: nothing is left to measure, so that the run is shown in any case.
-    """
-    if not settings.mlflow.enabled:
-        return None
-    if down := tracking.check(settings.mlflow.uri, settings.mlflow.required and not done):
-        observer.message(f"{down}: {'it' if done else 'what is measured'} is sent once the server answers")
-    if done and not os.access(run.path, os.W_OK):
-        observer.message(f"{run.path} cannot be written, so nothing is sent to MLflow")
-        return None
-    return tracking.TrackerProcess(run.path)
-
-
-def _sent(tracker: tracking.TrackerProcess, settings: TuneSettings, run: RunFolder, observer: Observer) -> str:
-    """Waits until MLflow has the run, and says where it is to be seen."""
-    observer.message("Sending the rest of the run to MLflow ...")
-    if tracker.finish(_SYNC_TIMEOUT_S):
-        return f"MLflow: {tracking.how_to_look(settings.mlflow.uri, run.path)}"
-    return f"MLflow is not up to date; run `raydgp sync {run.path}`"
+    if finished(settings, tasks, records_so_far(settings, tasks)):
+        return Run(RunFolder(run.path), shown(settings, run, observer))
+    tracker = tracker_of(settings, observer)
+    settings = with_models(settings, observer.message)
+    laps.lap("importing the model" if settings.is_imported else "planning")
+    with run.claimed():
+        so_far = records_so_far(settings, tasks)  # once more: until now, another process may have measured
+        _measure(settings, tasks, notes, so_far, tracker, observer, began_s, laps, function)
+    said = [sent(tracker, run, observer)] if tracker else []
+    laps.lap("sending to MLflow")
+    return Run(RunFolder(run.path), [*said, str(laps)])
 
 
 def _measure(
@@ -102,6 +78,7 @@ def _measure(
     tracker: tracking.TrackerProcess | None,
     observer: Observer,
     began_s: float,
+    laps: Laps,
     function: Callable[[dict[str, Any]], Any] | None,
 ) -> None:
     """What is left to measure, on the cluster."""
@@ -116,9 +93,11 @@ def _measure(
         if start:
             observer.message(f"{settings.strategy} of {start}")
     with _stoppable(run), Cluster(settings, run.journal, *using) as cluster:
+        laps.lap("starting Ray")
         baselines = "" if function else "; measuring what its hardware reaches without tuning ..."
         observer.message(f"Runner on {cluster.device['name']}{baselines}")
         run.save(manifest_of(settings, tasks, cluster, notes))
+        laps.lap("measuring the machine")
         if tracker:
             tracker.start()
         clock = Clock(settings.minutes, run.manifest.spent_s, began_s)
@@ -128,6 +107,8 @@ def _measure(
                 tune_by_gain(cluster, settings, tasks, run, observer, clock)
             else:
                 cluster.tune(tasks, so_far)
+        laps.lap("searching")
+    laps.lap("ending Ray")
     run.save(run.manifest.model_copy(update={"finished_unix_s": time.time()}))
 
 

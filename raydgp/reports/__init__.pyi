@@ -1,0 +1,2 @@
+from .page import html as html
+from .page import write as write
