@@ -44,8 +44,7 @@ def plans(tasks: Sequence[Measured]) -> list[Plan]:
     for kind in map(kinds.named, kinds.names()):
         parts: defaultdict[str, list[Measured]] = defaultdict(list)
         for task in tasks:
-            group = "" if kind.of_all else task.space.workload.group
-            parts[kind.folder(group, task.space.template)].append(task)
+            parts[kind.folder(kind.group(task.space.workload), task.space.template)].append(task)
         made += [Plan(name, part, kind.name) for name, part in sorted(parts.items())]
     return [plan for plan in made if _enough(plan.tasks)]
 

@@ -167,7 +167,7 @@ def pretrain(sources: tuple[Path, ...], config: Path | None, as_json: bool, **gi
     settings = settings_of(PretrainingSettings, config, given)
     uri = settings.mlflow.uri
     loose = [record for name in settings.experiment for record in tracking.model_registry.experiment_records(uri, name)]
-    wanted = app.pretraining.plans(app.history.sources.gather(sources, loose))
+    wanted = app.pretraining.plans(surrogates.sources.gather(sources, loose))
     if not wanted:
         raise InputError("no group of tasks has 50 measurements, some of them successful; measure more")
     made, training = [], surrogates.PretrainSettings(epochs=settings.epochs, seed=settings.seed, device=settings.device)

@@ -10,4 +10,5 @@ from .registry import names as names
 from .registry import presets as presets
 from .registry import register as register
 from .registry import starts_from_model as starts_from_model
+from .registry import with_elsewhere as with_elsewhere
 from .registry import with_models as with_models

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveInt, field_validator
 
 from raydgp.search.acquisition import batch
+from raydgp.search.elsewhere import Informed, InformedOptions
 from raydgp.search.options import Fraction
-from raydgp.search.unaided import Unaided, UnaidedOptions
 from raydgp.space import ConfigSpace, Indices
 from raydgp.surrogates.kinds import require as require_kind
 from raydgp.surrogates.residual import Points, ResidualGP
@@ -19,7 +19,7 @@ from raydgp.surrogates.residual import Points, ResidualGP
 _BEST = 3  # measured configurations that the search also steps around
 
 
-class DgpPlusOptions(UnaidedOptions):
+class DgpPlusOptions(InformedOptions):
     """Defaults are ours, chosen on the recorded spaces."""
 
     presets: ClassVar = {"small": {"pool": 10_000}}
@@ -54,7 +54,7 @@ class DgpPlusOptions(UnaidedOptions):
         return kinds
 
 
-class DgpPlus(Unaided):
+class DgpPlus(Informed):
     """Measures the largest expected improvements under what history teaches, corrected by an exact GP for the task.
 
     What is expected before anything is measured comes from trees over all groups of the template, which see the knobs
@@ -67,11 +67,12 @@ class DgpPlus(Unaided):
     its own: the deep GP's, if it has one, corrected by what failed. The search can end
     when no improvement is expected (`tolerance`), but by default it does not: the posterior is surer than it should be.
 
-    Without a model it starts from BTED's picks and goes on as `Unaided` does.
+    Without a model it starts from BTED's picks and goes on as `Unaided` does. Where other devices have measured the
+    same kernel it needs no model, and goes on as `Informed` does.
     """
 
     name = "dgp+"
-    kept: ClassVar[tuple[str, ...]] = (*Unaided.kept, "shortlisted", "plan", "started", "hopeless", "judged")
+    kept: ClassVar[tuple[str, ...]] = (*Informed.kept, "shortlisted", "plan", "started", "hopeless", "judged")
     options_model = DgpPlusOptions
     options: DgpPlusOptions
 
@@ -84,6 +85,8 @@ class DgpPlus(Unaided):
         self.judged = 0  # outcomes known when that was last looked at
 
     def propose(self, n: int) -> Indices:
+        if self.elsewhere and not self.spent:
+            return self.informed(n)
         if not self.started:
             self._start()
         self.plan = self.plan[self.unvisited(self.plan)]
@@ -96,7 +99,7 @@ class DgpPlus(Unaided):
 
     def _start(self) -> None:
         self.started = True
-        if self.model is None:
+        if self.elsewhere or self.model is None:
             self.plan = self._cold_plan()
             return
         self.shortlisted = self._sample(self.options.pool)
@@ -106,6 +109,8 @@ class DgpPlus(Unaided):
             self.shortlisted = np.sort(self.shortlisted[order[: self.options.shortlist]])
 
     def _improving(self, n: int) -> Indices:
+        if self.elsewhere:
+            return self.informed(n)
         if self.model is None:
             return self.unaided(n)
         candidates = self._candidates()

@@ -5,7 +5,7 @@ A strategy's module is imported when it is first asked for: some of them need se
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ _OURS = {
     "bao": "raydgp.search.bao:Bao",
     "chameleon": "raydgp.search.chameleon:Chameleon",
     "droplet": "raydgp.search.droplet:Droplet",
+    "portfolio": "raydgp.search.portfolio:Portfolio",
     "dgp": "raydgp.search.dgp:Dgp",
     "dgp+": "raydgp.search.dgp_plus:DgpPlus",
 }
@@ -124,4 +125,11 @@ def with_models(name: str, options: Mapping[str, Any], folder: Path) -> dict[str
     """
     if starts_from_model(name) and "artefact" not in options and folder.is_dir():
         return {**options, "artefact": folder.resolve()}
+    return dict(options)
+
+
+def with_elsewhere(name: str, options: Mapping[str, Any], paths: Sequence[Path]) -> dict[str, Any]:
+    """The options, with measurements of the same kernel on other devices for a strategy that was given none of them."""
+    if paths and "elsewhere" in named(name).options_model.model_fields and "elsewhere" not in options:
+        return {**options, "elsewhere": [path.resolve() for path in paths]}
     return dict(options)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from raydgp.search.committee import picked
+from raydgp.search.committee import DRY_TURNS, TURNS, picked
 from raydgp.search.niches import neighbourhoods
 from raydgp.search.pretrained import PretrainedOptions, PretrainedStrategy
 from raydgp.space import ConfigSpace, Indices
@@ -19,6 +19,7 @@ from raydgp.surrogates.task_gp import TaskGP, normal_scores
 
 _HOPE, _MOST_HOPE = 1.5, 4.0  # deviations above the mean that a search without a model counts on, at first and at most
 _DRY = 20  # measurements without a better one that add a deviation
+_DRIED_UP = 24  # measurements without a better one after which half of all picks are looks elsewhere
 _BASINS = 4  # good configurations around which a search without a model steps
 _TABULATED = 1 << 20  # configurations of a space whose valid ones are listed once
 
@@ -38,7 +39,7 @@ class Unaided(PretrainedStrategy):
 
     Configurations that failed rank last. The exact GP and the trees take turns with steps around good configurations
     that lie apart and with looks elsewhere (`committee.picked`), and the longer nothing better is found, the more the
-    unknown is worth.
+    unknown is worth and the more looks elsewhere there are.
     """
 
     kept: ClassVar[tuple[str, ...]] = ("turn", "logs")
@@ -54,30 +55,39 @@ class Unaided(PretrainedStrategy):
         """Without a pre-trained model: by what the task's own outcomes teach."""
         if not self.gflops.any():  # nothing to learn from
             return self.draw(n)
-        near = neighbourhoods(self.space, self.told, self.gflops, self.fresh, _BASINS)
+        near = self.near()
         candidates = self._anywhere(near)
         if not len(candidates):
             return self.draw(n)
         x, told, scores = self.encoded(candidates), self.encoded(self.told), normal_scores(self.gflops)
-        model = TaskGP(told, scores, self.logs if len(self.logs) else None)
+        model = TaskGP(told, scores, self.logs if len(self.logs) == 2 * x.shape[1] + 2 else None)
         self.logs = model.logs
         trees = task_trees.predictions(told, scores, x, int(self.rng.integers(2**31)))
         basins = [np.isin(candidates, around) for around in near]
         digits = self.space.digits(candidates)
         turns = range(self.turn, self.turn + n)
-        rows = picked(model, x, trees, basins, lambda: self._pinned(digits), turns, self._optimism())
+        order = DRY_TURNS if self.since_best >= _DRIED_UP else TURNS
+        rows = picked(model, x, trees, basins, lambda: self._pinned(digits), turns, self._optimism(), order)
         self.turn += n
         return candidates[rows]
 
     def _pinned(self, digits: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of int64[k, knobs] have the options drawn for one or two knobs: bool[k]."""
-        knobs = self.rng.permutation(np.flatnonzero(self.space.radix > 1))[: self.rng.integers(1, 3)]
+        """Which of int64[k, knobs] have the options drawn for one to three knobs: bool[k]."""
+        knobs = self.rng.permutation(np.flatnonzero(self.space.radix > 1))[: self.rng.integers(1, 4)]
         return np.asarray((digits[:, knobs] == self.rng.integers(self.space.radix[knobs])).all(axis=1))
 
     def _optimism(self) -> float:
         """Deviations above the mean: the more, the longer nothing better was found."""
-        since = len(self.told) - 1 - int(self.gflops.argmax())
-        return min(_HOPE + since / _DRY, _MOST_HOPE)
+        return min(_HOPE + self.since_best / _DRY, _MOST_HOPE)
+
+    @property
+    def since_best(self) -> int:
+        """Measurements after the best one."""
+        return len(self.told) - 1 - int(self.gflops.argmax()) if len(self.told) else 0
+
+    def near(self) -> list[Indices]:
+        """What may still be asked one knob away from each of a few good configurations that lie apart."""
+        return neighbourhoods(self.space, self.told, self.gflops, self.fresh, _BASINS)
 
     def _anywhere(self, near: list[Indices]) -> Indices:
         """Fresh ones of the whole space, on walks from the best, and all of those near: int64[k], ascending."""

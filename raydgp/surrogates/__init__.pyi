@@ -1,3 +1,4 @@
+from . import sources as sources
 from .base import CostModelSettings as CostModelSettings
 from .base import Surrogate as Surrogate
 from .kinds import PretrainedKind as PretrainedKind

@@ -68,7 +68,7 @@ class Card:
     ) -> Card:
         """The card of a model pre-trained on measurements of these spaces, all of one target and template."""
         return cls(
-            group="" if kind.of_all else spaces[0].workload.group,
+            group=kind.group(spaces[0].workload),
             target=spaces[0].target,
             template=spaces[0].template,
             kind=kind.name,

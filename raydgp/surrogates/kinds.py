@@ -17,6 +17,7 @@ from raydgp.errors import InputError
 from raydgp.registry import Registry
 from raydgp.surrogates.encoding import Rows
 from raydgp.surrogates.history import History
+from raydgp.workloads import Parametric, Workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +95,13 @@ class PretrainedKind(ABC, Generic[M]):
     def limited(self, threads: int) -> AbstractContextManager[None]:
         """Holds a model to so many threads while it predicts, where it would take more."""
         return nullcontext()
+
+    def group(self, workload: Workload) -> str:
+        """The group whose tasks a model for a workload learns from; empty where it is of all.
+
+        What has nothing but parameters shares no features with others of its template, so it always has its own.
+        """
+        return "" if self.of_all and not isinstance(workload, Parametric) else workload.group
 
     def folder(self, group: str, template: str) -> str:
         """Name of a model's folder among others; the group is empty where it is of all."""

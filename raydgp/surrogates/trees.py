@@ -63,7 +63,7 @@ class TreesKind(PretrainedKind[Trees]):
     libraries = ("xgboost",)
 
     def folder(self, group: str, template: str) -> str:
-        return template
+        return f"{group}-{template}" if group else template
 
     def fit(self, history: History, settings: PretrainSettings) -> Trees:
         data = xgboost.DMatrix(history.features, history.labels())

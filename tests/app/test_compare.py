@@ -10,6 +10,7 @@ from raydgp.app.compare.trajectory import follow
 from raydgp.errors import InputError
 from raydgp.settings import CompareSettings
 from raydgp.surrogates.artefact import read_card
+from tests.support.recordings import kernel, recording
 
 
 def test_a_grid_search_reaches_each_share_where_the_order_says(made):
@@ -66,6 +67,18 @@ def test_all_strategies_on_all_spaces_with_all_seeds(made):
     again = compare(made.paths, settings, lambda *_: None)
     columns = [name for name in table if not str(name).startswith("seconds")]
     pd.testing.assert_frame_equal(table[columns], again[columns])
+
+
+def test_what_learns_from_other_devices_gets_their_recordings_of_the_same_kernel(tmp_path):
+    kernels = [kernel(name, size=list(range(1, 41)), **{name: [0, 1]}) for name in ("one", "two", "three")]
+    times = {kernels[0]: np.random.default_rng(0).permutation(80) + 1.0}
+    files = [recording(tmp_path, device, each, times.get(each, range(1, 81))) for device in "ab" for each in kernels]
+    settings = CompareSettings(
+        strategies={"portfolio": {}, "dgp+": {}}, seeds=1, trials=20, models_dir=tmp_path / "models"
+    )
+    table = compare(files, settings, lambda *_: None)
+    assert len(table) == 12
+    assert (table[table["strategy"] == "portfolio"]["measurements_100"] <= 2).all()  # the default is first
 
 
 @pytest.mark.parametrize("strategies", [{"randon": {}}, {"mine": {"strategy": "random", "plan": 3}}], ids=str)

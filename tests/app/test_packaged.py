@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from raydgp import data
-from raydgp.app.history import sources
 from raydgp.app.tune import packaged
 from raydgp.app.tune.planning import plan, strategy_of
 from raydgp.settings import TuneSettings
+from raydgp.surrogates import sources
 from raydgp.targets import Target
 
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from raydgp.app.history.sources import gather
 from raydgp.errors import InputError
 from raydgp.records import Context, Journal, Record
 from raydgp.records.frames import write_parquet
+from raydgp.surrogates.sources import gather
 from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 

@@ -26,7 +26,7 @@ from raydgp.search import Outcome
 from raydgp.space import Columns, ConfigSpace, choice
 
 _NEAR = 0.99  # of the best
-_CHOSEN_ON = (
+CHOSEN_ON = (
     "convolution-A4000-hub",
     "convolution-GTX_1080Ti",
     "convolution-K20",
@@ -135,7 +135,7 @@ def main() -> None:
                 out.write(json.dumps(row) + "\n")
     wanted = rows[rows["strategy"].isin(told.strategies) & rows["space"].isin([file.stem for file in files])]
     for chosen in (True, False):
-        part = wanted[wanted["space"].isin(_CHOSEN_ON) == chosen]
+        part = wanted[wanted["space"].isin(CHOSEN_ON) == chosen]
         if len(part):
             print(f"\n{'settings chosen on these' if chosen else 'not seen before'}, {told.seeds} seeds")
             table(part[part["seed"] < told.seeds], told.trials)

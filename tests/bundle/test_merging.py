@@ -12,7 +12,6 @@ from mlflow.tracking import MlflowClient
 
 import raydgp
 from raydgp.app.bundles import MergedRun, merge_into_run
-from raydgp.app.history.sources import gather
 from raydgp.bundle import make as making
 from raydgp.bundle.models import Step, Value
 from raydgp.bundle.planned_models import PlannedKernel, PlannedModel, PlannedModels
@@ -23,6 +22,7 @@ from raydgp.records.files import read_records
 from raydgp.records.history import sorted_json
 from raydgp.records.recorded import RecordedSpace
 from raydgp.settings import MergeSettings, TrackingSettings
+from raydgp.surrogates.sources import gather
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import zoo
 from tests.support.fake_builders import SMALL, FakeBuilders, plan

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from raydgp.app.history.sources import gather
 from raydgp.errors import InputError
 from raydgp.records import Status
 from raydgp.records.frames import write_parquet
 from raydgp.records.importers.autotvm_log import scan
+from raydgp.surrogates.sources import gather
 from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, GroupConv2d

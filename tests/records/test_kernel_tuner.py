@@ -13,10 +13,10 @@ import pytest
 from raydgp.app.compare import compare as comparing
 from raydgp.app.history.exporting import export_t4
 from raydgp.app.history.importers import import_files
-from raydgp.app.history.sources import gather
 from raydgp.errors import InputError
 from raydgp.records.recorded import RecordedSpace
 from raydgp.settings import CompareSettings
+from raydgp.surrogates.sources import gather
 
 OPTIONS: dict[str, list[Any]] = {"x": [16, 32, 64], "y": [1, 2, 4, 8], "method": ["a", "b"]}
 ROWS = [

@@ -21,6 +21,7 @@ from raydgp.errors import InputError
 from raydgp.records.recorded import RecordedSpace, recorded_files
 from raydgp.registry import adopt, registered
 from raydgp.settings import CompareSettings
+from raydgp.surrogates.elsewhere import same_kernel
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -55,7 +56,7 @@ def compare(
     """Runs every strategy on every recorded space with every seed, once `check` has passed.
 
     A strategy that starts from a pre-trained model gets one that never saw the task, made of the other spaces; the
-    seconds do not count its making.
+    seconds do not count its making. One that learns from other devices gets what those recorded of the same kernel.
 
     Args:
         progress: called with what is going on, how much of it is done, and of how much.
@@ -69,8 +70,9 @@ def compare(
         for done, (path, folder) in enumerate(zip(paths, _map(teach, paths, settings.workers), strict=True), 1):
             models[path] = folder
             progress("models", done, len(paths))
+    others = _other_devices(paths)
     jobs = [
-        _Job(path, name, options, seed, settings.trials, settings.batch, models[path])
+        _Job(path, name, options, seed, settings.trials, settings.batch, models[path], others[path])
         for seed in range(settings.seeds)
         for path in paths
         for name, options in settings.strategies.items()
@@ -114,6 +116,20 @@ class _Job:
     trials: int
     batch: int
     models: Path | None
+    others: Sequence[Path]
+
+
+def _other_devices(paths: Sequence[Path]) -> dict[Path, list[Path]]:
+    """For each recorded space those of the same kernel from other devices."""
+    spaces = {path: RecordedSpace.load(path) for path in paths}
+    return {
+        path: [
+            other
+            for other, there in spaces.items()
+            if same_kernel(here.space, there.space) and here.device.get("name") != there.device.get("name")
+        ]
+        for path, here in spaces.items()
+    }
 
 
 def _without_name(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,6 +155,7 @@ def _search(job: _Job) -> dict[str, Any]:
     strategy, options = job.options.get("strategy", job.name), _without_name(job.options)
     if job.models:
         options = search.with_models(strategy, options, job.models)
+    options = search.with_elsewhere(strategy, options, job.others)
     went = follow(recorded, strategy, options, job.seed, job.trials, job.batch)
     row: dict[str, Any] = {"task": recorded.name, "strategy": job.name, "seed": job.seed}
     for share in SHARES:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from raydgp.app.history.sources import gather
 from raydgp.app.pretraining import Plan, make, plans
 from raydgp.records.recorded import RecordedSpace
 from raydgp.surrogates import kinds
 from raydgp.surrogates.artefact import CARD, read_card
 from raydgp.surrogates.kinds import PretrainSettings
+from raydgp.surrogates.sources import gather
 
 
 def make_without(path: Path, paths: Sequence[Path], root: Path, epochs: int) -> Path:
@@ -29,8 +29,8 @@ def make_without(path: Path, paths: Sequence[Path], root: Path, epochs: int) -> 
         if task.space.template == left_out.template and task.space.workload != left_out.workload
     ]
     for plan in plans(tasks):
-        of_all = kinds.named(plan.kind).of_all
-        if (of_all or plan.tasks[0].space.workload.group == left_out.workload.group) and not _made(plan, folder):
+        kind, learnt = kinds.named(plan.kind), plan.tasks[0].space.workload
+        if kind.group(learnt) == kind.group(left_out.workload) and not _made(plan, folder):
             make(plan, folder, PretrainSettings(epochs=epochs), evaluate=False)
     return folder
 

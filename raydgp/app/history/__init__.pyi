@@ -1,4 +1,3 @@
 from . import exporting as exporting
 from . import importers as importers
 from . import recording as recording
-from . import sources as sources

@@ -48,8 +48,7 @@ def with_models(settings: TuneSettings, say: Callable[[str], None]) -> TuneSetti
 
 def _make(recorded: Sequence[Path], folder: Path) -> None:
     from raydgp.app import pretraining  # loads what models are made with, which most runs do not need
-    from raydgp.app.history import sources
-    from raydgp.surrogates import PretrainSettings
+    from raydgp.surrogates import PretrainSettings, sources
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=folder.parent) as temporary:
