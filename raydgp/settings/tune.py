@@ -67,7 +67,9 @@ class TrackingSettings(Settings):
         default_factory=lambda: os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db",
         description="MLflow tracking URI; by default that of MLFLOW_TRACKING_URI, else a database in this folder.",
     )
-    experiment: str | None = Field(None, description="Name of the MLflow experiment; MODEL-TARGET by default.")
+    experiment: str | None = Field(
+        None, description="Name of the MLflow experiment; MODEL-TARGET by default, of a layer table MODEL-table-TARGET."
+    )
 
 
 class ModelSettings(Settings):
@@ -142,7 +144,8 @@ class TuneSettings(ModelSettings):
     @property
     def experiment(self) -> str:
         """Name of the MLflow experiment."""
-        return self.mlflow.experiment or f"{self.model_name}-{self.target}"
+        what = self.model_name if self.is_imported else f"{self.model_name}-table"
+        return self.mlflow.experiment or f"{what}-{self.target}"
 
     @property
     def run_dir(self) -> Path:

@@ -62,7 +62,7 @@ def digest_of(run: Run) -> str:
 
 @pytest.fixture
 def experiment(client: MlflowClient) -> str:
-    return str(client.get_experiment_by_name("resnet18-llvm").experiment_id)  # type: ignore[union-attr]
+    return str(client.get_experiment_by_name("resnet18-table-llvm").experiment_id)  # type: ignore[union-attr]
 
 
 def test_the_champion_is_the_fastest_of_a_network_on_a_device(

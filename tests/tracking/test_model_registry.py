@@ -55,6 +55,6 @@ def test_records_of_a_tracked_run_come_back(tmp_path: Path, uri: str) -> None:
     with Journal(tmp_path / "run" / "journal.jsonl") as journal:
         journal.append(records)
     sync(tmp_path / "run")
-    assert experiment_records(uri, "resnet18-llvm") == records
-    with pytest.raises(InputError, match=r"has no experiment 'vgg16-llvm'; it has .*resnet18-llvm"):
+    assert experiment_records(uri, "resnet18-table-llvm") == records
+    with pytest.raises(InputError, match=r"has no experiment 'vgg16-llvm'; it has .*resnet18-table-llvm"):
         experiment_records(uri, "vgg16-llvm")

@@ -17,13 +17,13 @@ def test_by_default_database_and_artifacts_are_in_the_working_directory(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     bare_manifest().save(Path("runs/x"))
-    assert sync(Path("runs/x")) == "sqlite:///mlflow.db, experiment resnet18-llvm"
+    assert sync(Path("runs/x")) == "sqlite:///mlflow.db, experiment resnet18-table-llvm"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["mlartifacts", "mlflow.db", "runs"]
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name("resnet18-llvm")
+    experiment = client.get_experiment_by_name("resnet18-table-llvm")
     assert experiment
     (run,) = client.search_runs([experiment.experiment_id])
-    assert run.info.artifact_uri.startswith((tmp_path / "mlartifacts" / "resnet18-llvm").as_uri())
+    assert run.info.artifact_uri.startswith((tmp_path / "mlartifacts" / "resnet18-table-llvm").as_uri())
     assert (run.info.run_name, run.info.status) == ("x", "FINISHED")
 
 
@@ -36,7 +36,7 @@ def test_a_database_that_a_full_disk_left_half_made_is_mended_with_a_line(tmp_pa
     os.utime(file, (0, 0))
     bare_manifest(mlflow={"uri": f"sqlite:///{file}"}).save(tmp_path / "run")
     assert "m.db.half-made now and made anew" in sync(tmp_path / "run")
-    assert MlflowClient(tracking_uri=f"sqlite:///{file}").get_experiment_by_name("resnet18-llvm")
+    assert MlflowClient(tracking_uri=f"sqlite:///{file}").get_experiment_by_name("resnet18-table-llvm")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.db", "m.db.half-made", "mlartifacts", "run"]
 
 
