@@ -24,7 +24,6 @@ _PHASES = {
     "learn_s": "teaching the strategy",
     "build_s": "building kernels",
     "run_s": "checking and timing them",
-    "queue_s": "waiting for a runner",
 }
 _GAIN = 1.01  # over the best before, of what counts as a gain
 _MESSAGES, _CHARACTERS = 3, 240  # shown of each kind of failure, and of a message
@@ -75,7 +74,7 @@ class RunView:
         network: sums over its layers.
         curve: the network's latency in ms by measurements, from where each layer that gets one has a result.
         layers: those that take longest first.
-        phases: what its time went to, in seconds of all workers together, the longest first.
+        phases: what its time went to, in seconds of all workers together, the longest first; waiting is not counted.
         deployed: what was measured of the deployed model; None where there is none.
         command: the settings as YAML, of what is not a default.
     """
