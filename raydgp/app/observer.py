@@ -160,7 +160,8 @@ def progress_line(progress: RunProgress, left: bool = True) -> str:
     parts = [f"{progress.measured}{of} measured"]
     if left:
         left_s = progress.left_s
-        parts.append("time left not known yet" if left_s is None else f"about {duration(left_s)} left")
+        waiting = "the first are being built, so the time left is not known yet"
+        parts.append(waiting if left_s is None else f"about {duration(left_s)} left")
     tasks, network = list(progress.summary.tasks.values()), progress.summary.network()
     if len(tasks) <= _FEW:
         best = ", ".join(f"{task.name} {task.gflops:.0f}" for task in tasks if task.best)

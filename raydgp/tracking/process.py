@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from raydgp.errors import InputError, RaydgpError
 from raydgp.records import RunFolder
@@ -20,6 +22,7 @@ _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 _KILL_AFTER_S = 600.0
+_GIVES_WAY = 0.25  # share of the time at a run's end that the follower has to finish by itself
 
 
 class TrackerProcess:
@@ -47,6 +50,8 @@ class TrackerProcess:
     def finish(self, timeout_s: float) -> bool:
         """Tells the follower that the run is over and waits for it.
 
+        It gives way to all else; where that leaves it too little of the machine, one that does not takes over.
+
         Returns:
             Whether all of the journal is in MLflow. If not, `raydgp sync RUN` sends the rest.
         """
@@ -55,11 +60,14 @@ class TrackerProcess:
         assert self._process.stdin
         self._process.stdin.close()
         try:
-            return self._process.wait(timeout_s) == 0
+            return self._process.wait(_GIVES_WAY * timeout_s) == 0
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-            return False
+        with (self.run_dir / LOG_NAME).open("ab") as log, suppress(subprocess.TimeoutExpired):
+            left_s = (1 - _GIVES_WAY) * timeout_s
+            return _sent_now(self.run_dir, log, left_s).returncode == 0
+        return False
 
 
 def sync(run_dir: Path) -> str:
@@ -73,9 +81,7 @@ def sync(run_dir: Path) -> str:
     """
     settings = RunFolder(run_dir).settings
     try:
-        done = subprocess.run(
-            _command(run_dir), stdin=subprocess.DEVNULL, capture_output=True, env=_environment(), timeout=_KILL_AFTER_S
-        )
+        done = _sent_now(run_dir, subprocess.PIPE, _KILL_AFTER_S)
     except subprocess.TimeoutExpired:
         raise InputError(f"MLflow took more than {_KILL_AFTER_S:.0f} s; run `raydgp sync {run_dir}` again") from None
     if done.returncode:
@@ -83,6 +89,18 @@ def sync(run_dir: Path) -> str:
         raise (InputError if done.returncode == 2 else RaydgpError)(lines[-1])
     notes = [line for line in done.stdout.decode(errors="replace").splitlines() if line.startswith(NOTE)]
     return "; ".join([f"{settings.mlflow.uri}, experiment {settings.experiment}", *notes])
+
+
+def _sent_now(run_dir: Path, output: Any, timeout_s: float) -> subprocess.CompletedProcess[bytes]:
+    """A process that sends what is missing, at the priority of this one, and has ended.
+
+    Raises:
+        TimeoutExpired: it took longer, and was killed.
+    """
+    command = _command(run_dir)
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=_environment(), timeout=timeout_s
+    )
 
 
 def _command(run_dir: Path, *flags: str) -> list[str]:
