@@ -41,7 +41,8 @@ def tune(
     Args:
         model: a `.pt2` or `.onnx` file, `package.module:function`, the name of one of the papers' networks, an
             `nn.Module` with its `inputs`; or layers: workloads, tasks such as `zoo.tasks` gives, or workloads by name.
-        inputs: example inputs of an `nn.Module`, one array or tensor or several.
+        inputs: example inputs of an `nn.Module`, one array or tensor or several; of an ONNX file the shapes of inputs
+            by name, `{"x": (1, 3, 224, 224)}`, or `{"ids": (1, (64, 128))}` for several sizes.
         target: `llvm`, this machine's CPU, or `cuda`.
         minutes: time to tune, shared among the tasks by what they gain.
         trials: configurations measured for each task, of a model on average; 64 where no minutes are given.
@@ -57,7 +58,7 @@ def tune(
         InputError: an argument is wrong; nothing was changed.
         RaydgpError: the run could not go on; what was measured is kept.
     """
-    layers = None
+    layers, shapes = None, dict[str, Any]()
     if _is_module(model):
         if inputs is None:
             raise InputError("inputs: a torch module needs example inputs, tune(module, inputs=(torch.randn(...),))")
@@ -66,12 +67,14 @@ def tune(
         source = str(export_module(model, inputs, Path(runs_dir) / EXPORTED))
     elif isinstance(model, str | Path):
         source = source_of(str(model))
+        shapes = inputs or {}
     else:
         layers = tasks_of(model)
         source = name_of(layers)
     given = {
         **settings,
         "model": source,
+        "inputs": shapes,
         "target": target,
         "minutes": minutes,
         "trials": trials,

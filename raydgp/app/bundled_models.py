@@ -120,13 +120,15 @@ def _chosen(entry: BundleModel, target: Target) -> tuple[str, dict[str, tuple[in
     if entry.model is None and (run is None or not run.settings.is_imported):
         raise InputError("key 'model' is missing; name the model, or the run of one")
     source = source_of(entry.model) if entry.model else run.settings.model if run else ""
-    inputs = entry.inputs or (run.settings.inputs if run and entry.model is None else {})
+    sizes = run.settings.sizes if run and entry.model is None and not entry.inputs else [entry.inputs]
+    if len(sizes) > 1:
+        raise InputError(f"{entry.run}: tuned for {len(sizes)} sizes, and a bundle holds one: choose it with 'inputs'")
     choice = run.choice() if run else {}
     for task in choice.values():
         space = config_space(task.workload, target)
         if space.hash != task.entry.space_hash or (task.best and not space.valid([task.best.index])[0]):
             raise InputError(f"{entry.run}: its best for {task.name} is no configuration for {target}; leave it out")
-    return source, inputs, Kernels(target, choice)
+    return source, sizes[0], Kernels(target, choice)
 
 
 def _check(model: Imported, line: StraightLine, run: PlainRun, tolerance: float) -> None:

@@ -64,6 +64,7 @@ class Inspection:
 
     Attributes:
         target: that it was compiled for, as TVM's attributes.
+        inputs: of a model for several sizes those of all, one size after the other; the outputs alike.
         folded: operators of the source, by kind, that are computed already or part of others.
         notes: what was chosen for the user.
         cut: what runs beside TVM.
@@ -102,40 +103,45 @@ def inspect(settings: ModelSettings, observer: Observer) -> Inspection:
     with suppress(InputError):  # its device may be another machine's
         target = kind.here()
     notes: list[str] = []
-    model = whole.imported(settings.model, settings.inputs, notes.append)
+    models = whole.imported(settings.model, settings.sizes, notes.append)
+    cut = [part for model in models for part in model.cut]
     kernels = Kernels(target or kind.for_tasks(), {})
-    lowered = whole.lowered(settings.model, model, kernels.target, kernels.choose)
+    lowered, parts = whole.lowered(settings.model, models, kernels.target, kernels.choose)
     error = None
     if target is None:
         notes.append(f"{settings.model}: not run, for there is no {kind.description.removeprefix('an ')} here")
     else:
         observer.message(f"{settings.model}: compiling {len(lowered.tasks)} kernels with default configurations ...")
-        error = _error(settings.model, model, lowered, kernels)
+        error = _error(settings.model, models, lowered, parts, kernels)
     return Inspection(
         model=settings.model,
         target=kernels.target.to_dict(),
-        inputs=_tensors(model.input_names, model.inputs),
-        outputs=_tensors(model.output_names, model.expected),
-        folded=dict(model.folded),
-        kernels=list(_kernels(model, lowered, kernels.target)),
+        inputs=[tensor for model in models for tensor in _tensors(model.input_names, model.inputs)],
+        outputs=[tensor for model in models for tensor in _tensors(model.output_names, model.expected)],
+        folded=dict(models[0].folded),
+        kernels=list(_kernels(cut, lowered, kernels.target)),
         notes=notes,
-        cut=list(model.cut),
+        cut=cut,
         error=error,
-        tolerance=model.tolerance,
+        tolerance=models[0].tolerance,
     )
 
 
-def _error(source: str, model: Imported, lowered: Lowered, kernels: Kernels) -> float:
-    """Of the compiled model, run by a child process: code that crashes ends that alone."""
+def _error(
+    source: str, models: Sequence[Imported], lowered: Lowered, parts: Sequence[Lowered], kernels: Kernels
+) -> float:
+    """The largest of the compiled model at any size, run by child processes: code that crashes ends those alone."""
     target, threads = kernels.target, kernels.target.cores or 1
     manifest = {"target": target.to_dict(), "versions": versions(), "threads": threads}
     with tempfile.TemporaryDirectory(prefix="raydgp-inspect-") as folder:
-        whole.write(Path(folder), source, model, lowered, kernels, manifest)
-        found = measure({"defaults": ("raydgp", folder, target.kind)}, 3, threads)["defaults"]
-    return whole.check(source, found, model.tolerance, model, lowered, kernels)
+        whole.write(Path(folder), source, models, lowered, kernels, manifest)
+        ways = {str(size): ("raydgp", f"{folder}#{size}", target.kind) for size in range(len(models))}
+        found = measure(ways, 3, threads)
+    checked = zip(found.values(), models, parts, strict=True)
+    return max(whole.check(source, each, model.tolerance, model, part, kernels) for each, model, part in checked)
 
 
-def _kernels(model: Imported, lowered: Lowered, target: Target) -> Iterator[Kernel]:
+def _kernels(cut: Sequence[Cut], lowered: Lowered, target: Target) -> Iterator[Kernel]:
     """The heaviest first, then those whose arithmetic is not counted."""
     total = sum(task.count * task.workload.flops for task in lowered.tasks)
     for task in sorted(lowered.tasks, key=lambda task: -task.count * task.workload.flops):
@@ -144,7 +150,7 @@ def _kernels(model: Imported, lowered: Lowered, target: Target) -> Iterator[Kern
         yield Kernel(task.name, task.count, share, by, config_space(task.workload, target).size)
     for name, calls in lowered.unscheduled.items():
         yield Kernel(name, calls, None, FALLBACK, None)
-    for part in model.cut:
+    for part in cut:
         named = ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in part.operators.items())
         yield Kernel(f"onnxruntime: {named}", 1, None, BESIDE, None)
 

@@ -11,6 +11,7 @@ from raydgp.app.deploy.kernels import Kernels
 from raydgp.errors import InputError
 from raydgp.models import folder as folders
 from raydgp.models.importing import Imported, load
+from raydgp.models.joining import joined
 from raydgp.models.kernel_faults import first_fault
 from raydgp.models.lowering import Lowered, compile_model, lower
 from raydgp.models.packing import Choose
@@ -19,50 +20,63 @@ from raydgp.rivals.latency import Latency
 from raydgp.targets import Target
 
 
-def imported(source: str, inputs: Mapping[str, Sequence[int]], say: Callable[[str], None]) -> Imported:
-    """Imports a model, compared with its own framework.
+def imported(source: str, sizes: Sequence[Mapping[str, Sequence[int]]], say: Callable[[str], None]) -> list[Imported]:
+    """Imports a model once for each size, compared with its own framework.
 
     Args:
+        sizes: shapes of its inputs.
         say: is told what was chosen for the user, and what runs beside TVM.
 
     Raises:
         InputError: as `raydgp.models.importing.load`.
     """
-    model = load(source, inputs)
-    for note in model.notes:
+    models = [load(source, inputs) for inputs in sizes]
+    for note in dict.fromkeys(note for model in models for note in model.notes):
         say(f"{source}: {note}")
-    return model
+    return models
 
 
-def lowered(source: str, model: Imported, target: Target, choose: Choose | None = None) -> Lowered:
-    """Tells the kernels of a model apart.
+def lowered(
+    source: str, models: Sequence[Imported], target: Target, choose: Choose | None = None
+) -> tuple[Lowered, list[Lowered]]:
+    """Tells the kernels of a model apart: those of all its sizes, and of each.
 
     Args:
+        models: as of `imported`.
         choose: as of `raydgp.models.packing.pack`.
 
     Raises:
         InputError: TVM cannot make kernels of it.
     """
     with refusal(source, "TVM cannot make kernels of the model"):
-        return lower(model.module, target, choose)
+        parts = [lower(model.module, target, choose) for model in models]
+        return joined(parts), parts
 
 
 def write(
-    folder: Path, source: str, model: Imported, lowered: Lowered, kernels: Kernels, manifest: dict[str, Any]
+    folder: Path,
+    source: str,
+    models: Sequence[Imported],
+    lowered: Lowered,
+    kernels: Kernels,
+    manifest: dict[str, Any],
 ) -> None:
     """Compiles a lowered model and writes the folder that runs it.
 
     Args:
+        models: the same for each size, as of `imported`.
         manifest: of the folder; it is told what runs beside TVM.
 
     Raises:
         InputError: it does not compile.
     """
-    if model.cut:
-        manifest["cut"] = [asdict(part) for part in model.cut]
+    if cut := [asdict(part) for model in models for part in model.cut]:
+        manifest["cut"] = cut
     with refusal(source, "TVM cannot compile the model"):
         executable = compile_model(lowered, kernels.target, kernels.scheduled)
-    folders.write(folder, executable, lowered.parameters, model.inputs, model.expected, manifest, model.beside)
+    samples = [(model.inputs, model.expected) for model in models]
+    beside = {name: part for model in models for name, part in model.beside.items()}
+    folders.write(folder, executable, lowered, samples, manifest, beside)
 
 
 def check(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from raydgp.build.compile import link
 from raydgp.errors import InputError
 from raydgp.models import beside
+from raydgp.models.lowering import Lowered
 from raydgp.models.machine import Machine, Step, arrays, device_of
 from raydgp.records.manifest import write_atomically
 from raydgp.targets import Target, kind_named
@@ -41,7 +43,7 @@ device = tvm.device("{device}")
 {load}
 parameters, sample = np.load(here / "{parameters}"), np.load(here / "{sample}")
 inputs = [sample[name] for name in sample.files if name.startswith("input")]
-arrays = [*inputs, *(parameters[name] for name in parameters.files)]
+arrays = [*inputs, *(parameters[name] for name in parameters.files[:{count}])]
 out = model["main"](*[tvm.runtime.tensor(a, device) for a in arrays])
 out = [out] if isinstance(out, tvm.runtime.Tensor) else list(out)
 for k, array in enumerate(out):
@@ -70,7 +72,7 @@ _LOAD = """here = Path(__file__).parent
 model = relax.VirtualMachine(tvm.runtime.load_module(str(here / "{library}")), device)"""
 
 
-def write_example(path: Path, purpose: str, load: str, kind: str, threads: int) -> None:
+def write_example(path: Path, purpose: str, load: str, kind: str, threads: int, count: int) -> None:
     """Writes a script into a deployed model's folder that runs the model with TVM alone and prints how wrong it is.
 
     Args:
@@ -78,23 +80,25 @@ def write_example(path: Path, purpose: str, load: str, kind: str, threads: int) 
         load: code that makes `here`, the folder, and `model`, a virtual machine on `device`; it has `tvm` and `relax`.
         kind: name of the kind of target.
         threads: of the host.
+        count: of the parameters that `main` takes, the first ones.
     """
     files = {"parameters": PARAMETERS, "sample": SAMPLE, "device": kind_named(kind).tvm_device}
-    write_atomically(path, _EXAMPLE.format(purpose=purpose, load=load, threads=threads, **files))
+    write_atomically(path, _EXAMPLE.format(purpose=purpose, load=load, threads=threads, count=count, **files))
 
 
 def write(
     folder: Path,
     executable: Any,
-    parameters: Sequence[Array],
-    inputs: Sequence[Array],
-    expected: Sequence[Array],
+    lowered: Lowered,
+    samples: Sequence[tuple[Sequence[Array], Sequence[Array]]],
     manifest: dict[str, Any],
     others: Mapping[str, bytes] | None = None,
 ) -> None:
     """Writes the library, its parameters, a sample with the right answer, the manifest and an example.
 
     Args:
+        lowered: what was compiled.
+        samples: inputs and the right outputs, for each of its sizes; the manifest is told the entries of several.
         others: ONNX models that the library calls, by the names of their functions; the manifest is told their files.
         manifest: JSON-able; its `target`, `versions` and `threads` go into the example.
     """
@@ -104,16 +108,22 @@ def write(
     for name, model in (others or {}).items():
         (folder / f"{name}.onnx").write_bytes(model)
     executable.export_library(str(folder / LIBRARY), fcompile=link)
-    np.savez(folder / PARAMETERS, **{f"p{k}": array for k, array in enumerate(parameters)})  # type: ignore[arg-type]
-    sample = {f"input{k}": a for k, a in enumerate(inputs)} | {f"output{k}": a for k, a in enumerate(expected)}
+    np.savez(folder / PARAMETERS, **{f"p{k}": array for k, array in enumerate(lowered.parameters)})  # type: ignore[arg-type]
+    sample: dict[str, Array] = {}
+    for size, (inputs, expected) in enumerate(samples):
+        sample |= {f"{_at(size)}input{k}": a for k, a in enumerate(inputs)}
+        sample |= {f"{_at(size)}output{k}": a for k, a in enumerate(expected)}
     np.savez(folder / SAMPLE, **sample)  # type: ignore[arg-type]
+    if lowered.entries:
+        manifest["entries"] = [asdict(entry) for entry in lowered.entries]
     requirements = f"apache-tvm=={manifest['versions']['tvm']} apache-tvm-ffi==0.1.14.post1 numpy"
     purpose = f"Runs the model of this folder with TVM alone: pip install {requirements}"
     load = _LOAD.format(library=LIBRARY)
     if others:
         purpose = f"Runs the model of this folder with TVM and onnxruntime: pip install {requirements} onnxruntime"
         load = f"{_BESIDE}\n{load}"
-    write_example(folder / EXAMPLE, purpose, load, Target.of(manifest["target"]).kind, manifest["threads"])
+    kind, threads = Target.of(manifest["target"]).kind, manifest["threads"]
+    write_example(folder / EXAMPLE, purpose, load, kind, threads, lowered.first)
     write_manifest(folder, manifest)
 
 
@@ -130,8 +140,19 @@ def install(draft: Path, folder: Path) -> None:
         beside_it.replace(folder / path.name)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What a call takes: the function for its inputs' sizes, and all of its arguments, on the device."""
+
+    function: str
+    arguments: list[Any]
+
+
 class Library:
-    """A model loaded from its folder.
+    """A model loaded from its folder; one for several sizes takes inputs of any of them.
+
+    Attributes:
+        samples: inputs and the right outputs, for each size.
 
     Raises:
         InputError: the folder is no deployed model, a part of it is missing or damaged, or there is no GPU for it.
@@ -157,36 +178,55 @@ class Library:
             raise InputError(f"{folder} is no deployed model ({reason}); make it with `raydgp deploy RUN`") from None
         self._machine = Machine(library, kind)
         self._parameters = self._machine.tensors(parameters)
-        self.inputs = tuple(sample[name] for name in sample if name.startswith("input"))
-        self.expected = tuple(sample[name] for name in sample if name.startswith("output"))
+        whole = {"function": "main", "parameters": range(len(parameters))}
+        entries = self.manifest.get("entries", [whole])
+        self.samples: list[tuple[tuple[Array, ...], ...]] = []
+        for size in range(len(entries)):
+            kinds = (f"{_at(size)}{kind}" for kind in ("input", "output"))
+            self.samples.append(tuple(tuple(sample[n] for n in sample if n.startswith(kind)) for kind in kinds))
+        self._entries = {
+            _kinds(inputs): (entry["function"], [self._parameters[k] for k in entry["parameters"]])
+            for entry, (inputs, _) in zip(entries, self.samples, strict=True)
+        }
+        self.inputs, self.expected = self.samples[0]
 
-    def prepare(self, inputs: Sequence[Array]) -> list[Any]:
-        """The arguments of `call` for some inputs."""
-        return [*self._machine.tensors(inputs), *self._parameters]
+    def prepare(self, inputs: Sequence[Array]) -> Prepared:
+        """What `call` takes for some inputs.
 
-    def call(self, arguments: Sequence[Any]) -> Any:
+        Raises:
+            InputError: other inputs than the model takes.
+        """
+        if (found := self._entries.get(_kinds(inputs))) is None:
+            wanted = " or ".join(", ".join(kinds) for kinds in self._entries)
+            raise InputError(f"the model takes {wanted}, not {', '.join(_kinds(inputs)) or 'nothing'}")
+        function, parameters = found
+        return Prepared(function, [*self._machine.tensors(inputs), *parameters])
+
+    def call(self, prepared: Prepared) -> Any:
         """Runs the model to its end on what `prepare` gave."""
-        return self._machine.call(arguments)
+        return self._machine.call(prepared.arguments, prepared.function)
 
-    def timed(self, arguments: Sequence[Any]) -> list[Step]:
+    def timed(self, prepared: Prepared) -> list[Step]:
         """The calls within one call of the model."""
-        return self._machine.timed(arguments)
+        return self._machine.timed(prepared.arguments, prepared.function)
 
     def __call__(self, *inputs: Any) -> tuple[Array, ...]:
         """The outputs, flat.
 
         Args:
-            inputs: arrays or torch tensors of the shapes and types of `self.inputs`.
+            inputs: arrays or torch tensors of the shapes and types of `inputs`, or of another sample's.
 
         Raises:
             InputError: other inputs than the model takes.
         """
         given = [np.asarray(value.detach().cpu() if hasattr(value, "detach") else value) for value in inputs]
-        wanted, got = [_kind(array) for array in self.inputs], [_kind(array) for array in given]
-        if wanted != got:
-            raise InputError(f"the model takes {', '.join(wanted)}, not {', '.join(got) or 'nothing'}")
         return arrays(self.call(self.prepare(given)))
 
 
-def _kind(array: Array) -> str:
-    return f"{array.dtype}{list(array.shape)}"
+def _at(size: int) -> str:
+    """What the names of a size's arrays begin with in the sample."""
+    return f"size{size}_" if size else ""
+
+
+def _kinds(arrays: Sequence[Array]) -> tuple[str, ...]:
+    return tuple(f"{array.dtype}{list(array.shape)}" for array in arrays)

@@ -76,7 +76,7 @@ def export(
     write_atomically(folder / MODULE, tvm.ir.save_json(lowered.module))
     kind = target.behaviour
     load = _LOAD.format(target=kind.tvm(target), host=_HOST if kind.tvm_host() else "", module=MODULE)
-    write_example(folder / EXAMPLE, _PURPOSE, load, target.kind, target.cores or 1)
+    write_example(folder / EXAMPLE, _PURPOSE, load, target.kind, target.cores or 1, lowered.first)
 
 
 def _schedule(workload: Workload, index: int, module: tvm.IRModule, target: Target) -> Schedule:

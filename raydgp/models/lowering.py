@@ -25,6 +25,19 @@ _NO_KERNELS = {"relax.call_pure_packed", "relax.reshape"}  # what runs beside TV
 Schedule = Callable[[Workload], tvm.tirx.PrimFunc]
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A function of a model that is called from outside.
+
+    Attributes:
+        function: its name; it takes the model's inputs, then the parameters.
+        parameters: which of the model's, by number.
+    """
+
+    function: str
+    parameters: tuple[int, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Lowered:
     """A model as calls of functions without a schedule.
@@ -34,12 +47,19 @@ class Lowered:
         tasks: one for each distinct workload, in the order of the first call; their names are the functions'.
         parameters: arrays for the rest of `main`'s parameters.
         unscheduled: functions and operators that no schedule is searched for, and how often they are called.
+        entries: of the sizes that it is for, where there are several (`raydgp.models.joining`).
     """
 
     module: tvm.IRModule
     tasks: list[Task]
     parameters: list[Array]
     unscheduled: dict[str, int] = field(default_factory=dict)
+    entries: tuple[Entry, ...] = ()
+
+    @property
+    def first(self) -> int:
+        """How many of the parameters `main` takes; they are the first ones."""
+        return len(self.entries[0].parameters) if self.entries else len(self.parameters)
 
 
 def lower(module: tvm.IRModule, target: Target, choose: Choose | None = None) -> Lowered:

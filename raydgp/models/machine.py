@@ -61,19 +61,24 @@ class Machine:
     def __init__(self, library: Any, kind: str) -> None:
         self._device = device_of(kind)
         self._virtual = relax.VirtualMachine(library, self._device)
-        self._main = self._virtual["main"]
+        self._functions: dict[str, Any] = {}
 
     def tensors(self, arrays: Sequence[Array]) -> list[Any]:
         """Arrays on the device."""
         return [tvm.runtime.tensor(np.asarray(array, order="C"), self._device) for array in arrays]
 
-    def call(self, arguments: Sequence[Any]) -> Any:
-        """Runs the model to its end on what `tensors` gave."""
-        out = self._main(*arguments)
+    def call(self, arguments: Sequence[Any], function: str = "main") -> Any:
+        """Runs the model, or another of its functions, to its end on what `tensors` gave."""
+        out = self._function(function)(*arguments)
         self._device.sync()
         return out
 
-    def timed(self, arguments: Sequence[Any]) -> list[Step]:
+    def _function(self, name: str) -> Any:
+        if name not in self._functions:
+            self._functions[name] = self._virtual[name]
+        return self._functions[name]
+
+    def timed(self, arguments: Sequence[Any], function: str = "main") -> list[Step]:
         """What one call of the model calls, in order, each run to its end before the next begins."""
         steps: list[Step] = []
         began = 0.0
@@ -89,7 +94,7 @@ class Machine:
 
         self._virtual.set_instrument(instrument)
         try:
-            self.call(arguments)
+            self.call(arguments, function)
         finally:
             self._virtual.set_instrument(lambda *_: 0)
         return steps

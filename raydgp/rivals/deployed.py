@@ -10,7 +10,13 @@ from raydgp.rivals.ways import Way
 
 
 def deployed(way: str, source: str, kind: str, threads: int) -> Way:
-    """The model of a folder, its parameters prepared; it has its number of threads from the environment."""
-    model = Library(Path(source))
-    arguments = model.prepare(model.inputs)
-    return lambda: model.call(arguments), lambda out: list(arrays(out)), model.expected
+    """The model of a folder, its parameters prepared; it has its number of threads from the environment.
+
+    Args:
+        source: the folder; after a `#` which of its sizes, the first by default.
+    """
+    folder, _, size = source.partition("#")
+    model = Library(Path(folder))
+    inputs, expected = model.samples[int(size or 0)]
+    prepared = model.prepare(inputs)
+    return lambda: model.call(prepared), lambda out: list(arrays(out)), expected

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field, PositiveFloat, field_validator
 
 from raydgp.errors import InputError
+from raydgp.settings import shapes
 from raydgp.settings.base import Settings
 from raydgp.settings.target import KindName
 
@@ -80,8 +81,9 @@ class ModelSettings(Settings):
         description="A network's layer table in the papers (`resnet18`), or a whole model: `zoo:resnet18`, "
         "`package.module:function`, a .pt2 or an .onnx file.",
     )
-    inputs: dict[str, tuple[int, ...]] = Field(
-        default_factory=dict, description="Shapes of an ONNX file's inputs, by name, as 1x3x224x224."
+    inputs: dict[str, shapes.Shape] = Field(
+        default_factory=dict,
+        description="Shapes of an ONNX file's inputs, by name, as 1x3x224x224; 1x{64,128} tunes it for several sizes.",
     )
     target: KindName = Field("llvm", description="`llvm` is this machine's CPU, `cuda` its GPU.")
 
@@ -90,7 +92,18 @@ class ModelSettings(Settings):
     def _sizes(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {name: _shape(name, shape) for name, shape in value.items()}
+        return {name: shapes.read(name, shape) for name, shape in value.items()}
+
+    @field_validator("inputs")
+    @classmethod
+    def _together(cls, value: dict[str, shapes.Shape]) -> dict[str, shapes.Shape]:
+        shapes.check(value)
+        return value
+
+    @property
+    def sizes(self) -> list[dict[str, tuple[int, ...]]]:
+        """The given shapes, once for each size that the model is for."""
+        return shapes.sizes(self.inputs)
 
 
 class TuneSettings(ModelSettings):
@@ -150,16 +163,6 @@ class TuneSettings(ModelSettings):
     @property
     def run_dir(self) -> Path:
         return self.runs_dir / self.run_name
-
-
-def _shape(name: str, value: Any) -> Any:
-    """Sizes out of a text like `1x3x224x224`; anything else as it is."""
-    if not isinstance(value, str | int):
-        return value
-    sizes = str(value).split("x")
-    if not all(size.isdigit() and int(size) for size in sizes):
-        raise ValueError(f"{name}={value} is not a shape: write it as {name}=1x3x224x224, one size for each dimension")
-    return tuple(int(size) for size in sizes)
 
 
 def source_of(model: str) -> str:

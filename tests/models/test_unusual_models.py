@@ -32,9 +32,9 @@ def deployed(source: str, folder: Path, **inputs: tuple[int, ...]) -> tuple[Impo
     target = Target.here("llvm")
     kernels = Kernels(target, {})
     model = load(source, inputs)
-    lowered = whole.lowered(source, model, target, kernels.choose)
+    lowered, _ = whole.lowered(source, [model], target, kernels.choose)
     manifest = {"target": target.to_dict(), "versions": versions(), "threads": 1}
-    whole.write(folder / "out", source, model, lowered, kernels, manifest)
+    whole.write(folder / "out", source, [model], lowered, kernels, manifest)
     library = Library(folder / "out")
     assert difference(library(*library.inputs), library.expected) is None
     return model, library

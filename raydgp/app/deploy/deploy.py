@@ -55,22 +55,45 @@ class Tools:
 
 
 @dataclass(frozen=True)
+class SizeLatencies:
+    """What a model takes at one of its sizes.
+
+    Attributes:
+        inputs: shapes that were given for its inputs, by name.
+        latencies: by way to run the model; a line on what went wrong where there is none.
+    """
+
+    inputs: dict[str, tuple[int, ...]]
+    latencies: dict[str, Latency | str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able: ours, and the others'."""
+        rest = {name: way if isinstance(way, str) else way.to_dict() for name, way in self.latencies.items()}
+        return {"latency": rest.pop("raydgp"), "others": rest}
+
+
+@dataclass(frozen=True)
 class Deployment:
     """A deployed model.
 
     Attributes:
         folder: where it is.
         manifest: what its manifest says.
-        latencies: by way to run the model; a line on what went wrong where there is none.
+        by_size: its latencies at each of its sizes.
         notes: where else it is.
         profile: its kernels, where they were asked for.
     """
 
     folder: Path
     manifest: dict[str, Any]
-    latencies: dict[str, Latency | str]
+    by_size: list[SizeLatencies]
     notes: list[str] = field(default_factory=list)
     profile: Profile | None = None
+
+    @property
+    def latencies(self) -> dict[str, Latency | str]:
+        """At the first size, which for most models is the only one."""
+        return self.by_size[0].latencies
 
 
 def deploy_run(
@@ -103,43 +126,45 @@ def deploy_run(
     if not settings.is_imported:
         raise InputError(f"{run_dir} tuned a table of layers, not a model; tune one with `raydgp tune MODEL`")
     _check_here(run_dir, target)
-    check_rivals(rivals, target)
+    check_rivals(rivals, target, len(settings.sizes))
     _remeasure(run, observer, tools)
     laps.lap("measuring finalists")
     observer.message(f"{settings.model}: importing ...")
-    model, out = whole.imported(settings.model, settings.inputs, observer.message), out or Path("deployed") / run.name
+    models, out = whole.imported(settings.model, settings.sizes, observer.message), out or Path("deployed") / run.name
     tuned: TunedModel | None = None
-    source = with_inputs(settings.model, settings.inputs, run.path)
+    sources = [with_inputs(settings.model, inputs, run.path, size) for size, inputs in enumerate(settings.sizes)]
     with tempfile.TemporaryDirectory(prefix="raydgp-deploy-") as drafts:
         draft, defaults = Path(drafts) / "tuned", Path(drafts) / "defaults"
         laps.lap("importing")
         observer.message(f"{settings.model}: compiling it with the default configurations, to compare with ...")
-        write_model(defaults, model, run, Kernels(target, {}), exported=False)
+        write_model(defaults, models, run, Kernels(target, {}), exported=False)
         observer.message(f"{settings.model}: compiling it with the best ones ...")
         kernels = Kernels(target, run.choice())
-        lowered, manifest = write_model(draft, model, run, kernels, exported=True)
-        ours: Ways = {
-            name: ("raydgp", str(at), target.kind) for name, at in (("raydgp", draft), ("defaults", defaults))
-        }
+        lowered, parts, manifest = write_model(draft, models, run, kernels, exported=True)
         laps.lap("compiling")
         if METASCHEDULE in rivals:
-            tuned = tune_metaschedule(run, source, tools.metaschedule, observer)
+            tuned = tune_metaschedule(run, sources[0], tools.metaschedule, observer)
             laps.lap("tuning by MetaSchedule")
-        latencies = _latencies(ours | ways_of(rivals, run, source), runs, manifest["threads"], observer, tools)
+        by_size = []
+        for size, (source, model, part) in enumerate(zip(sources, models, parts, strict=True)):
+            written = (("raydgp", draft), ("defaults", defaults))
+            ours: Ways = {name: ("raydgp", f"{at}#{size}", target.kind) for name, at in written}
+            latencies = _latencies(ours | ways_of(rivals, run, source), runs, manifest["threads"], observer, tools)
+            tolerance = max(settings.measure.tolerance, model.tolerance)
+            whole.check(f"{out} is not written", latencies["raydgp"], tolerance, model, part, kernels)
+            by_size.append(SizeLatencies(settings.sizes[size], latencies))
         laps.lap("timing the model")
-        tolerance = max(settings.measure.tolerance, model.tolerance)
-        whole.check(f"{out} is not written", latencies["raydgp"], tolerance, model, lowered, kernels)
         found = None
         if profile:
             observer.message(f"{settings.model}: timing its kernels ...")
             found = profile_of(draft, lowered, run.manifest.peak_gflops, manifest["threads"])
             manifest["profile"] = found.to_dict()
             laps.lap("timing its kernels")
-        deployment = _described(draft, out, manifest, latencies, tuned, run)
+        deployment = _described(draft, out, manifest, by_size, tuned, run)
         gb_s = found.gb_s if found else None
         Deployed(folder=str(out), ours=manifest["latency"], others=manifest["others"], gb_s=gb_s).save(run.path)
         deployment = replace(deployment, profile=found)
-    deployment.notes.extend(model.notes)
+    deployment.notes.extend(dict.fromkeys(note for model in models for note in model.notes))
     if settings.mlflow.enabled:
         observer.message("Sending the model to MLflow ...")
         try:
@@ -152,21 +177,22 @@ def deploy_run(
 
 
 def write_model(
-    folder: Path, model: Imported, run: RunFolder, kernels: Kernels, exported: bool
-) -> tuple[Lowered, dict[str, Any]]:
+    folder: Path, models: Sequence[Imported], run: RunFolder, kernels: Kernels, exported: bool
+) -> tuple[Lowered, list[Lowered], dict[str, Any]]:
     """Compiles a model with the kernels that are chosen for it and writes its folder.
 
     Args:
+        models: it, for each of its sizes.
         exported: whether the folder gets what TVM can use without us.
 
     Returns:
-        The model as it was compiled, and the manifest of the folder.
+        The model as it was compiled, the same for each of its sizes, and the manifest of the folder.
 
     Raises:
         InputError: the model has other layers than the run has tuned.
     """
     source = run.settings.model
-    lowered = whole.lowered(source, model, kernels.target, kernels.choose)
+    lowered, parts = whole.lowered(source, models, kernels.target, kernels.choose)
     found = {task.workload: task for task in run.summary().tasks.values()}
     strange = [task.workload for task in lowered.tasks if task.workload not in found]
     if strange:
@@ -174,9 +200,9 @@ def write_model(
     if exported:
         export(folder, lowered, kernels.target, kernels.index, kernels.seconds)
     tasks = [kernels.chosen.get(task.workload.layer, found[task.workload]) for task in lowered.tasks]
-    manifest = _manifest(run.manifest, model.digest, tasks)
-    whole.write(folder, source, model, lowered, kernels, manifest)
-    return lowered, manifest
+    manifest = _manifest(run.manifest, "-".join(model.digest for model in models), tasks)
+    whole.write(folder, source, models, lowered, kernels, manifest)
+    return lowered, parts, manifest
 
 
 def _check_here(run_dir: Path, target: Target) -> None:
@@ -219,20 +245,21 @@ def _described(
     draft: Path,
     out: Path,
     manifest: dict[str, Any],
-    latencies: dict[str, Latency | str],
+    by_size: list[SizeLatencies],
     tuned: TunedModel | None,
     run: RunFolder,
 ) -> Deployment:
     """The deployment in its place, its latencies in the manifest of its folder."""
-    rest = {name: latency.to_dict() if isinstance(latency, Latency) else latency for name, latency in latencies.items()}
-    manifest |= {"latency": rest.pop("raydgp"), "others": rest}
+    manifest |= by_size[0].to_dict()
+    if len(by_size) > 1:
+        manifest["sizes"] = [{"inputs": size.inputs} | size.to_dict() for size in by_size]
     notes = []
     if tuned:
         manifest[METASCHEDULE] = tuned.to_dict(run.manifest.spent_s)
         notes.append(tuned.line(run.manifest.spent_s))
     folders.write_manifest(draft, manifest)
     folders.install(draft, out)
-    return Deployment(out, manifest, latencies, notes)
+    return Deployment(out, manifest, by_size, notes)
 
 
 def _register(deployment: Deployment, run: RunFolder) -> Iterator[str]:

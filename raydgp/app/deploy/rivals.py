@@ -14,15 +14,17 @@ from raydgp.targets import Target
 Ways = dict[str, tuple[str, str, str]]  # by name: runtime, model or folder, kind of target
 
 
-def check_rivals(rivals: Sequence[str], target: Target) -> None:
-    """Whether a model for a target can be compared with them.
+def check_rivals(rivals: Sequence[str], target: Target, sizes: int = 1) -> None:
+    """Whether a model of so many sizes for a target can be compared with them.
 
     Raises:
-        InputError: an unknown rival, or one that this target has not.
+        InputError: an unknown rival, or one that this target or a model of several sizes has not.
     """
     unknown = [rival for rival in rivals if rival not in RIVALS]
     if unknown:
         raise InputError(f"unknown rival {unknown[0]!r}; known are {', '.join(RIVALS)}")
+    if METASCHEDULE in rivals and sizes > 1:
+        raise InputError(f"rival {METASCHEDULE!r} tunes a model of one size: leave it out")
     for rival in rivals:
         if rival in ON_PROCESSORS and not target.behaviour.on_processors:
             raise InputError(f"rival {rival!r} is compared with on CPUs only: leave it out for target {target.kind}")

@@ -67,10 +67,10 @@ def _imported(settings: TuneSettings, say: Callable[[str], None]) -> tuple[TuneS
     # the GPU may be another machine's, of a cluster that is joined later; the tasks do not depend on it
     kind = kind_named(settings.target)
     target = kind.for_tasks()
-    model = app.whole.imported(settings.model, settings.inputs, say)
-    lowered = app.whole.lowered(settings.model, model, target)
+    sized = app.whole.imported(settings.model, settings.sizes, say)
+    lowered, parts = app.whole.lowered(settings.model, sized, target)
     if kind.on_processors and settings.measure.model_mb is None:
-        model_mb = sum(array.nbytes for array in lowered.parameters) / 1e6
+        model_mb = max(sum(array.nbytes for array in part.parameters) for part in parts) / 1e6
         settings = settings.model_copy(update={"measure": settings.measure.model_copy(update={"model_mb": model_mb})})
     return settings, list(_with_variants(lowered.tasks, settings.target))
 

@@ -44,13 +44,17 @@ def load(source: str, inputs: Mapping[str, Sequence[int]] | None = None, check: 
     return import_torch(source, check)
 
 
-def with_inputs(source: str, inputs: Mapping[str, Sequence[int]], folder: Path) -> str:
-    """The source of the same model with these shapes for inputs: itself, or a file that is written into a folder."""
+def with_inputs(source: str, inputs: Mapping[str, Sequence[int]], folder: Path, size: int = 0) -> str:
+    """The source of the same model with these shapes for inputs: itself, or a file that is written into a folder.
+
+    Args:
+        size: its number among several, which then have files of their own.
+    """
     if not inputs:
         return source
     path = Path(source)
     model = read(path)
     fix_inputs(path, model, inputs)
-    fixed = folder / path.name
+    fixed = folder / (f"{path.stem}-{size}{path.suffix}" if size else path.name)
     onnx.save(model, fixed)
     return str(fixed)
