@@ -110,3 +110,21 @@ def test_what_is_computed_on_a_condition_reads_nothing_else():
     library["main"](tvm.runtime.tensor(np.arange(6, dtype=np.float32)), out)  # 256 MB beyond x are not ours to read
     np.testing.assert_allclose(out.numpy()[:6], np.exp(np.arange(6.0)) + 1, rtol=1e-6)
     assert (out.numpy()[6:] == 1).all()
+
+
+def test_conditions_one_within_the_other_are_each_rewritten_once():
+    """As a concatenation of many parts is: twice the work with each would take days."""
+    x = te.placeholder((32,), name="x")
+
+    def element(i):
+        value = tirx.exp(x[i])
+        for part in range(31, 0, -1):
+            value = te.if_then_else(i < part, tirx.tanh(x[i]) + float(part), value)
+        return value
+
+    nested = te.create_prim_func([x, te.compute((32,), element, name="out")])
+    library = tvm.compile(nested, target=to_tvm(Target.here("llvm")), tir_pipeline=PIPELINE)
+    given, out = np.linspace(-1, 1, 32, dtype=np.float32), tvm.runtime.empty((32,), "float32")
+    library["main"](tvm.runtime.tensor(given), out)
+    wanted = np.append(np.tanh(given[:-1]) + np.arange(1, 32), np.exp(given[-1]))
+    np.testing.assert_allclose(out.numpy(), wanted, rtol=1e-6)

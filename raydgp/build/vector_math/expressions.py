@@ -21,10 +21,13 @@ class Bound:
 
     Attributes:
         conditions: under which values are needed; what is not is taken to be 0, as it may read what is not there.
+        done: conditionals that are rewritten, by their hash. TVM goes on within what it is given in place of another:
+            one within the other, as a concatenation of many is, would be done twice as often with each.
     """
 
     conditions: list[Expr] = field(default_factory=list)
     steps: list[tirx.Stmt] = field(default_factory=list)
+    done: dict[int, Expr] = field(default_factory=dict)
     _loads: dict[int, Expr] = field(default_factory=dict)
 
     def __call__(self, value: Expr) -> Expr:
@@ -38,6 +41,11 @@ class Bound:
         load = buffer[0]
         self._loads[id(load)] = load
         return load
+
+    def finished(self, conditional: Expr) -> Expr:
+        """The same, known to be done."""
+        self.done[hash(conditional)] = conditional
+        return conditional
 
 
 def like(x: Expr, value: float) -> Expr:

@@ -83,7 +83,7 @@ def _rewritten(value: Expr, bound: Bound) -> Expr:
     def call(node: tvm.ir.Call) -> Expr:
         name = getattr(node.op, "name", "")
         if name == "prim.if_then_else":
-            return _conditional(node, bound)
+            return node if hash(node) in bound.done else bound.finished(_conditional(node, bound))
         function = _FUNCTIONS.get(name.rpartition(".")[2]) if name.split(".")[0] in _DIALECTS else None
         kind = str(node.args[0].ty.dtype).partition("x")[0] if function else ""
         if function is None or kind not in ("float32", *_NARROW):
