@@ -26,6 +26,7 @@ _OURS = {
     "bao": "raydgp.search.bao:Bao",
     "chameleon": "raydgp.search.chameleon:Chameleon",
     "droplet": "raydgp.search.droplet:Droplet",
+    "lfbo": "raydgp.search.lfbo:Lfbo",
     "portfolio": "raydgp.search.portfolio:Portfolio",
     "dgp": "raydgp.search.dgp:Dgp",
     "dgp+": "raydgp.search.dgp_plus:DgpPlus",

@@ -30,6 +30,24 @@ def predictions(
     return np.asarray(booster.inplace_predict(_with_pairs(new)), np.float64)
 
 
+def chances(
+    x: NDArray[np.float64],
+    good: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+    new: NDArray[np.float64],
+    seed: int,
+) -> NDArray[np.float64]:
+    """How likely trees take float64[k, d] for good ones of float64[n, d], of which bool[n] are: float64[k].
+
+    Args:
+        weights: of the good ones, float64[good.sum()]; all n are examples of the rest with weight 1.
+    """
+    labels = np.concatenate([np.ones(good.sum()), np.zeros(len(x))])
+    rows = xgboost.DMatrix(np.concatenate([x[good], x]), labels, weight=np.concatenate([weights, np.ones(len(x))]))
+    booster = xgboost.train({**_PARAMETERS, "objective": "binary:logistic", "seed": seed}, rows, _ROUNDS)
+    return np.asarray(booster.inplace_predict(new), np.float64)
+
+
 def _with_pairs(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """[n, d] -> [n, d^2]."""
     one, other = np.triu_indices(x.shape[1], 1)
