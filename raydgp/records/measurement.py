@@ -82,7 +82,8 @@ class Measurement:
         versions: of raydgp, tvm, and what else shapes the kernel.
         time_unix_s: when it ended.
         resources: of each CUDA kernel that was built, in the order of their launch; empty for a CPU.
-        conditions: clocks, temperature and power of a GPU at the end of the run, where they could be read.
+        conditions: clocks, temperature and power of a GPU at the end of the run, where they could be read; `waited`
+            where other processes disturbed it: the share of a repeat that its threads waited for a processor.
         caches: `rotated` where its inputs were beyond the caches at every call; empty where they were left warm.
     """
 

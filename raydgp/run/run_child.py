@@ -15,6 +15,7 @@ from raydgp.workloads import from_dict
 def start() -> Handle:
     cpus = [int(cpu) for cpu in sys.argv[2].split(",")]
     from raydgp.run import timing
+    from raydgp.run.disturbance import LIMIT
     from raydgp.run.threads import pin_threads
 
     def handle(request: dict[str, Any], library: bytes) -> Message:
@@ -25,12 +26,12 @@ def start() -> Handle:
             timing.case(workload, request["template"])
             return {}, b""
         knobs, settings = knobs_from_json(request["knobs"]), MeasureSettings(**request["settings"])
-        status, times_s, error = timing.measure(
-            library, request["template"], workload, knobs, request["kind"], settings
-        )
+        found = timing.measure(library, request["template"], workload, knobs, request["kind"], settings)
         # At once, while clocks are still those of the load; before the timing they would be those of an idle device.
         now = kind_named(request["kind"]).conditions()
-        return {"status": status, "times_s": times_s, "error": error, "conditions": now}, b""
+        if found.waited > LIMIT:
+            now["waited"] = found.waited
+        return {"status": found.status, "times_s": found.times_s, "error": found.error, "conditions": now}, b""
 
     return handle
 

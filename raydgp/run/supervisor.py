@@ -29,7 +29,7 @@ class Result:
         times_s: seconds a call, one entry a repeat; empty unless ok.
         error: one line; empty when ok.
         run_s: seconds it took here, from the library's bytes to this result.
-        conditions: of a GPU at the end of the run, see `raydgp.sandbox.nvml`.
+        conditions: as of `Measurement`.
         log: what its process has logged since the last result, where that is another one than the driver's.
     """
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import cycle
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tvm
 import tvm_ffi
 
 from raydgp.records import Status
+from raydgp.run.disturbance import least_disturbed
 from raydgp.settings import MeasureSettings
 from raydgp.targets import kind_named
 from raydgp.templates.base import Array, RoundingTemplate
@@ -26,6 +28,22 @@ _SEED = 20210  # of the inputs: the same for all configurations of a workload
 _MAX_COPIED_BYTES = 1 << 27  # of a layer's weight: more than the last cache of most processors
 _MAX_COPIES = 256  # of a small weight: enough that it leaves the caches of a core
 _FLUSH_BYTES = 1 << 28  # twice the largest second-level cache of a GPU
+_SHORT = 0.05  # of a timing: as long as one is that takes the place of a disturbed one
+
+
+class Timing(NamedTuple):
+    """A checked and timed kernel.
+
+    Attributes:
+        times_s: seconds a call of every repeat; empty unless it is right.
+        error: one line on what is wrong.
+        waited: largest share of a repeat that threads of a CPU kernel waited for a processor that others had.
+    """
+
+    status: Status
+    times_s: list[float]
+    error: str = ""
+    waited: float = 0.0
 
 
 @lru_cache(maxsize=4)  # layers that search at the same time take turns
@@ -41,14 +59,11 @@ def case(workload: Workload, template: str) -> tuple[tuple[Array, ...], Array]:
 
 def measure(
     library: bytes, template: str, workload: Workload, knobs: dict[str, Any], kind: str, settings: MeasureSettings
-) -> tuple[Status, list[float], str]:
+) -> Timing:
     """Checks and times a kernel.
 
     The answer is checked of the first call, into an output full of NaN, and of the last timed one, so that neither a
     kernel that leaves elements out nor one that goes wrong now and then may win.
-
-    Returns:
-        Status, seconds a call of every repeat, one line on what is wrong.
     """
     inputs, expected = case(workload, template)
     layout = template_named(template)
@@ -65,18 +80,32 @@ def measure(
     kernel(*arrays)
     device.sync()
     if error := fault():
-        return Status.WRONG_ANSWER, [], error
-    if behaviour.on_processors and isinstance(workload, Fused) and settings.model_mb:
-        times = within_a_model(kernel, arrays, settings, settings.model_mb)
+        return Timing(Status.WRONG_ANSWER, [], error)
+    clock, waited = _clock(settings), 0.0
+    if not behaviour.on_processors:
+        times = _evaluated(module, device, arrays, clock)
+    elif isinstance(workload, Fused) and settings.model_mb:
+        times, waited = within_a_model(kernel, arrays, settings, settings.model_mb)
     else:
-        times = list(module.time_evaluator("main", device, **_clock(settings))(*arrays).results)
+        short = {**clock, "repeat": 1, "min_repeat_ms": int(_SHORT * clock.get("min_repeat_ms", 0))}
+        times, waited = least_disturbed(
+            lambda: _evaluated(module, device, arrays, clock),
+            lambda _: _evaluated(module, device, arrays, short)[0],
+        )
     if error := fault():
-        return Status.WRONG_ANSWER, [], f"after the timing: {error}"
-    return Status.OK, times, ""
+        return Timing(Status.WRONG_ANSWER, [], f"after the timing: {error}")
+    return Timing(Status.OK, times, waited=waited)
 
 
-def within_a_model(kernel: Any, arrays: list[Any], settings: MeasureSettings, model_mb: float) -> list[float]:
-    """Seconds a call of every repeat, for a layer of a model on this machine's processors.
+def _evaluated(module: Any, device: Any, arrays: list[Any], clock: dict[str, int]) -> list[float]:
+    """Seconds a call of every repeat, by TVM's evaluator."""
+    return list(module.time_evaluator("main", device, **clock)(*arrays).results)
+
+
+def within_a_model(
+    kernel: Callable[..., Any], arrays: list[Any], settings: MeasureSettings, model_mb: float
+) -> tuple[list[float], float]:
+    """As `least_disturbed`, for a layer of a model on this machine's processors.
 
     Between two calls of the layer the model reads all its other weights; what the layer works on it has just written.
     So the weight is taken from copies in turn, that many bytes of them, and all else is where the last call left it.
@@ -94,8 +123,15 @@ def within_a_model(kernel: Any, arrays: list[Any], settings: MeasureSettings, mo
             kernel(data, next(weights), *rest)
         return (time.perf_counter() - began) / number
 
-    number = max(settings.number, math.ceil(1e-3 * settings.min_repeat_ms / seconds(2)))
-    return [seconds(number) for _ in range(settings.repeat)]
+    def calls(lasting_s: float, call_s: float) -> int:
+        return max(settings.number, math.ceil(lasting_s / call_s))
+
+    least_s = 1e-3 * settings.min_repeat_ms
+    number = calls(least_s, seconds(2))
+    return least_disturbed(
+        lambda: [seconds(number) for _ in range(settings.repeat)],
+        lambda call_s: seconds(calls(_SHORT * least_s, call_s)),
+    )
 
 
 def _clock(settings: MeasureSettings) -> dict[str, int]:

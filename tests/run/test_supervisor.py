@@ -32,7 +32,8 @@ def test_a_built_configuration_is_timed_with_all_of_its_repeats(space, library):
 def test_cold_calls_are_timed_one_by_one(space, library):
     with Supervisor() as supervisor:
         result = supervisor.run(space, space.default, library, MeasureSettings(repeat=5, cold_cache=True))
-    assert (result.status, len(result.times_s), result.conditions) == (Status.OK, 5, {})
+    assert (result.status, len(result.times_s)) == (Status.OK, 5)
+    assert result.conditions.keys() <= {"waited"}
 
 
 def test_a_child_whose_run_failed_in_any_way_is_replaced(space, library):

@@ -49,7 +49,7 @@ def test_within_a_model_every_call_finds_another_copy_of_the_weight(model_mb, co
     data, out = (tvm.runtime.tensor(np.zeros(4, np.float32)) for _ in range(2))
     calls = []
     settings = MeasureSettings(number=300, min_repeat_ms=0)
-    times_s = within_a_model(
+    times_s, _ = within_a_model(
         lambda *arrays: calls.append(arrays), [data, tvm.runtime.tensor(weight), out], settings, model_mb
     )
     assert len(times_s) == settings.repeat
@@ -68,7 +68,7 @@ def test_copies_of_the_weight_are_for_cpus(monkeypatch):
     space, target = config_space(workload, "llvm"), Target.here("llvm")
     knobs, settings = space.decode(space.default), MeasureSettings(model_mb=1, min_repeat_ms=0)
     library = build(space, space.default, target)
-    status, times_s, error = timing.measure(library, space.template, workload, knobs, "llvm", settings)
+    status, times_s, error, _ = timing.measure(library, space.template, workload, knobs, "llvm", settings)
     assert (status, len(times_s)) == (Status.OK, settings.repeat), error
 
 

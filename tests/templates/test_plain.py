@@ -28,7 +28,7 @@ def checked(space, index, library):
 def test_an_untuned_layer_computes_the_reference(workload, target):
     space = untuned(workload, "llvm")
     assert (space.size, space.decode(0)) == (1, {})
-    status, times_s, error = checked(space, 0, build(space, 0, target))
+    status, times_s, error, _ = checked(space, 0, build(space, 0, target))
     assert (status, len(times_s), error) == (Status.OK, 2, "")
 
 

@@ -71,7 +71,7 @@ def test_configurations_compute_what_numpy_does(workloads, target, name):
     for index in {space.default, *space.sample_valid(4, np.random.default_rng(1)).tolist()}:
         knobs = space.decode(index)
         library = build(space, index, target)
-        status, _, error = measure(library, space.template, workload, knobs, "llvm", SETTINGS)
+        status, _, error, _ = measure(library, space.template, workload, knobs, "llvm", SETTINGS)
         assert (status, error) == (Status.OK, ""), knobs
 
 
