@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from raydgp.app.pretraining import Artefact  # loads torch
     from raydgp.rivals.latency import Latency
 
+_QUIET_SHARE = 0.05  # of measurements, that are disturbed on a machine that does nothing else
 _NAMED = 4  # layers that a line names
 _NUMBER = 6  # characters of most numbers
 _SHORTEST = 12  # characters of a name, at least
@@ -126,6 +127,11 @@ def network_lines(summary: RunSummary) -> list[str]:
         lines.append(f"Without a result, and not in this sum: {_some(network.unmeasured)}.")
     if missing := [name for name in network.without_default if name not in network.unmeasured]:
         lines.append(f"No default to compare with, and not in the speedup: {_some(missing)}.")
+    if summary.disturbed > _QUIET_SHARE * summary.measured:
+        lines.append(
+            f"The machine was busy: {summary.disturbed} of {summary.measured} measurements were disturbed by other "
+            "processes, so that these times may be too long."
+        )
     return lines
 
 

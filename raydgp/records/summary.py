@@ -24,6 +24,7 @@ class Tally:
     Attributes:
         measured: configurations measured, the failed ones among them.
         failed: of those, the ones without a correct result.
+        disturbed: of those, the ones that other processes got in the way of, however often they were timed.
         phases_s: seconds by phase, as in `Phases`.
         first_ms, last_ms: time of the first and of the last measurement, in milliseconds since 1970; 0 without any.
     """
@@ -31,6 +32,7 @@ class Tally:
     def __init__(self) -> None:
         self.measured = 0
         self.failed = 0
+        self.disturbed = 0
         self.phases_s = {field.name: 0.0 for field in fields(Phases)}
         self.first_ms = 0
         self.last_ms = 0
@@ -38,6 +40,7 @@ class Tally:
     def count(self, measured: Measurement) -> None:
         self.measured += 1
         self.failed += not measured.ok
+        self.disturbed += "waited" in measured.conditions
         for name in self.phases_s:
             self.phases_s[name] += getattr(measured.phases, name)
         self.first_ms, self.last_ms = self.first_ms or measured.time_ms, max(self.last_ms, measured.time_ms)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raydgp.cli.display import network_lines
 from raydgp.records import Context, Measurement, Phases, Record, RunManifest, Status, TaskEntry
 from raydgp.records.history import FINALISTS
 from raydgp.records.points import Point, on_curve, run_point, task_point
@@ -58,6 +59,15 @@ def summary_of(*records: Record, entries: tuple[TaskEntry, ...] = (entry("a"), e
 
 def task_of(*records: Record) -> TaskSummary:
     return summary_of(*records).tasks["a"]
+
+
+def test_disturbed_measurements_are_counted_and_told_when_they_are_many() -> None:
+    quiet = [record(index, 1e-3) for index in range(30)]
+    disturbed = [replace(each, measurement=replace(each.measurement, conditions={"waited": 0.4})) for each in quiet]
+    few, many = summary_of(*quiet[1:], disturbed[0]), summary_of(*quiet[2:], *disturbed[:2])
+    assert (few.disturbed, many.disturbed) == (1, 2)
+    assert not any("busy" in line for line in network_lines(few))
+    assert "2 of 30 measurements were disturbed" in network_lines(many)[-1]
 
 
 # --- the default
