@@ -11,7 +11,7 @@ import onnx
 import pytest
 import torch
 from onnx import NodeProto, TensorProto
-from onnx.helper import make_graph, make_node, make_opsetid, make_tensor_value_info
+from onnx.helper import make_graph, make_node, make_opsetid, make_tensor, make_tensor_value_info
 from torch import Tensor, nn
 
 from raydgp.app import whole
@@ -41,6 +41,15 @@ def deployed(source: str, folder: Path, **inputs: tuple[int, ...]) -> tuple[Impo
 
 
 ONNX: dict[str, tuple[Sequence[NodeProto], Ends, Ends]] = {
+    "a concatenation with nothing": (
+        [
+            make_node("Constant", [], ["none"], value=make_tensor("none", FLOAT, [2, 0], [])),
+            make_node("Concat", ["x", "none"], ["c"], axis=1),
+            make_node("Relu", ["c"], ["y"]),
+        ],
+        {"x": (FLOAT, [2, 3])},
+        {"y": (FLOAT, [2, 3])},
+    ),
     "the identity": ([make_node("Identity", ["x"], ["y"])], {"x": (FLOAT, [2, 3])}, {"y": (FLOAT, [2, 3])}),
     "of whole numbers": (
         [make_node("Mul", ["x", "x"], ["s"]), make_node("Sub", ["s", "x"], ["y"])],

@@ -57,3 +57,11 @@ def same(op: Operation) -> list[relax.Expr]:
     if op.outputs == 1:
         return [op.tensor()]
     return [op.tensor(), const(np.ones(op.shape()), "bool")]
+
+
+@converts("Concat")
+def concatenated(op: Operation) -> relax.Expr:
+    """Without empty parts: TVM cannot write an array without elements into a library."""
+    axis = int(op.get("axis", 1))
+    parts = [op.tensor(place) for place in range(len(op.inputs)) if op.shape(place)[axis]] or [op.tensor()]
+    return parts[0] if len(parts) == 1 else op.emit(relax.op.concat(parts, axis))
