@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -42,24 +43,27 @@ def answers(url: str) -> bool:
 
 
 @pytest.fixture
-def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port, folder = free_port(), tmp_path_factory.mktemp("ray")
-    environment = {**os.environ, **TOKEN, "RAY_TMPDIR": str(folder)}
+def dashboard(tmp_path: Path) -> Iterator[str]:
+    port, log = free_port(), tmp_path / "head.log"
     head = ["start", "--head", "--node-ip-address=127.0.0.1", f"--port={free_port()}", "--num-cpus=2"]
     head += ["--dashboard-host=127.0.0.1", f"--dashboard-port={port}", "--include-dashboard=true", "--block"]
-    process = subprocess.Popen(
-        [*RAY, *head], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    deadline = time.monotonic() + 180
-    while not answers(f"http://127.0.0.1:{port}/api/version"):
-        assert time.monotonic() < deadline, "the head's dashboard did not start"
-        time.sleep(0.5)
-    yield f"http://127.0.0.1:{port}"
-    for child in psutil.Process(process.pid).children(recursive=True):  # a head that is asked to end drains for 30 s
-        with suppress(psutil.NoSuchProcess):
-            child.kill()
-    process.kill()
-    process.wait(timeout=60)
+    head += [f"--dashboard-agent-listen-port={free_port()}"]  # other sessions of Ray may be here
+    with TemporaryDirectory(prefix="ray") as folder, log.open("w") as output:  # of a short name: it has sockets
+        environment = {**os.environ, **TOKEN, "RAY_TMPDIR": folder}
+        process = subprocess.Popen(
+            [*RAY, *head], env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        deadline = time.monotonic() + 180
+        while not answers(f"http://127.0.0.1:{port}/api/version"):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.5)
+        yield f"http://127.0.0.1:{port}"
+        for child in psutil.Process(process.pid).children(recursive=True):  # asked to end, a head drains for 30 s
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        process.kill()
+        process.wait(timeout=60)
 
 
 def submit(dashboard: str, job: str, *options: str) -> subprocess.CompletedProcess[str]:

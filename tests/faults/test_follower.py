@@ -3,6 +3,7 @@
 import socket
 import sqlite3
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,17 @@ from tests.support.tracked import FINISH_S, NETWORK, manifest, record, snapshot,
 
 
 def follower_of(driver: psutil.Process) -> psutil.Process:
-    """The follower of a process, which may have other children: libraries' helpers of earlier tests."""
-    (follower,) = (child for child in driver.children() if "raydgp.tracking.follower" in child.cmdline())
-    return follower
+    """The follower of a process, which may have other children, dead ones too: what earlier tests have left."""
+
+    def command(process: psutil.Process) -> list[str]:
+        with suppress(psutil.NoSuchProcess):  # a zombie is such a one
+            return process.cmdline()
+        return []
+
+    return max(
+        (child for child in driver.children() if "raydgp.tracking.follower" in command(child)),
+        key=psutil.Process.create_time,
+    )
 
 
 def test_finish_waits_no_longer_than_it_is_told_to(tmp_path: Path) -> None:
