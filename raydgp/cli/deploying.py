@@ -38,7 +38,7 @@ def deploy(run: Path, folder: Path | None, compare: str, runs: int, profile: boo
     for size in shipped.by_size:
         if len(shipped.by_size) > 1:
             cli.console.say(", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in size.inputs.items()))
-        cli.console.out.print(cli.display.latency_table(size.latencies))
+        cli.display.print_latencies(cli.console.out, size.latencies)
     if shipped.profile:
         cli.profiling.show(shipped.profile)
     cli.console.say(f"Results: {shipped.folder}  (try it: python {shipped.folder}/example.py)")

@@ -139,23 +139,23 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
-def latency_table(latencies: Mapping[str, Latency | str]) -> Table:
-    """Runtimes of a model, the fastest first, with the ratio to ours."""
+def print_latencies(console: Console, latencies: Mapping[str, Latency | str]) -> None:
+    """Runtimes of a model, the fastest first, with the ratio to ours; below them why others did not run."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("runtime", no_wrap=True)
     for title in ("median ms", "95 % interval", "p95 ms", "runs", "error", "vs raydgp"):
         table.add_column(title, justify="right")
-    ours = latencies["raydgp"]
-    fastest_first = sorted(latencies.items(), key=lambda way: math.inf if isinstance(way[1], str) else way[1].median_ms)
-    for name, latency in fastest_first:
-        if isinstance(latency, str):
-            table.add_row(name, "-", latency)
-            continue
-        ratio = latency.median_ms / ours.median_ms if not isinstance(ours, str) else math.nan
+    ran = {name: latency for name, latency in latencies.items() if not isinstance(latency, str)}
+    ours = ran.get("raydgp")
+    for name, latency in sorted(ran.items(), key=lambda way: way[1].median_ms):
+        ratio = latency.median_ms / ours.median_ms if ours else math.nan
         interval = f"{latency.median_low_ms:.2f}-{latency.median_high_ms:.2f}"
         counts = [f"{latency.p95_ms:.2f}", str(latency.runs), f"{latency.error:.0e}", f"{ratio:.2f}x"]
         table.add_row(name, f"{latency.median_ms:.2f}", interval, *counts)
-    return table
+    console.print(table)
+    for name, reason in latencies.items():
+        if isinstance(reason, str):
+            console.print(f"{name} did not run: {reason}", soft_wrap=True)
 
 
 def findings_table(findings: Sequence[Finding]) -> Table:

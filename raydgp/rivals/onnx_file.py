@@ -8,7 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from torch.onnx import OnnxExporterError
 
+from raydgp.errors import InputError
 from raydgp.models.importing import load
 from raydgp.models.importing.torch_models import load_torch
 from raydgp.rivals.torch import arrays, copies
@@ -17,7 +19,11 @@ from raydgp.rivals.ways import Array
 
 @contextmanager
 def as_onnx(source: str) -> Iterator[tuple[str, tuple[Array, ...], tuple[Array, ...]]]:
-    """The file, the model's inputs in its order, and what they give; a file that was made is gone afterwards."""
+    """The file, the model's inputs in its order, and what they give; a file that was made is gone afterwards.
+
+    Raises:
+        InputError: torch cannot write it.
+    """
     if source.lower().endswith(".onnx"):
         model = load(source, check=False)
         yield source, model.inputs, model.expected
@@ -26,5 +32,9 @@ def as_onnx(source: str) -> Iterator[tuple[str, tuple[Array, ...], tuple[Array, 
     with TemporaryDirectory() as folder, torch.no_grad():
         path = str(Path(folder) / "model.onnx")
         inputs, expected = tuple(arrays(tensors)), tuple(arrays(module(*copies(tensors))))
-        torch.onnx.export(module, copies(tensors), path, dynamo=False)
+        try:
+            torch.onnx.export(module, copies(tensors), path, dynamo=False)
+        except OnnxExporterError as error:  # several pages long: all of the graph
+            reason = str(error).split(". ")[0].splitlines()[0]
+            raise InputError(f"torch cannot write {source} as ONNX: {reason}") from None
         yield path, inputs, expected

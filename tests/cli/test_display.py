@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from raydgp.cli.display import comparison_table
+from raydgp.cli.display import comparison_table, print_latencies
+from raydgp.rivals.latency import Latency
 
 
 def row(strategy: str, figures: tuple[float, float, float], ratio: float) -> dict[str, Any]:
@@ -29,3 +30,12 @@ def test_a_search_that_never_arrives_is_told_in_a_word():
     _, some, none = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert some.split() == ["some", *["100", "(90-never)"] * 4, "1.50x", "never"]
     assert none.split() == ["none", *["never"] * 6]
+
+
+def test_why_a_runtime_did_not_run_stands_below_the_others():
+    fast, slow = Latency.of([1e-3, 1.1e-3, 1.2e-3], 1e-7), Latency.of([2e-3, 2.2e-3, 2.4e-3], 1e-7)
+    console = Console(file=StringIO(), width=80)
+    print_latencies(console, {"slow": slow, "absent": "it is not installed, and " + 80 * "x", "raydgp": fast})
+    _, first, second, last = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert (first.split()[0], second.split()[0], second.split()[-1]) == ("raydgp", "slow", "2.00x")
+    assert last.startswith("absent did not run: it is not installed")

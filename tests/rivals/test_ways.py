@@ -11,6 +11,7 @@ from onnx import TensorProto
 from onnx.helper import make_node
 from torch import Tensor, nn
 
+from raydgp.errors import InputError
 from raydgp.models.accuracy import largest_error
 from raydgp.rivals.ways import make
 from tests.support.onnx_models import onnx_model
@@ -50,3 +51,10 @@ def test_a_file_in_half_precision_gets_halves(tmp_path: Path) -> None:
     model = onnx_model([make_node("Mul", ["x", "w"], ["y"])], {"x": half}, {"y": half}, weights)
     onnx.save(model, tmp_path / "half.onnx")
     assert error_of("onnxruntime", tmp_path / "half.onnx") < 2e-3
+
+
+def test_what_torch_cannot_write_as_onnx_is_told_in_a_line(tmp_path: Path) -> None:
+    module = nn.AdaptiveAvgPool2d((2, 3))  # of sizes that do not divide the input's
+    torch.export.save(torch.export.export(module, (torch.randn(1, 3, 5, 7),)), tmp_path / "pool.pt2")
+    with pytest.raises(InputError, match=r"^torch cannot write .*pool.pt2 as ONNX: Unsupported: .*adaptive_avg_pool2d"):
+        make("onnxruntime", str(tmp_path / "pool.pt2"), "llvm", 1)
