@@ -139,6 +139,11 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
+def _ms(value: float) -> str:
+    """Milliseconds with two decimals, or three digits of less than one."""
+    return f"{value:.2f}" if value >= 1 else f"{value:#.3g}"
+
+
 def print_latencies(console: Console, latencies: Mapping[str, Latency | str]) -> None:
     """Runtimes of a model, the fastest first, with the ratio to ours; below them why others did not run."""
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -149,10 +154,17 @@ def print_latencies(console: Console, latencies: Mapping[str, Latency | str]) ->
     ours = ran.get("raydgp")
     for name, latency in sorted(ran.items(), key=lambda way: way[1].median_ms):
         ratio = latency.median_ms / ours.median_ms if ours else math.nan
-        interval = f"{latency.median_low_ms:.2f}-{latency.median_high_ms:.2f}"
-        counts = [f"{latency.p95_ms:.2f}", str(latency.runs), f"{latency.error:.0e}", f"{ratio:.2f}x"]
-        table.add_row(name, f"{latency.median_ms:.2f}", interval, *counts)
+        interval = f"{_ms(latency.median_low_ms)}-{_ms(latency.median_high_ms)}"
+        counts = [_ms(latency.p95_ms), str(latency.runs), f"{latency.error:.0e}", f"{ratio:.2f}x"]
+        table.add_row(name, _ms(latency.median_ms), interval, *counts)
     console.print(table)
+    defaults = ran.get("defaults")
+    if ours and defaults and defaults.median_high_ms < ours.median_low_ms:
+        console.print(
+            "The default configurations were faster than the tuned ones here: the machine was busy, or the search too "
+            "short. Deploy again when it is quiet, or tune for longer.",
+            soft_wrap=True,
+        )
     for name, reason in latencies.items():
         if isinstance(reason, str):
             console.print(f"{name} did not run: {reason}", soft_wrap=True)

@@ -39,3 +39,13 @@ def test_why_a_runtime_did_not_run_stands_below_the_others():
     _, first, second, last = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert (first.split()[0], second.split()[0], second.split()[-1]) == ("raydgp", "slow", "2.00x")
     assert last.startswith("absent did not run: it is not installed")
+
+
+def test_small_latencies_have_their_digits_and_faster_defaults_are_told():
+    tuned, defaults = Latency.of([0.0312e-3] * 4, 1e-7), Latency.of([0.0273e-3] * 4, 1e-7)
+    for ours, rest, told in ((tuned, defaults, True), (defaults, tuned, False)):
+        console = Console(file=StringIO(), width=200)
+        print_latencies(console, {"raydgp": ours, "defaults": rest})
+        said = console.file.getvalue()  # type: ignore[attr-defined]
+        assert "0.0312" in said
+        assert ("default configurations were faster" in said) is told
