@@ -12,7 +12,8 @@ Array = NDArray[Any]
 
 TOLERANCE = 1e-3  # largest error of an output, relative to the reference's largest magnitude
 QUANTISED = 2e-2  # of a model that rounds to 256 steps within: the least difference may make a step of it
-_LEAST = 5e-4  # of a magnitude: what float32 rounds of numbers around 1 is no error of a probability near 0
+# Of a magnitude, so that four roundings of a number around 1, from which a probability near 0 came, are no error of it.
+_LEAST = 4 * float(np.finfo(np.float32).eps) / TOLERANCE
 
 
 def difference(

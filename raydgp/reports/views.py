@@ -16,7 +16,7 @@ from raydgp.records.deployed import Deployed
 from raydgp.records.points import on_curve
 from raydgp.records.summary import NetworkLatency, RunSummary, TaskSummary
 from raydgp.reports.charts import Line, Move
-from raydgp.settings import TuneSettings
+from raydgp.settings import PLACES, TuneSettings
 from raydgp.workloads import TracedKernel, Workload
 
 _PHASES = {
@@ -27,7 +27,7 @@ _PHASES = {
 }
 _GAIN = 1.01  # over the best before, of what counts as a gain
 _MESSAGES, _CHARACTERS = 3, 240  # shown of each kind of failure, and of a message
-_NOT_AGAIN = {"runs_dir", "models_dir", "mlflow", "ray"}  # settings of a place, not of a search
+_NOT_AGAIN = {*PLACES, "ray"}
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from torch.onnx import OnnxExporterError
 
-from raydgp.errors import InputError
 from raydgp.models.importing import load
 from raydgp.models.importing.torch_models import load_torch
+from raydgp.models.refusal import refusal
 from raydgp.rivals.torch import arrays, copies
 from raydgp.rivals.ways import Array
 
@@ -32,9 +31,6 @@ def as_onnx(source: str) -> Iterator[tuple[str, tuple[Array, ...], tuple[Array, 
     with TemporaryDirectory() as folder, torch.no_grad():
         path = str(Path(folder) / "model.onnx")
         inputs, expected = tuple(arrays(tensors)), tuple(arrays(module(*copies(tensors))))
-        try:
+        with refusal(source, "torch cannot write it as ONNX"):
             torch.onnx.export(module, copies(tensors), path, dynamo=False)
-        except OnnxExporterError as error:  # several pages long: all of the graph
-            reason = str(error).split(". ")[0].splitlines()[0]
-            raise InputError(f"torch cannot write {source} as ONNX: {reason}") from None
         yield path, inputs, expected

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 LIMIT = 0.02  # share of a timing that threads may have waited: quiet machines stay below a hundredth
 _MORE = 2.0  # times as long as the first timings took, for others in their place
-_TASKS = Path("/proc/self/task")
+_THREADS = Path("/proc/self/task")
 _T = TypeVar("_T")
 
 
@@ -20,9 +20,9 @@ def waited_s() -> float:
     By Linux's scheduler statistics; 0 where they are not kept.
     """
     waited_ns = 0
-    for thread in _TASKS.iterdir():
-        with suppress(OSError, IndexError):  # it has ended, or the kernel keeps no statistics
-            waited_ns += int((thread / "schedstat").read_text().split()[1])
+    for statistics in _THREADS.glob("*/schedstat"):
+        with suppress(OSError):  # the thread has ended
+            waited_ns += int(statistics.read_text().split()[1])
     return 1e-9 * waited_ns
 
 

@@ -4,6 +4,7 @@ from raydgp.settings.base import Settings, load, parsed
 from raydgp.settings.bundles import BundleModel, BundleSettings, BundleTask, MergeSettings
 from raydgp.settings.studies import CompareSettings, ImportSettings, PretrainingSettings, RecordSettings
 from raydgp.settings.tune import (
+    PLACES,
     MeasureSettings,
     ModelSettings,
     RaySettings,
@@ -13,6 +14,7 @@ from raydgp.settings.tune import (
 )
 
 __all__ = [
+    "PLACES",
     "BundleModel",
     "BundleSettings",
     "BundleTask",

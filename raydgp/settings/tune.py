@@ -13,6 +13,8 @@ from raydgp.settings import shapes
 from raydgp.settings.base import Settings
 from raydgp.settings.target import KindName
 
+PLACES = frozenset({"runs_dir", "models_dir", "mlflow"})  # settings of where things are, not of what is searched
+
 
 class MeasureSettings(Settings):
     """How one configuration is built and timed."""

@@ -14,12 +14,12 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag
 
 from raydgp.records import RunFolder, RunManifest
-from raydgp.settings import TuneSettings
+from raydgp.settings import PLACES, TuneSettings
 
 RUN_TAG = "raydgp.run"  # on all parts of a tuning run
 PART_TAG = "raydgp.part"  # which of them; empty for the parent
 TUNED_BY_TAG = "raydgp.tuned_by"  # on a deployed model's run: the `RUN_TAG` of the run that tuned it
-_NOT_PARAMS = {"run", "runs_dir", "models_dir", "mlflow"}  # where things are, not what is searched
+_NOT_PARAMS = {*PLACES, "run"}
 _LONGEST = 250  # characters of a parameter; what is longer (code, lists of tasks) is in run.json
 
 

@@ -12,7 +12,7 @@ from raydgp import models
 from raydgp.errors import InputError
 from raydgp.records import Record, RunFolder, RunManifest, TaskEntry
 from raydgp.records.history import Machine, known
-from raydgp.settings import TuneSettings
+from raydgp.settings import PLACES, TuneSettings
 from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Task
@@ -20,7 +20,7 @@ from raydgp.workloads import Task
 if TYPE_CHECKING:
     from raydgp.cluster import Cluster
 
-_PLACES = ("run", "runs_dir", "models_dir", "ray", "mlflow")  # where a run is, not what is searched
+_UNSEARCHED = {*PLACES, "run", "ray"}
 _FIXED = ("model", "target", "strategy", "options", "seed", "batch")  # another value would be another search
 
 
@@ -29,7 +29,8 @@ def as_it_was(settings: TuneSettings) -> bool:
     run = RunFolder(settings.run_dir)
     if not settings.is_imported or not run.exists or run.manifest.finished_unix_s is None:
         return False
-    before, now = ({**of, **dict.fromkeys(_PLACES)} for of in (run.manifest.settings, settings.model_dump(mode="json")))
+    shown = (run.manifest.settings, settings.model_dump(mode="json"))
+    before, now = ({**each, **dict.fromkeys(_UNSEARCHED)} for each in shown)
     before["measure"] = before["measure"] | {"model_mb": now["measure"]["model_mb"] or before["measure"]["model_mb"]}
     now["measure"] = now["measure"] | {"model_mb": before["measure"]["model_mb"]}
     return before == now and run.manifest.source == models.sources.fingerprint(settings.model) is not None
