@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -181,16 +181,13 @@ def findings_table(findings: Sequence[Finding]) -> Table:
     return table
 
 
-def comparison_table(summary: pd.DataFrame, baseline: str) -> Table:
-    """Medians with their 95 % intervals, a row a strategy."""
+def frame_table(frame: pd.DataFrame) -> Table:
+    """A frame of texts, the first column to the left."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("strategy")
-    for title in ("to 95 %", "to 99 %", "to 100 %", "s to 99 %", f"of {baseline}", "worst task"):
-        table.add_column(title, justify="right")
-    for row in summary.to_dict("records"):
-        counts = [_with_interval(row, f"measurements_{share}") for share in (95, 99, 100)]
-        ratios = [_arrives(row[key], ".2f", "x") for key in ("ratio_99", "worst_ratio_99")]
-        table.add_row(row["strategy"], *counts, _with_interval(row, "seconds_99"), *ratios)
+    for place, title in enumerate(frame.columns):
+        table.add_column(str(title), justify="right" if place else "left")
+    for row in frame.to_numpy().tolist():
+        table.add_row(*row)
     return table
 
 
@@ -206,13 +203,3 @@ def artefact_table(made: Sequence[Artefact]) -> Table:
         counts = [str(artefact.card.tasks), str(artefact.card.records)]
         table.add_row(artefact.folder.name, *counts, str(held.get("by", "-")), *figures)
     return table
-
-
-def _with_interval(row: dict[Any, Any], key: str) -> str:
-    low, high = (_arrives(row[f"{key}_{end}"]) for end in ("low", "high"))
-    return _arrives(row[key]) if low == high == _arrives(row[key]) else f"{_arrives(row[key])} ({low}-{high})"
-
-
-def _arrives(value: float, form: str = ".0f", unit: str = "") -> str:
-    """A figure of searches for a share of the best; infinite where they never get there."""
-    return f"{value:{form}}{unit}" if math.isfinite(value) else "never"

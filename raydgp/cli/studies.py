@@ -103,16 +103,20 @@ def export(source: Path, t4: bool, out: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("recorded", nargs=-1, required=True, type=_path)
 @settings_options(
-    CompareSettings, "baseline", "seeds", "trials", "batch", "workers", known={"baseline": lambda: search.names()}
+    CompareSettings,
+    *("baseline", "seeds", "trials", "batch", "patience", "runners", "workers"),
+    known={"baseline": lambda: search.names()},
 )
 @click.option("--strategies", metavar="NAME,...", help="Those of the file, or others with their default options.")
 @click.option("--out", "csv", type=_path, help="CSV file to write, with a row for every search.")
+@click.option("--tables", type=_path, help="Folder to write the papers' tables to, as CSV, Markdown and LaTeX.")
 @common_options
 def compare(
     recorded: Sequence[Path],
     config: Path | None,
     strategies: str | None,
     csv: Path | None,
+    tables: Path | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -140,12 +144,16 @@ def compare(
         )
     if csv:
         runs.to_csv(csv, index=False)
-    table = app.compare.compare.summary(runs, settings.baseline)
+    made = app.compare.tables.of(runs, settings.baseline)
+    if tables:
+        app.compare.writing.write(made, tables)
     if as_json:
-        click.echo(table.to_json(orient="records"))
+        click.echo(made["summary"].to_json(orient="records"))
         return
-    cli.console.out.print(cli.display.comparison_table(table, settings.baseline))
-    where = csv or "this table; --out keeps every search"
+    for name in ("summary", "runners"):
+        if name in made:
+            cli.console.out.print(cli.display.frame_table(app.compare.writing.brief(made[name])))
+    where = ", ".join(str(each) for each in (csv, tables) if each) or "this table; --out and --tables keep more"
     cli.console.say(f"{runs['task'].nunique()} tasks, {settings.seeds} seeds. Results: {where}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -23,6 +23,15 @@ class CompareSettings(Settings):
     seeds: int = Field(10, ge=1, description="Searches of each strategy on each space.")
     trials: int = Field(1000, ge=1, description="Measurements that a search may take.")
     batch: int = Field(8, ge=1, description="Measurements between two learnings.")
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="Measurements without anything better after which a search ends, as AutoTVM's early stopping; "
+        "without it a search ends once it has the best of its space.",
+    )
+    runners: list[Annotated[int, Field(ge=1)]] = Field(
+        [1], min_length=1, description="Runners that measure at a time, by a simulated clock; each number is compared."
+    )
     workers: int = Field(1, ge=1, description="Searches at a time; with 1 the seconds can be trusted.")
     epochs: int = Field(60, ge=1, description="Epochs of each pre-training at most; the paper allows 3000.")
     models_dir: Path = Field(

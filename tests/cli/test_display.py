@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from io import StringIO
-from typing import Any
 
-import pandas as pd
 from rich.console import Console
 
-from raydgp.cli.display import comparison_table, print_latencies
+from raydgp.cli.display import print_latencies
 from raydgp.rivals.latency import Latency
-
-
-def row(strategy: str, figures: tuple[float, float, float], ratio: float) -> dict[str, Any]:
-    keys = [f"measurements_{share}" for share in (95, 99, 100)] + ["seconds_99"]
-    intervals = {
-        f"{key}{end}": value for key in keys for end, value in zip(("", "_low", "_high"), figures, strict=True)
-    }
-    return {"strategy": strategy, **intervals, "ratio_99": ratio, "worst_ratio_99": math.inf}
-
-
-def test_a_search_that_never_arrives_is_told_in_a_word():
-    table = pd.DataFrame(
-        [row("some", (100.0, 90.0, math.inf), 1.5), row("none", (math.inf, math.inf, math.inf), math.inf)]
-    )
-    console = Console(file=StringIO(), width=200)
-    console.print(comparison_table(table, "random"))
-    _, some, none = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert some.split() == ["some", *["100", "(90-never)"] * 4, "1.50x", "never"]
-    assert none.split() == ["none", *["never"] * 6]
 
 
 def test_why_a_runtime_did_not_run_stands_below_the_others():

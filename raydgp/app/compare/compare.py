@@ -16,18 +16,18 @@ import pandas as pd
 
 from raydgp import search
 from raydgp.app.compare.leave_one_out import make_without
+from raydgp.app.compare.score import RandomSearch
+from raydgp.app.compare.summary import SHARES
 from raydgp.app.compare.trajectory import follow
 from raydgp.errors import InputError
 from raydgp.records.recorded import RecordedSpace, recorded_files
 from raydgp.registry import adopt, registered
 from raydgp.settings import CompareSettings
 from raydgp.surrogates.elsewhere import same_kernel
+from raydgp.workloads import zoo
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
-
-SHARES = (0.95, 0.99, 1.0)
-_RESAMPLES = 2000
 
 
 def check(paths: Sequence[Path], settings: CompareSettings) -> list[Path]:
@@ -62,7 +62,9 @@ def compare(
         progress: called with what is going on, how much of it is done, and of how much.
 
     Returns:
-        A row a search: task, strategy, seed, and for each of `SHARES` measurements_<share> and seconds_<share>.
+        A row a search: task, calls (of it in its network, where that is known), strategy, seed, runners; for each of
+        `SHARES` measurements_<share> and seconds_<share>; of all of it sampled, failed (configurations), gflops,
+        latency_s (the best), seconds (of the search), build_s, run_s, thinking_s (what they went to), score.
     """
     models: dict[Path, Path | None] = dict.fromkeys(paths)
     if any(search.starts_from_model(options.get("strategy", name)) for name, options in settings.strategies.items()):
@@ -72,9 +74,10 @@ def compare(
             progress("models", done, len(paths))
     others = _other_devices(paths)
     jobs = [
-        _Job(path, name, options, seed, settings.trials, settings.batch, models[path], others[path])
+        _Job(path, name, options, seed, runners, settings, models[path], others[path])
         for seed in range(settings.seeds)
         for path in paths
+        for runners in settings.runners
         for name, options in settings.strategies.items()
     ]
     rows = []
@@ -84,37 +87,14 @@ def compare(
     return pd.DataFrame(rows)
 
 
-def summary(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """A row a strategy: medians over tasks and seeds with 95 % intervals, and the ratio to the baseline task by task.
-
-    A search that did not get there counts as infinite, so a median is infinite when half of them did not. Intervals
-    are percentiles of a bootstrap over tasks, since seeds of one task are not independent evidence.
-    """
-    rows = []
-    base = _by_task(runs[runs["strategy"] == baseline], "measurements_99")
-    for name, group in runs.groupby("strategy", sort=False):
-        row: dict[str, Any] = {"strategy": name}
-        for what in ("measurements", "seconds"):
-            for share in SHARES:
-                column = f"{what}_{100 * share:.0f}"
-                row[column] = group[column].median()
-                row[f"{column}_low"], row[f"{column}_high"] = _interval(group, column)
-        own = _by_task(group, "measurements_99")
-        with np.errstate(invalid="ignore"):
-            ratio = (own / base).fillna(1.0).to_numpy()  # neither got there: no difference
-        row["ratio_99"], row["worst_ratio_99"] = float(np.median(ratio)), float(ratio.max())
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
 @dataclass(frozen=True)
 class _Job:
     path: Path
     name: str
     options: Mapping[str, Any]
     seed: int
-    trials: int
-    batch: int
+    runners: int
+    settings: CompareSettings
     models: Path | None
     others: Sequence[Path]
 
@@ -156,25 +136,26 @@ def _search(job: _Job) -> dict[str, Any]:
     if job.models:
         options = search.with_models(strategy, options, job.models)
     options = search.with_elsewhere(strategy, options, job.others)
-    went = follow(recorded, strategy, options, job.seed, job.trials, job.batch)
-    row: dict[str, Any] = {"task": recorded.name, "strategy": job.name, "seed": job.seed}
+    settings, top = job.settings, float(recorded.gflops.max())
+    budget = (settings.trials, settings.batch, job.runners, settings.patience)
+    went = follow(recorded, strategy, options, job.seed, *budget)
+    row: dict[str, Any] = {"task": recorded.name, "calls": calls(recorded.name), "strategy": job.name}
+    row |= {"seed": job.seed, "runners": job.runners}
     for share in SHARES:
         row[f"measurements_{100 * share:.0f}"] = went.measurements_to(share)
         row[f"seconds_{100 * share:.0f}"] = went.seconds_to(share)
+    with np.errstate(divide="ignore"):
+        latencies_s = float(recorded.median_s.min()) / went.quality
+    row |= {"sampled": len(went.quality), "failed": went.failed, "gflops": top * went.quality[-1]}
+    row |= {"latency_s": latencies_s[-1], "seconds": went.seconds[-1]}
+    row |= {"build_s": went.build_s, "run_s": went.run_s, "thinking_s": went.thinking_s}
+    row["score"] = RandomSearch(recorded).score(went.seconds, latencies_s)
     return row
 
 
-def _by_task(group: pd.DataFrame, column: str) -> pd.Series:
-    return group.groupby("task")[column].median()
-
-
-def _interval(group: pd.DataFrame, column: str) -> tuple[float, float]:
-    """95 % of the medians over resampled tasks.
-
-    `scipy.stats.bootstrap` refuses a single task, and interpolates between infinite medians to what is no number.
-    """
-    rng = np.random.default_rng(0)
-    by_task = np.stack([values.to_numpy() for _, values in group.groupby("task")[column]])
-    picks = rng.integers(len(by_task), size=(_RESAMPLES, len(by_task)))
-    medians = np.sort(np.median(by_task[picks].reshape(_RESAMPLES, -1), axis=1))
-    return float(medians[int(0.025 * _RESAMPLES)]), float(medians[int(0.975 * _RESAMPLES)])
+def calls(name: str) -> int:
+    """How often a network calls the task `<network>/<task>`; 1 where the papers' tables have none of that name."""
+    network, _, task = name.rpartition("/")
+    if network not in zoo.NETWORKS:
+        return 1
+    return next((known.count for known in zoo.tasks(network) if known.name == task), 1)
