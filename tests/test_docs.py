@@ -72,6 +72,13 @@ def test_facts_that_comments_cite_are_in_the_documents() -> None:
             assert any(place.startswith(f", {head}") for head in heads), f"{path}: docs/facts.md{place}"
 
 
+def test_every_fault_of_the_list_is_injected_by_a_test() -> None:
+    text = (ROOT / "docs" / "faults.md").read_text()
+    assert [int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)] == list(range(1, 27))
+    for file, name in re.findall(r"`([\w/]+\.py)(?:::(\w+))?`", text):
+        assert f"def {name}(" in (ROOT / file).read_text() if name else (ROOT / file).exists(), f"{file}: no {name}"
+
+
 @pytest.mark.parametrize("recipe", sorted((ROOT / "docs" / "recipes").glob("*.py")), ids=lambda path: path.stem)
 def test_every_recipe_is_shown_on_a_page(recipe: Path) -> None:
     page = recipe.with_suffix(".md")

@@ -11,7 +11,7 @@ import gc
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -23,6 +23,7 @@ from raydgp.records.lock import FileLock, Held
 from raydgp.records.measurement import Record
 
 _LOGGER = logging.getLogger(__name__)
+_BLOCK_BYTES = 1 << 16
 
 
 class Journal:
@@ -43,14 +44,17 @@ class Journal:
             raise JournalError(f"{path}: another run writes to it; {held}") from None
         except OSError as error:
             raise JournalError(f"{path}: {error.strerror}; give a folder that can be written") from None
+        opened = ExitStack()
+        opened.callback(self._lock.release)
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            opened.callback(os.close, self._fd)
             self._end = _complete_bytes(path)
             os.ftruncate(self._fd, self._end)
             os.fsync(self._fd)
             _fsync_folder(path.parent)
         except OSError as error:
-            self._lock.release()
+            opened.close()
             raise JournalError(f"{path}: {error.strerror}; give a file that can be written") from None
         self._clean = True
 
@@ -167,7 +171,16 @@ def _complete_lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _complete_bytes(path: Path) -> int:
-    return path.read_bytes().rfind(b"\n") + 1
+    """Length without the torn line at its end; only the end of what may be gigabytes is read."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            begin = max(0, end - _BLOCK_BYTES)
+            file.seek(begin)
+            if newline := file.read(end - begin).rfind(b"\n") + 1:
+                return begin + newline
+            end = begin
+    return 0
 
 
 def _write_all(fd: int, data: bytes) -> None:
