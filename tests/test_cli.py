@@ -41,6 +41,7 @@ BAD = {
     "no run to sync": (["sync", "absent"], "absent"),
     "nothing to learn from": (["pretrain", "absent"], "absent: no such file or folder"),
     "nothing to compare on": (["compare", "absent.parquet"], "absent.parquet: no such file"),
+    "nothing to compare at all": (["compare"], "give either RECORDED spaces, or models"),
     "baseline left out": (["compare", TWO_SPACES[0], "--strategies", "random"], "or change --baseline"),
     "a knob that is none": (
         ["history", "record", "--model", "resnet18", "--task", "rb3-sc", "--fix", "tile=1", "--out", "x.parquet"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -62,6 +63,7 @@ class LiveObserver:
         self._live: Live | None = None
         self._steps: Progress | None = None
         self._rows: dict[str, TaskID] = {}
+        self._lock = threading.Lock()  # of the rows
 
     def message(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, markup=False, highlight=False)
@@ -84,6 +86,10 @@ class LiveObserver:
         self._live = self._bar = self._progress = None
 
     def step(self, name: str, done: float, total: float, detail: str = "") -> None:
+        with self._lock:
+            self._step(name, done, total, detail)
+
+    def _step(self, name: str, done: float, total: float, detail: str) -> None:
         if self._steps is None:
             columns = (
                 TextColumn("{task.description}", markup=False),

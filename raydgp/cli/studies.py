@@ -101,7 +101,7 @@ def export(source: Path, t4: bool, out: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("recorded", nargs=-1, required=True, type=_path)
+@click.argument("recorded", nargs=-1, type=_path)
 @settings_options(
     CompareSettings,
     *("baseline", "seeds", "trials", "batch", "patience", "runners", "workers"),
@@ -120,31 +120,32 @@ def compare(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Compare strategies on RECORDED spaces.
+    """Compare strategies on RECORDED spaces, or on hardware.
 
     RECORDED are Parquet files of `raydgp history record`, folders of them, or the name of spaces that come with raydgp,
-    such as znver4.
+    such as znver4. Without them the models of the file's section `live` are searched here, with every strategy and
+    seed; the same command again goes on.
     """
 
     settings = settings_of(CompareSettings, config, given)
     if strategies is not None:
         named = {name: settings.strategies.get(name, {}) for name in map(str.strip, strategies.split(","))}
         settings = settings.model_copy(update={"strategies": named})
-    files = app.compare.compare.check(recorded, settings)
     if settings.baseline not in settings.strategies:
         raise InputError(f"baseline {settings.baseline!r} is not among the strategies; add it, or change --baseline")
     if csv and csv.is_dir():
         raise InputError(f"{csv}: is a folder; give --out a file to write")
-    with cli.console.bar() as bar:
-        row = bar.add_task("")
-        runs = app.compare.compare.compare(
-            files,
-            settings,
-            lambda what, done, total: bar.update(row, description=what, completed=done, total=total),
-        )
+    observer, whole = cli.live.observer_of(cli.console.progress), None
+    if bool(recorded) == bool(settings.live.models):
+        raise InputError("give either RECORDED spaces, or models in the section `live` of --config")
+    if recorded:
+        files = app.compare.compare.check(recorded, settings)
+        runs = app.compare.compare.compare(files, settings, observer.step)
+    else:
+        runs, whole = app.compare.study.run_study(settings, observer)
     if csv:
         runs.to_csv(csv, index=False)
-    made = app.compare.tables.of(runs, settings.baseline)
+    made = app.compare.tables.of(runs, settings.baseline, whole)
     if tables:
         app.compare.writing.write(made, tables)
     if as_json:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raydgp import errors, search
@@ -21,12 +22,12 @@ from raydgp.cluster.layer import LayerJob, LayerOutcome, tune_layer
 from raydgp.cluster.pool import RunnerPool
 from raydgp.cluster.pool_settings import PoolSettings
 from raydgp.cluster.recorder import Recorder
+from raydgp.cluster.remote_errors import raised_here
 from raydgp.cluster.resources import fitting
-from raydgp.cluster.runner_slot import one_line
 from raydgp.cluster.session import connect
 from raydgp.errors import InputError, RaydgpError
-from raydgp.records import Context, Record
-from raydgp.records.history import known
+from raydgp.records import Context, Measurement, Record
+from raydgp.records.history import FINALISTS, known
 from raydgp.registry import registered
 from raydgp.settings import TuneSettings
 from raydgp.targets import Target, kind_named
@@ -65,9 +66,13 @@ class Cluster:
         self._pool: ActorHandle | None = None
         self._writer: ActorHandle | None = None
         self._ours = False
+        self._baselines = Baselines()
+        self._host_baselines: Baselines | None = None  # of whose runners these are, where they are another's
         self._states: dict[str, dict[str, Any]] = {}  # of the searches that have ended, by task
 
     def __enter__(self) -> Self:
+        if self._host_baselines:
+            return self
         self._ours = connect(self._settings.ray.address)
         try:
             self._here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -83,12 +88,27 @@ class Cluster:
     def close(self) -> None:
         """Ends the runners and the journal's writer, and the session with Ray if this cluster began it."""
         self._end_writer()
-        if self._pool:
+        if self._pool and not self._host_baselines:
             ray.kill(self._pool)  # its runners end with it
         self._pool = None
         if self._ours:
             ray.shutdown()
         self._ours = False
+
+    def beside(self, settings: TuneSettings, journal: Path) -> Cluster:
+        """Another run's searches on the same runners, at the same time; it ends before this one does.
+
+        It has the baselines that were measured here last: nothing else is to run while they are.
+
+        Args:
+            settings: of the other run, with the same target, `measure` and `ray`.
+            journal: of the other run.
+        """
+        other = Cluster(settings, journal, self._backend)
+        other._pool, other._here, other._node_id = self._pool, self._here, self._node_id
+        other._host_baselines = self._baselines
+        other.target, other.device, other.versions = self.target, self.device, self.versions
+        return other
 
     def tune(
         self,
@@ -133,7 +153,7 @@ class Cluster:
         ]
         running: list[ray.ObjectRef] = []
         outcomes = []
-        with _raised_here(), self._recorder() as recorder:
+        with raised_here(), self._recorder() as recorder:
             try:
                 while waiting or running:
                     while waiting and len(running) < self._settings.ray.layers_in_flight:
@@ -161,8 +181,29 @@ class Cluster:
             JournalError, RunnersLost, RaydgpError: as `tune`.
         """
         assert self._pool
-        with _raised_here(), self._recorder() as recorder:
+        with raised_here(), self._recorder() as recorder:
             measure_defaults(self._pool, recorder, [self._context(task) for task in tasks], until_unix_s)
+
+    def measure_again(self, task: Task, indices: Sequence[int], turn: int) -> None:
+        """Measures finalists of a task once more, journalled as such.
+
+        Args:
+            turn: how often they have been measured before; the records' trial.
+
+        Raises:
+            JournalError, RunnersLost, RaydgpError: as `tune`.
+        """
+        assert self._pool
+        context = replace(self._context(task), strategy=FINALISTS)
+        space = config_space(task.workload, self.target)
+        with raised_here(), self._recorder() as recorder:
+            waiting = [self._pool.measure.remote(context.workload, index) for index in indices]
+            found: list[dict[str, Any]] = ray.get(waiting)
+            measured = [Measurement.from_dict(each) for each in found]
+            records = [
+                Record(context=context, trial=turn, knobs=space.decode(m.index), measurement=m) for m in measured
+            ]
+            ray.get(recorder.append.remote(records))
 
     def _log(self) -> None:
         """Brings what the pool and its runners have logged into this process's log."""
@@ -175,15 +216,18 @@ class Cluster:
         Raises:
             RaydgpError: they cannot be measured there.
         """
+        if self._host_baselines:
+            return self._host_baselines
         if not self.target.behaviour.on_processors:
             return Baselines()
         there = NodeAffinitySchedulingStrategy(self._node_id, soft=False)
-        with _raised_here():
+        with raised_here():
             found: Baselines = ray.get(
                 measure_baselines.options(scheduling_strategy=there).remote(
                     self.target, self._settings.measure, workloads
                 )
             )
+        self._baselines = found
         return found
 
     def _start_pool(self) -> None:
@@ -209,7 +253,7 @@ class Cluster:
         pool: Any = ray.remote(RunnerPool)
         options = {"num_cpus": 0, "scheduling_strategy": self._here, "max_concurrency": 10_000}
         self._pool = pool.options(**options).remote(pool_settings, self._backend)
-        with _raised_here():
+        with raised_here():
             self._ask("keep_log")
             about: dict[str, Any] = self._ask("describe")
         self.target, self.device, self.versions = about["target"], about["device"], about["versions"]
@@ -251,18 +295,3 @@ class Cluster:
             with suppress(RayError):
                 ray.get(writer.close.remote(), timeout=_CLOSE_S)
             ray.kill(writer)
-
-
-@contextmanager
-def _raised_here() -> Iterator[None]:
-    """An error on purpose that an actor raised becomes the same error of this process, and one line."""
-    try:
-        yield
-    except RayTaskError as error:
-        if isinstance(error, RaydgpError):
-            raise error.cause from None
-        raise
-    except RayError as error:
-        raise RaydgpError(
-            f"a process of the run was lost ({one_line(error)}); run the same command to resume"
-        ) from None

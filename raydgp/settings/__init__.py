@@ -2,6 +2,7 @@
 
 from raydgp.settings.base import Settings, load, parsed
 from raydgp.settings.bundles import BundleModel, BundleSettings, BundleTask, MergeSettings
+from raydgp.settings.live import LiveSettings
 from raydgp.settings.studies import CompareSettings, ImportSettings, PretrainingSettings, RecordSettings
 from raydgp.settings.tune import (
     PLACES,
@@ -20,6 +21,7 @@ __all__ = [
     "BundleTask",
     "CompareSettings",
     "ImportSettings",
+    "LiveSettings",
     "MeasureSettings",
     "MergeSettings",
     "ModelSettings",

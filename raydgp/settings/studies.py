@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from raydgp.settings.base import Settings
+from raydgp.settings.live import LiveSettings
 from raydgp.settings.target import KindName
 from raydgp.settings.tune import MeasureSettings, TrackingSettings
 
@@ -36,6 +37,9 @@ class CompareSettings(Settings):
     epochs: int = Field(60, ge=1, description="Epochs of each pre-training at most; the paper allows 3000.")
     models_dir: Path = Field(
         Path("models-left-out"), description="Folder of the models that are pre-trained without one of the tasks."
+    )
+    live: LiveSettings = Field(
+        default_factory=LiveSettings, description="What is searched on hardware, where no recorded spaces are given."
     )
 
 

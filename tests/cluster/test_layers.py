@@ -263,3 +263,32 @@ def test_nothing_is_begun_after_the_time(session: None, journal: Path) -> None:
         outcomes = here.tune(driver.LAYERS, until_unix_s=time.time())
     assert [outcome.measured for outcome in outcomes] == [0, 0]
     assert not journal.read_bytes()
+
+
+def test_several_runs_search_on_the_same_runners_and_have_journals_of_their_own(
+    whole: tuple[dict[str, LayerOutcome], Path], tmp_path: Path
+) -> None:
+    other = driver.SETTINGS.model_copy(update={"seed": driver.SETTINGS.seed + 1, "run": "other"})
+    journals = {run: tmp_path / run / "journal.jsonl" for run in ("first", "other", "finals")}
+    found: dict[str, list[LayerOutcome]] = {}
+
+    def search_beside(host: Cluster, run: str, settings: TuneSettings) -> None:
+        with host.beside(settings, journals[run]) as guest:
+            found[run] = guest.tune(driver.LAYERS)
+
+    with Cluster(driver.SETTINGS, journals["finals"], fakes.backend()) as host:
+        runs = (("first", driver.SETTINGS), ("other", other))
+        threads = [threading.Thread(target=search_beside, args=(host, run, settings)) for run, settings in runs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        best = [outcome.best[0] for outcome in found["first"] if outcome.best]
+        for turn in range(2):  # the runners are still there
+            host.measure_again(driver.LAYERS[0], best[:1], turn)
+    assert {outcome.task: outcome for outcome in found["first"]} == whole[0]
+    assert {record.context.seed for record in read(journals["other"])} == {other.seed}
+    assert set(indices_in(journals["other"])) != set(indices_in(journals["first"]))
+    again = list(read(journals["finals"]))
+    assert [(record.context.strategy, record.trial) for record in again] == [("finalists", 0), ("finalists", 1)]
+    assert {record.measurement.index for record in again} == set(best[:1])

@@ -1,8 +1,10 @@
 from . import compare as compare
 from . import leave_one_out as leave_one_out
 from . import live as live
+from . import outcomes as outcomes
 from . import published as published
 from . import score as score
+from . import study as study
 from . import summary as summary
 from . import tables as tables
 from . import trajectory as trajectory

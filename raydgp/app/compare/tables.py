@@ -13,13 +13,18 @@ OURS = "this comparison"
 AVERAGE = "AVG"
 
 
-def of(runs: pd.DataFrame, baseline: str) -> dict[str, pd.DataFrame]:
-    """All tables by name; those that know one number of runners are of the fewest."""
+def of(runs: pd.DataFrame, baseline: str, whole: pd.DataFrame | None = None) -> dict[str, pd.DataFrame]:
+    """All tables by name; those that know one number of runners are of the fewest.
+
+    Args:
+        runs: a row a search, of `compare` or of `run_study`.
+        whole: latencies of networks that were measured as a whole, of `run_study`.
+    """
     fewest = runs[runs["runners"] == runs["runners"].min()]
     tables = {
         "summary": summary(fewest, baseline),
         "tasks": by_task(fewest, baseline),
-        "models": by_model(fewest, baseline),
+        "models": by_model(fewest, baseline, whole),
     }
     return tables | ({"runners": by_runners(runs)} if runs["runners"].nunique() > 1 else {})
 
@@ -50,7 +55,7 @@ def by_task(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
     return pd.concat([out, mean]).reset_index()
 
 
-def by_model(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
+def by_model(runs: pd.DataFrame, baseline: str, whole: pd.DataFrame | None = None) -> pd.DataFrame:
     """Search time and latency of each network, means over seeds, as the papers' tables, whose figures are below ours.
 
     A network's time is the sum over its tasks, its latency the sum over all calls of those tasks that were searched;
@@ -67,7 +72,13 @@ def by_model(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
     sums = searches.agg(tasks=("task", "nunique"), search_s=("seconds", "sum"), latency_ms=("latency_ms", "sum"))
     ours = sums.groupby(["model", "strategy"], sort=False).mean().reset_index()
     ours = ours.assign(source=OURS, variance_ms2=np.nan, hypervolume=np.nan, tasks=ours["tasks"].astype("Int64"))
+    if whole is not None and len(whole):
+        means = whole.groupby(["model", "strategy"])[["latency_ms", "variance_ms2"]].mean()
+        ours = ours.set_index(["model", "strategy"])
+        ours.update(means)
+        ours = ours.reset_index()
     theirs = published()
+    ours["model"] = ours["model"].str.removeprefix("zoo:")
     theirs = theirs[theirs["model"].isin(ours["model"])]
     return with_changes(pd.concat([ours, theirs], ignore_index=True), baseline)
 

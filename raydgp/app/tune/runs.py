@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from raydgp import tracking
 from raydgp.app.logs import logged_to
@@ -26,6 +26,9 @@ from raydgp.records.summary import RunSummary
 from raydgp.settings import TuneSettings
 from raydgp.workloads import Task
 
+if TYPE_CHECKING:
+    from raydgp.cluster import Cluster
+
 _LOGGER = logging.getLogger(__name__)
 _POLL_S = 0.5
 
@@ -35,6 +38,7 @@ def tune(
     observer: Observer,
     layers: Sequence[Task] | None = None,
     function: Callable[[dict[str, Any]], Any] | None = None,
+    cluster: Cluster | None = None,
 ) -> Run:
     """Tunes what the settings ask for and returns the run; the same settings again resume.
 
@@ -42,6 +46,7 @@ def tune(
         observer: is told how it goes on.
         layers: to tune instead of the layers of the settings' model, which then is but their name.
         function: measures their configurations, in place of kernels that are built.
+        cluster: whose runners to use, instead of starting some; see `Cluster.beside`.
 
     Raises:
         InputError: the settings, the run's folder or an address in them are wrong; nothing was changed.
@@ -64,7 +69,7 @@ def tune(
     laps.lap("importing the model" if settings.is_imported else "planning")
     with run.claimed():
         so_far = records_so_far(settings, tasks)  # once more: until now, another process may have measured
-        _measure(settings, tasks, notes, so_far, tracker, observer, began_s, laps, function)
+        _measure(settings, tasks, notes, so_far, tracker, observer, began_s, laps, function, cluster)
     said = [sent(tracker, run, observer)] if tracker else []
     laps.lap("sending to MLflow")
     return Run(RunFolder(run.path), [*said, str(laps)])
@@ -80,6 +85,7 @@ def _measure(
     began_s: float,
     laps: Laps,
     function: Callable[[dict[str, Any]], Any] | None,
+    shared: Cluster | None,
 ) -> None:
     """What is left to measure, on the cluster."""
     # Ray takes seconds to import: not for a misspelt name
@@ -88,11 +94,13 @@ def _measure(
     using = [function_backend(function, settings.ray.resources)] if function else []
     run = RunFolder(settings.run_dir)
     budget = f"{settings.minutes:g} minutes" if settings.minutes else f"{settings.trials} configurations each"
-    observer.message(f"{settings.run_name}: {len(tasks)} tasks, {budget}; starting Ray ...")
+    starting = "" if shared else "; starting Ray ..."
+    observer.message(f"{settings.run_name}: {len(tasks)} tasks, {budget}{starting}")
     for start in dict.fromkeys(strategy_of(settings, task).start for task in tasks):
         if start:
             observer.message(f"{settings.strategy} of {start}")
-    with _stoppable(run), Cluster(settings, run.journal, *using) as cluster:
+    own = shared.beside(settings, run.journal) if shared else Cluster(settings, run.journal, *using)
+    with _stoppable(run), own as cluster:
         laps.lap("starting Ray")
         baselines = "" if function else "; measuring what its hardware reaches without tuning ..."
         observer.message(f"Runner on {cluster.device['name']}{baselines}")
