@@ -54,13 +54,19 @@ def test_a_model_runs_by_what_the_bundle_says(driver, made, tmp_path):
     model, alone = measured(made, tmp_path / "r.jsonl", driver, FAKE_CUDA_LOG=str(log))
     assert model["status"] == "ok", model["error"]
     assert set(alone) == {"ok"}
-    assert model["conditions"]["sm_mhz"] == 1410.0
+    assert (model["conditions"]["sm_mhz"], model["conditions"]["graph"]) == (1410.0, 1.0)
     with Bundle(made) as bundle:
         sequence = bundle.sequence(bundle.header.models[0])
     assert len(model["steps_s"]) == len(sequence.steps)
     assert sum(model["steps_s"]) == pytest.approx(min(model["times_s"]), rel=2)  # of some milliseconds on fibres
     calls = [line.split() for line in log.read_text().splitlines() if line.startswith("second")]
     assert len({tuple(arguments) for _, *arguments in calls}) == 2  # alone, and always the same in the model
+
+
+def test_where_the_driver_records_no_launches_they_are_made_one_by_one(driver, made, tmp_path):
+    model, alone = measured(made, tmp_path / "r.jsonl", driver, FAKE_CUDA_GRAPHS="0")
+    assert (model["status"], model["conditions"]["graph"]) == ("ok", 0.0)
+    assert set(alone) == {"ok"}
 
 
 SLOW = [pytest.param(*fault, marks=pytest.mark.slow) for fault in (("hang", "run_timeout"), ("crash", "run_error"))]

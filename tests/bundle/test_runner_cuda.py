@@ -91,6 +91,24 @@ def test_calls_of_a_repeat_take_the_copies_in_turn(driver, faulty, tmp_path):
     assert not set.intersection(*places)
 
 
+def test_short_kernels_are_replayed_as_a_graph(driver, tmp_path):
+    """By a clock that makes them short: a replay launches the same arguments as one launch at a time does."""
+    path = bundle(tmp_path / "x.bundle", [dense(["kernel_0"])], CUDA, PATIENT, ("warm", "rotated"))
+    log = tmp_path / "log"
+    counts = []
+    for number, speed in enumerate(("1", "300")):
+        log.unlink(missing_ok=True)
+        given = fake_cuda.variables(driver, FAKE_CUDA_LOG=str(log), FAKE_CUDA_SPEED=speed)
+        out = tmp_path / f"{number}.jsonl"
+        assert run(path, out, variables=given)[0] == 0
+        assert set(statuses(out)) == {"ok"}
+        launched = [tuple(line.split()) for line in log.read_text().splitlines()]
+        counts.append((len(set(launched)), Counter(launched).most_common(1)[0][1]))
+    assert counts[0][0] > 1  # copies
+    assert counts[1][0] >= counts[0][0]
+    assert counts[1][1] >= 3 * 32  # warm: once to look, once to know how long it takes, once to time it
+
+
 def test_a_launch_of_another_shape_is_an_error_of_its_kernel(driver, tmp_path):
     task = dense()
     task.lines[1][1]["launches"][0]["grid"] = [99, 1, 1]

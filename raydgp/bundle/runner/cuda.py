@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from ctypes import byref, c_uint64, c_void_p
 from functools import partial
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from raydgp.bundle.runner.cuda_graph import enqueue, recorded
 from raydgp.bundle.runner.driver import Driver
 from raydgp.bundle.runner.launcher import NAN_BYTE, Array, DeviceFault, Launcher
 from raydgp.bundle.runner.nvml import Nvml
@@ -24,6 +25,8 @@ _ALIGNMENT = 256  # of each copy, as that of the driver's own allocations
 _FIRST_CALLS = 3  # until clocks have risen
 _TRIAL_S = 1e-3  # that the calls last by which a repeat's number of calls is found
 _LEAST_S = 1e-7  # of a call: two events may have the same time
+_SHORT_S = 50e-6  # of a call, and a launch from Python may be what takes the time
+_CALLS_A_GRAPH = 32
 _SHARE = 0.5  # of the free memory, that arguments of earlier kernels may keep
 
 
@@ -49,7 +52,7 @@ class CudaLauncher(Launcher):
         self.device = {"kind": "cuda", "name": self.driver.name, "driver": version, "arch": arch}
         self.cache_bytes = self.driver.l2_bytes
         self.room_bytes = int(_SHARE * self.driver.free_bytes)
-        self.events = self.driver.event(), self.driver.event()
+        self.stream, self.events = self.driver.stream(), (self.driver.event(), self.driver.event())
         self._rooms: dict[Any, Any] = {}
 
     def room(self, kind: type[R], name: Any, size: int) -> R:
@@ -121,7 +124,7 @@ class CudaKernel:
     def __init__(
         self, launcher: CudaLauncher, code: bytes, kernel: Mapping[str, Any], inputs: Sequence[Memory]
     ) -> None:
-        self._driver, self._events = launcher.driver, launcher.events
+        self._driver, self._stream, self._events = launcher.driver, launcher.stream, launcher.events
         self._shape, self._dtype = tuple(kernel["out_shape"]), np.dtype(kernel["out_dtype"])
         self._size = math.prod(self._shape) * self._dtype.itemsize
         self._out = launcher.room(Memory, "output", self._size).address
@@ -133,7 +136,7 @@ class CudaKernel:
         for column, memory in enumerate(inputs):
             values[:, column] = memory.addresses
         values[:, len(inputs) :] = [self._out, *between]
-        self._calls, self._kept = prepared(self._driver, self._module, kernel["launches"], values)
+        self._calls, self._kept = prepared(self._driver, self._module, kernel["launches"], values, self._stream)
 
     def clear(self) -> None:
         self._driver.call("cuMemsetD8_v2", self._out, NAN_BYTE, self._size)
@@ -148,36 +151,59 @@ class CudaKernel:
         return np.frombuffer(raw, self._dtype).reshape(self._shape)
 
     def times_s(self, caches: str, measure: Mapping[str, Any]) -> list[float]:
-        """By one event before the calls of a repeat and one behind them; the host waits for none of the calls."""
-        turn = cycle(self._calls if caches == "rotated" else self._calls[:1])
-        self._seconds(turn, _FIRST_CALLS)
-        trial = max(1, math.ceil(_TRIAL_S / max(_LEAST_S, self._seconds(turn, 1))))
-        per_call = max(_LEAST_S, self._seconds(turn, trial) / trial)
-        number = max(measure["number"], math.ceil(1e-3 * measure["min_repeat_ms"] / per_call))
-        return [self._seconds(turn, number) / number for _ in range(measure["repeat"])]
+        """By one event before the calls of a repeat and one behind them; the host waits for none of the calls.
+
+        Short kernels are replayed as a graph.
+        """
+        calls = self._calls if caches == "rotated" else self._calls[:1]
+        turn = cycle(calls)
+
+        def launch(number: int) -> None:
+            enqueue(self._driver, islice(turn, number))
+
+        self._seconds(launch, _FIRST_CALLS)
+        trial = max(1, math.ceil(_TRIAL_S / max(_LEAST_S, self._seconds(launch, 1))))
+        per_call = max(_LEAST_S, self._seconds(launch, trial) / trial)
+        several = calls * -(-_CALLS_A_GRAPH // len(calls))
+        graph = recorded(self._driver, self._stream, several) if per_call < _SHORT_S else None
+        if graph is None:
+            return self._repeated(launch, 1, per_call, measure)
+        self._seconds(graph.launch, 1)
+        times_s = self._repeated(graph.launch, len(several), self._seconds(graph.launch, 1) / len(several), measure)
+        graph.close()
+        return times_s
 
     def close(self) -> None:
         self._driver.call("cuModuleUnload", self._module)
 
-    def _seconds(self, turn: Iterator[list[Callable[[], int]]], number: int) -> float:
+    def _repeated(
+        self, launch: Callable[[int], None], calls: int, per_call: float, measure: Mapping[str, Any]
+    ) -> list[float]:
+        """Seconds a call of every repeat.
+
+        Args:
+            launch: enqueues so many times `calls` calls.
+            per_call: about how many seconds one takes.
+        """
+        wanted = max(measure["number"], math.ceil(1e-3 * measure["min_repeat_ms"] / max(_LEAST_S, per_call)))
+        number = -(-wanted // calls)
+        return [self._seconds(launch, number) / (number * calls) for _ in range(measure["repeat"])]
+
+    def _seconds(self, launch: Callable[[int], None], number: int) -> float:
         begin, end = self._events
-        self._driver.call("cuEventRecord", begin, None)
-        enqueue(self._driver, islice(turn, number))
-        self._driver.call("cuEventRecord", end, None)
+        self._driver.call("cuEventRecord", begin, self._stream)
+        launch(number)
+        self._driver.call("cuEventRecord", end, self._stream)
         self._driver.call("cuEventSynchronize", end)
         return self._driver.elapsed_s(begin, end)
 
 
-def enqueue(driver: Driver, calls: Iterable[Sequence[Callable[[], int]]]) -> None:
-    """Launches what `prepared` gave."""
-    for launches in calls:
-        for launch in launches:
-            if code := launch():
-                driver.check(code, "cuLaunchKernel")
-
-
 def prepared(
-    driver: Driver, module: c_void_p, launches: Sequence[Mapping[str, Any]], values: NDArray[np.uint64]
+    driver: Driver,
+    module: c_void_p,
+    launches: Sequence[Mapping[str, Any]],
+    values: NDArray[np.uint64],
+    stream: c_void_p,
 ) -> tuple[list[list[Callable[[], int]]], list[Array]]:
     """For each row of arguments the launches of one call, and what must be kept as long as they are.
 
@@ -196,6 +222,6 @@ def prepared(
         pointers = np.ascontiguousarray(at[:, launch["arguments"]])
         kept.append(pointers)
         rows = (pointers.ctypes.data + pointers.strides[0] * row for row in range(len(values)))
-        # No dynamic shared memory; the default stream
-        turns.append([partial(driver.launch, function, *extents, 0, None, row, None) for row in rows])
+        # No dynamic shared memory
+        turns.append([partial(driver.launch, function, *extents, 0, stream, row, None) for row in rows])
     return [list(call) for call in zip(*turns, strict=True)], kept

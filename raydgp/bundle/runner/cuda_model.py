@@ -1,4 +1,4 @@
-"""A whole model on a GPU: its kernels' launches on one stream, timed by events."""
+"""A whole model on a GPU: its kernels' launches on one stream or as one graph, timed by events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from raydgp.bundle.runner.cuda import CudaLauncher, Memory, enqueue, prepared
+from raydgp.bundle.runner.cuda import CudaLauncher, Memory, prepared
+from raydgp.bundle.runner.cuda_graph import enqueue, recorded
 from raydgp.bundle.runner.launcher import NAN_BYTE, Array
 from raydgp.bundle.runner.sequence import Line
 
@@ -30,7 +31,8 @@ class CudaModel:
     """
 
     def __init__(self, launcher: CudaLauncher, line: Line, kernels: Sequence[tuple[bytes, Mapping[str, Any]]]) -> None:
-        self._driver, self._line, self._events = launcher.driver, line, launcher.events
+        self._driver, self._line = launcher.driver, line
+        self._stream, self._events = launcher.stream, launcher.events
         self._buffers: list[Memory] = []
         self._modules: list[c_void_p] = []
         self._kept: list[Array] = []  # what launches point to
@@ -45,10 +47,11 @@ class CudaModel:
         for _, kernel in kernels:
             self._between(launcher, kernel)  # each as large as the largest kernel wants it, before any is pointed to
         self._steps = [self._step(launcher, step, kernels[step[0]][1]) for step in line.steps]
+        self.conditions: dict[str, float] = {}
         self._marks = [self._driver.event() for _ in range(len(self._steps) + 1)]
 
     def run(self, step: int) -> None:
-        self._enqueue([self._steps[step]])
+        enqueue(self._driver, [self._steps[step]])
         self._driver.call("cuCtxSynchronize")
 
     def read(self, value: int) -> Array:
@@ -58,9 +61,16 @@ class CudaModel:
 
     def times_s(self, measure: Mapping[str, Any]) -> tuple[int, list[float]]:
         """By one event before the calls of a repeat and one behind them, none of which the host waits for."""
-        self._seconds(_FIRST_CALLS)
-        number = max(measure["number"], math.ceil(1e-3 * measure["min_repeat_ms"] / max(1e-6, self._seconds(1))))
-        return number, [self._seconds(number) for _ in range(measure["repeat"])]
+        graph = recorded(self._driver, self._stream, self._steps)
+        self.conditions = {"graph": float(graph is not None)}
+        launch = graph.launch if graph else self._launch
+        self._seconds(launch, _FIRST_CALLS)
+        per_call = max(1e-6, self._seconds(launch, 1))
+        number = max(measure["number"], math.ceil(1e-3 * measure["min_repeat_ms"] / per_call))
+        times_s = [self._seconds(launch, number) for _ in range(measure["repeat"])]
+        if graph:
+            graph.close()
+        return number, times_s
 
     def step_times_s(self, calls: int) -> list[list[float]]:
         times = [[self._driver.elapsed_s(*pair) for pair in self._timed_steps()] for _ in range(calls)]
@@ -81,7 +91,7 @@ class CudaModel:
     ) -> list[Callable[[], int]]:
         number, arguments, _ = step
         values = np.array([[*map(self._address, arguments), *self._between(launcher, kernel)]], np.uint64)
-        (calls,), kept = prepared(self._driver, self._modules[number], kernel["launches"], values)
+        (calls,), kept = prepared(self._driver, self._modules[number], kernel["launches"], values, self._stream)
         self._kept += kept
         return calls
 
@@ -90,25 +100,24 @@ class CudaModel:
         """Workspaces of a kernel, which all kernels share."""
         return [launcher.room(Memory, i, size).address for i, size in enumerate(kernel["workspaces"])]
 
-    def _seconds(self, number: int) -> float:
+    def _launch(self, times: int) -> None:
+        for _ in range(times):
+            enqueue(self._driver, self._steps)
+
+    def _seconds(self, launch: Callable[[int], None], number: int) -> float:
         begin, end = self._events
-        self._driver.call("cuEventRecord", begin, None)
-        for _ in range(number):
-            self._enqueue(self._steps)
-        self._driver.call("cuEventRecord", end, None)
+        self._driver.call("cuEventRecord", begin, self._stream)
+        launch(number)
+        self._driver.call("cuEventRecord", end, self._stream)
         self._driver.call("cuEventSynchronize", end)
         return self._driver.elapsed_s(begin, end) / number
 
     def _timed_steps(self) -> list[tuple[c_void_p, c_void_p]]:
         """Events around each step of one call, which have come."""
-        for _ in range(_AHEAD):
-            self._enqueue(self._steps)
-        self._driver.call("cuEventRecord", self._marks[0], None)
+        self._launch(_AHEAD)
+        self._driver.call("cuEventRecord", self._marks[0], self._stream)
         for step, mark in zip(self._steps, self._marks[1:], strict=True):
-            self._enqueue([step])
-            self._driver.call("cuEventRecord", mark, None)
+            enqueue(self._driver, [step])
+            self._driver.call("cuEventRecord", mark, self._stream)
         self._driver.call("cuEventSynchronize", self._marks[-1])
         return list(zip(self._marks, self._marks[1:], strict=False))
-
-    def _enqueue(self, steps: Sequence[Sequence[Callable[[], int]]]) -> None:
-        enqueue(self._driver, steps)

@@ -39,6 +39,13 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cuModuleGetFunction": (POINTER(_handle), _handle, c_char_p),
     "cuModuleUnload": (_handle,),
     "cuLaunchKernel": (_handle, *[c_uint] * 7, _handle, c_void_p, c_void_p),
+    "cuStreamCreate": (POINTER(_handle), c_uint),
+    "cuStreamBeginCapture_v2": (_handle, c_int),
+    "cuStreamEndCapture": (_handle, POINTER(_handle)),
+    "cuGraphInstantiateWithFlags": (POINTER(_handle), _handle, c_uint64),
+    "cuGraphLaunch": (_handle, _handle),
+    "cuGraphDestroy": (_handle,),
+    "cuGraphExecDestroy": (_handle,),
     "cuEventCreate": (POINTER(_handle), c_uint),
     "cuEventRecord": (_handle, _handle),
     "cuEventSynchronize": (_handle,),
@@ -94,6 +101,12 @@ class Driver:
         known = self._library.cuGetErrorName(code, byref(text)) == 0 and text.value
         message = f"{text.value.decode() if known and text.value else f'CUDA error {code}'} from {name}"
         raise MemoryError(message) if code == _OUT_OF_MEMORY else DeviceFault(message)
+
+    def stream(self) -> c_void_p:
+        """A new stream, which waits for what the default stream does."""
+        stream = c_void_p()
+        self.call("cuStreamCreate", byref(stream), 0)
+        return stream
 
     def event(self) -> c_void_p:
         """A new event, which keeps the time."""

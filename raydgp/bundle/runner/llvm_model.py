@@ -32,6 +32,7 @@ class LlvmModel:
             (buffer, offset), size = line.place(value), line.nbytes(value)
             return buffers[buffer][offset : offset + size].view(line.dtype(value)).reshape(line.shape(value))
 
+        self.conditions: dict[str, float] = {}
         self._libraries = [loaded(launcher, code) for code, _ in kernels]  # unloaded with the last reference to them
         self._views = {value: view(value) for _, arguments, _ in line.steps for value in arguments}
         for value, array in line.given():

@@ -33,7 +33,7 @@ def measure(model: LoadedModel, line: Line, launcher: Launcher, settings: Mappin
     first = [model.read(value).copy() for value in line.outputs]
     began = time.perf_counter()
     number, times_s = model.times_s(settings)
-    conditions = launcher.conditions()
+    conditions = launcher.conditions() | model.conditions
     steps_s = model.step_times_s(min(_MOST_CALLS, number * len(times_s)))
     timing_s = time.perf_counter() - began
     if error := changed(first, [model.read(value) for value in line.outputs], tolerance):

@@ -95,7 +95,14 @@ class Line:
 
 
 class LoadedModel(Protocol):
-    """A model on a device."""
+    """A model on a device.
+
+    Attributes:
+        conditions: of its last timing, as a record has them: on a GPU `graph`, 1 where it was replayed as a CUDA graph,
+            0 where its kernels were launched one by one.
+    """
+
+    conditions: dict[str, float]
 
     def run(self, step: int) -> None:
         """Runs a step to its end."""

@@ -12,6 +12,8 @@
 //   skip      nothing, so that it is fast and wrong
 //   part      runs, but changes the first element of the output from its third launch on
 // FAKE_CUDA_BYTES: memory of the device. FAKE_CUDA_NAME: of the device. FAKE_CUDA_ARCH: compute capability, as 80.
+// FAKE_CUDA_SPEED: how many times faster its events' clock says that it is.
+// FAKE_CUDA_GRAPHS: 0 for a driver that refuses to record launches.
 // FAKE_CUDA_LOG: file that each launch adds its kernel's name and its arguments' addresses to.
 #include <dlfcn.h>
 #include <elf.h>
@@ -23,6 +25,7 @@
 #include <limits>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "fake_cuda.h"
 
@@ -30,7 +33,7 @@ typedef int CUresult;
 typedef uint64_t CUdeviceptr;
 enum {
   SUCCESS = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, INVALID_DEVICE = 101, INVALID_IMAGE = 200,
-  INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719
+  INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500, ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719, NOT_SUPPORTED = 801
 };
 static const std::map<CUresult, const char*> names = {
     {SUCCESS, "CUDA_SUCCESS"}, {INVALID_VALUE, "CUDA_ERROR_INVALID_VALUE"},
@@ -38,7 +41,7 @@ static const std::map<CUresult, const char*> names = {
     {INVALID_DEVICE, "CUDA_ERROR_INVALID_DEVICE"}, {INVALID_IMAGE, "CUDA_ERROR_INVALID_IMAGE"},
     {INVALID_CONTEXT, "CUDA_ERROR_INVALID_CONTEXT"}, {INVALID_HANDLE, "CUDA_ERROR_INVALID_HANDLE"},
     {NOT_FOUND, "CUDA_ERROR_NOT_FOUND"}, {ILLEGAL_ADDRESS, "CUDA_ERROR_ILLEGAL_ADDRESS"},
-    {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED"}};
+    {LAUNCH_FAILED, "CUDA_ERROR_LAUNCH_FAILED"}, {NOT_SUPPORTED, "CUDA_ERROR_NOT_SUPPORTED"}};
 
 struct Module { void* library; };
 struct Function {
@@ -48,6 +51,9 @@ struct Function {
   int launches = 0;
 };
 struct Event { double at = -1; };
+struct Launch { Function* function; std::vector<void*> arguments; };
+struct Graph { std::vector<Launch> launches; };
+struct Stream { Graph* recording = nullptr; };
 
 static bool initialised = false, current = false, hung = false;
 static int context_object;
@@ -228,18 +234,12 @@ API CUresult cuModuleGetFunction(void** function, void* module, const char* name
   return SUCCESS;
 }
 
-API CUresult cuLaunchKernel(
-    void* given, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
-    void* stream, void** parameters, void** extra) {
-  if (CUresult error = ready()) return error;
-  if (hung) return SUCCESS;  // queued behind what never ends
-  Function& function = *static_cast<Function*>(given);
-  const unsigned shape[] = {gx, gy, gz, bx, by, bz};
-  if (memcmp(shape, function.shape, sizeof shape) || shared || stream || extra || !parameters) return INVALID_VALUE;
-  const unsigned count = function.shape[6];
+static CUresult run(const Launch& launch) {
+  Function& function = *launch.function;
+  const unsigned count = launch.arguments.size();
   void* pointers[64];
   for (unsigned i = 0; i < count; ++i) {
-    pointers[i] = *static_cast<void**>(parameters[i]);
+    pointers[i] = launch.arguments[i];
     if (!room(CUdeviceptr(pointers[i]))) { sticky = ILLEGAL_ADDRESS; return SUCCESS; }
   }
   ++function.launches;
@@ -264,6 +264,53 @@ API CUresult cuLaunchKernel(
   return SUCCESS;
 }
 
+API CUresult cuLaunchKernel(
+    void* given, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared,
+    void* given_stream, void** parameters, void** extra) {
+  if (CUresult error = ready()) return error;
+  Stream* stream = static_cast<Stream*>(given_stream);
+  if (hung) return SUCCESS;  // queued behind what never ends
+  Function& function = *static_cast<Function*>(given);
+  const unsigned shape[] = {gx, gy, gz, bx, by, bz};
+  if (memcmp(shape, function.shape, sizeof shape) || shared || !stream || extra || !parameters) return INVALID_VALUE;
+  Launch launch{&function, {}};
+  for (unsigned i = 0; i < function.shape[6]; ++i) launch.arguments.push_back(*static_cast<void**>(parameters[i]));
+  if (!stream->recording) return run(launch);
+  stream->recording->launches.push_back(launch);  // its arguments are read now, as by a driver
+  return SUCCESS;
+}
+
+API CUresult cuStreamCreate(void** stream, unsigned flags) {
+  *stream = new Stream;
+  return flags ? INVALID_VALUE : ready();
+}
+API CUresult cuStreamBeginCapture_v2(void* stream, int mode) {
+  if (CUresult error = ready()) return error;
+  if (!strcmp(setting("FAKE_CUDA_GRAPHS", "1"), "0") || mode != 2) return NOT_SUPPORTED;
+  static_cast<Stream*>(stream)->recording = new Graph;
+  return SUCCESS;
+}
+API CUresult cuStreamEndCapture(void* stream, void** graph) {
+  *graph = static_cast<Stream*>(stream)->recording;
+  static_cast<Stream*>(stream)->recording = nullptr;
+  return *graph ? ready() : INVALID_VALUE;
+}
+API CUresult cuGraphInstantiateWithFlags(void** ready_graph, void* graph, unsigned long long flags) {
+  *ready_graph = new Graph(*static_cast<Graph*>(graph));
+  return flags ? INVALID_VALUE : ready();
+}
+API CUresult cuGraphDestroy(void* graph) { delete static_cast<Graph*>(graph); return ready(); }
+API CUresult cuGraphExecDestroy(void* graph) { delete static_cast<Graph*>(graph); return ready(); }
+API CUresult cuGraphLaunch(void* graph, void* stream) {
+  if (!stream) return INVALID_VALUE;
+  for (const Launch& launch : static_cast<Graph*>(graph)->launches) {
+    CUresult error = ready();
+    if (error || hung) return error;
+    if ((error = run(launch))) return error;
+  }
+  return ready();
+}
+
 API CUresult cuEventCreate(void** event, unsigned flags) {
   *event = new Event;
   return flags ? INVALID_VALUE : ready();
@@ -277,6 +324,6 @@ API CUresult cuEventSynchronize(void* event) {
   return error ? error : static_cast<Event*>(event)->at < 0 ? INVALID_HANDLE : SUCCESS;
 }
 API CUresult cuEventElapsedTime(float* ms, void* begin, void* end) {
-  *ms = 1e3 * (static_cast<Event*>(end)->at - static_cast<Event*>(begin)->at);
+  *ms = 1e3 / atof(setting("FAKE_CUDA_SPEED", "1")) * (static_cast<Event*>(end)->at - static_cast<Event*>(begin)->at);
   return ready();
 }
