@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,8 @@ from raydgp.models.plain_run import PlainRun
 from raydgp.models.straight_line import StraightLine, straight_line
 from raydgp.models.untasked import compile_function
 from raydgp.records import RunFolder
+from raydgp.records.recorded import recorded_files
+from raydgp.records.winners import nearest_winners
 from raydgp.settings import BundleModel, BundleSettings, TuneSettings, source_of
 from raydgp.space import ConfigSpace
 from raydgp.targets import Target
@@ -31,9 +36,11 @@ from raydgp.templates.base import LaidOut
 from raydgp.templates.registry import template_for
 from raydgp.templates.spaces import config_space
 from raydgp.templates.traced.code import arrays, decode
-from raydgp.workloads import TracedKernel
+from raydgp.workloads import Fused, TracedKernel, Workload
 
 Array = NDArray[Any]
+
+_TENSOR_CORE = "tensor_core"
 
 
 def planned_models(settings: BundleSettings, observer: Observer | None = None) -> PlannedModels:
@@ -83,7 +90,8 @@ class _Tasks:
 
 def _planned(entry: BundleModel, target: Target, tolerance: float, tasks: _Tasks) -> PlannedModel:
     source, inputs, kernels = _chosen(entry, target)
-    name = TuneSettings(model=source).model_name + (f"-{RunFolder(entry.run).name}" if entry.run else "")
+    starts = [*([RunFolder(entry.run).name] if entry.run else []), *(path.stem for path in entry.winners)]
+    name = "-".join([TuneSettings(model=source).model_name, *starts])
     model = load(source, inputs, check=False)  # which is done below, by what the bundle says of it
     if model.beside:
         raise InputError(f"{source}: parts of it run beside TVM, which a bundle cannot hold ({model.notes[0]})")
@@ -93,6 +101,8 @@ def _planned(entry: BundleModel, target: Target, tolerance: float, tasks: _Tasks
         run = PlainRun(line)
         _check(model, line, run, tolerance)
         compiled = _kernels(name, lowered, line, kernels, tasks, entry.draws)
+        if entry.tensor_core:
+            _add_tensor_cores(name, lowered, target, tasks, entry.tensor_core)
         said, blob, given = given_arrays(dict(zip(line.inputs, model.inputs, strict=True)) | line.constants)
         expected = _expected(line, run, given)
     except InputError as error:
@@ -128,7 +138,12 @@ def _chosen(entry: BundleModel, target: Target) -> tuple[str, dict[str, tuple[in
         space = config_space(task.workload, target)
         if space.hash != task.entry.space_hash or (task.best and not space.valid([task.best.index])[0]):
             raise InputError(f"{entry.run}: its best for {task.name} is no configuration for {target}; leave it out")
-    return source, sizes[0], Kernels(target, choice)
+    files = recorded_files(entry.winners)
+    return source, sizes[0], Kernels(target, choice, partial(_winner, files)) if files else Kernels(target, choice)
+
+
+def _winner(files: Sequence[Path], space: ConfigSpace) -> int:
+    return next(iter(nearest_winners(files, space, 1)), space.default)
 
 
 def _check(model: Imported, line: StraightLine, run: PlainRun, tolerance: float) -> None:
@@ -172,6 +187,23 @@ def _kernels(
             raise InputError(f"kernel {function}: {error}") from None
         found.append(PlannedKernel(function, compiled=compiled))
     return found
+
+
+def _add_tensor_cores(name: str, lowered: Lowered, target: Target, tasks: _Tasks, draws: int) -> None:
+    """The model's convolutions and dense layers on tensor cores, alone: without what follows them, in float16.
+
+    Raises:
+        InputError: it has none that tensor cores of the target compute.
+    """
+    found = False
+    for task in lowered.tasks:
+        anchor: Workload = task.workload.anchor if isinstance(task.workload, Fused) else task.workload
+        with suppress(InputError):  # another operator
+            space = config_space(anchor, target, _TENSOR_CORE)
+            tasks.add(f"{name}/{task.name}-{_TENSOR_CORE}", space, space.default, draws)
+            found = True
+    if not found:
+        raise InputError(f"tensor_core: it has no layer that {target} computes on tensor cores; leave it out")
 
 
 def _is_task(space: ConfigSpace) -> bool:

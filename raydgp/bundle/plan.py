@@ -9,9 +9,9 @@ import numpy as np
 
 from raydgp.bundle.format import Origin
 from raydgp.bundle.register_rule import refused_beside_valid
-from raydgp.bundle.winners import winners
 from raydgp.errors import InputError, nearest
 from raydgp.records.recorded import recorded_files
+from raydgp.records.winners import winners
 from raydgp.settings import BundleSettings, BundleTask
 from raydgp.space import ConfigSpace
 from raydgp.space.thinning import thinned

@@ -1,4 +1,6 @@
-"""The papers' networks as torch modules with seeded weights, and a transformer block: 1x3x224x224 in, 1000 classes out.
+"""The papers' networks as torch modules with seeded weights, ResNet-50, and a transformer block.
+
+Networks take 1x3x224x224 and give 1000 classes.
 
 The architectures are the standard ones: AlexNet, VGG-16 and SqueezeNet 1.1 as in torchvision (whose adaptive pooling
 before the classifier does nothing at 224x224 and is left out), ResNet-18 of He et al. 2016 with projections where the
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +78,30 @@ def _resnet18() -> nn.Module:
     for ci, co in ((64, 64), (64, 128), (128, 256), (256, 512)):
         layers += [_Residual(ci, co, co // ci), _Residual(co, co, 1)]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 1000))
+
+
+class _Bottleneck(nn.Module):
+    """ResNet's block of 1x1, 3x3 and 1x1 convolutions, which strides in the second one; else as `_Residual`."""
+
+    def __init__(self, ci: int, width: int, stride: int) -> None:
+        super().__init__()
+        co = 4 * width
+        first, second = _conv_bn(ci, width, 1), _conv_bn(width, width, 3, stride)
+        self.body = nn.Sequential(*first, nn.ReLU(), *second, nn.ReLU(), *_conv_bn(width, co, 1))
+        self.shortcut = nn.Sequential(*(_conv_bn(ci, co, 1, stride) if ci != co else []))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+def _resnet50() -> nn.Module:
+    layers: list[nn.Module] = [*_conv_bn(3, 64, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+    ci = 64
+    for width, blocks in ((64, 3), (128, 4), (256, 6), (512, 3)):
+        for block in range(blocks):
+            layers.append(_Bottleneck(ci, width, 2 if block == 0 and width > 64 else 1))
+            ci = 4 * width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(ci, 1000))
 
 
 def _mobilenet_v1() -> nn.Module:
@@ -154,6 +181,16 @@ def network(name: str, seed: int = 0) -> tuple[nn.Module, tuple[Tensor, ...]]:
     if name not in NETWORKS:
         raise InputError(f"unknown model {name!r}{nearest(name, NETWORKS)}")
     return _seeded(NETWORKS[name], seed, (1, 3, 224, 224))
+
+
+def resnet50(seed: int = 0) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """As `network`, of a network that the papers do not have: He et al. 2016, with strides as in torchvision."""
+    module, inputs = _seeded(_resnet50, seed, (1, 3, 224, 224))
+    for part in module.modules():
+        if isinstance(part, _Bottleneck):
+            last = cast(nn.BatchNorm2d, part.body[-1])
+            last.weight.mul_(0.25)  # sixteen of them in a row; Goyal et al. 2017 begin at 0
+    return module, inputs
 
 
 def transformer_block(

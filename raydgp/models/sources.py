@@ -9,7 +9,7 @@ import raydgp
 from raydgp.errors import InputError, nearest
 from raydgp.workloads.zoo import NETWORKS
 
-NAMES = (*NETWORKS, "transformer_block")
+NAMES = (*NETWORKS, "resnet50", "transformer_block")
 FILES = (".pt2", ".onnx")
 
 

@@ -42,7 +42,18 @@ class BundleModel(Settings):
     run: Path | None = Field(
         None, description="Folder of a run whose best configurations it gets; the defaults without one."
     )
+    winners: list[Path] = Field(
+        [],
+        description="As of a task: a kernel that no run has measured gets the winner of the most similar layer in "
+        "place of the default.",
+    )
     draws: int = Field(0, ge=0, description="Random valid configurations of each of its kernels, measured alone.")
+    tensor_core: int = Field(
+        0,
+        ge=0,
+        description="Random valid configurations, and the default, of each of its convolutions and dense layers on "
+        "tensor cores, measured alone.",
+    )
 
 
 class BundleSettings(Settings):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from raydgp import config_space
@@ -80,3 +81,20 @@ def test_another_run_helps_where_it_measured_the_same(tmp_path: Path, device, wo
     experience = Experience(settings(tmp_path), TARGET, DEVICE)
     (entry,) = experience.with_start_points(manifest(RELU), [Task("layer0", RELU, 1)], []).tasks
     assert (entry.start_points, entry.settled) == (points, settled)
+
+
+def test_on_a_gpu_a_layer_nobody_knows_starts_from_winners_on_other_gpus(tmp_path: Path):
+    """Of processors there are none: their models come with the package."""
+    target = Target.named("cuda/sm_90")
+    layer = Fused(anchor=replace(CONV, ci=256, co=256, h=14, w=14), epilogue=("bias", "relu"))
+    space = config_space(layer, target)
+    entries = [TaskEntry.of("layer0", 1, space)]
+    fresh = RunManifest(
+        settings={}, tasks=entries, target=target, device={"name": "G"}, versions={}, created_unix_s=0.0
+    )
+    found = Experience(settings(tmp_path), target, {"name": "G"}).with_start_points(
+        fresh, [Task("layer0", layer, 1)], []
+    )
+    assert len(found.tasks[0].start_points) == 6
+    assert space.valid(np.array(found.tasks[0].start_points)).all()
+    assert not found.tasks[0].settled

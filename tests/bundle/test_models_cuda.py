@@ -3,6 +3,7 @@
 import json
 import math
 
+import numpy as np
 import pytest
 from tvm import te
 
@@ -107,6 +108,31 @@ def test_for_another_architecture_there_is_other_code_for_the_same_steps(made, t
             assert kernel.place is not None
             found = bundle.kernels(bundle.header.tasks[kernel.task])[kernel.place]
             assert all(b".text." + launch.kernel.encode() in bundle.code(found.code) for launch in found.launches)
+
+
+def test_a_model_of_winners_and_its_layers_on_tensor_cores():
+    """Convolutions of 3 channels and more; the last layer is no multiple of a fragment, which tensor cores fill up."""
+    entries = [BundleModel(model=MODEL, winners=["tophub"], tensor_core=2), BundleModel(model=MODEL)]
+    planned = bundled_models.planned_models(BundleSettings(target="cuda/sm_90", models=entries, measure=QUICK))
+    first, second = planned.models
+    assert (first.name, second.name) == ("images-tophub", "images")
+    chosen = [(one.index, other.index) for one, other in zip(first.kernels, second.kernels, strict=True) if one.space]
+    assert any(one != other for one, other in chosen)
+    assert all(kernel.space.valid(np.array([kernel.index]))[0] for kernel in first.kernels if kernel.space)
+    cores = [task for task in planned.tasks if task.name.endswith("-tensor_core")]
+    assert cores
+    for task in cores:
+        assert "tensor_core" in task.space.template
+        assert [origin for _, origin in task.wanted].count("draw") >= 1
+        assert task.wanted[0] == (task.space.default, "default")
+
+
+def test_tensor_cores_that_a_target_has_not_are_refused_in_one_line():
+    entry = BundleModel(model=MODEL, tensor_core=2)
+    with pytest.raises(
+        InputError, match=r"models\.0: .*tensor_core: it has no layer that cuda/sm_61.* on tensor cores"
+    ):
+        bundled_models.planned_models(BundleSettings(target="cuda/sm_61", models=[entry], measure=QUICK))
 
 
 def test_a_kernel_of_indices_gets_tvms_own_schedule():

@@ -11,11 +11,11 @@ from raydgp import Conv2d, config_space
 from raydgp.bundle import plan
 from raydgp.bundle.plan import planned
 from raydgp.bundle.register_rule import refused_beside_valid
-from raydgp.bundle.winners import winners
 from raydgp.errors import InputError
 from raydgp.models import sources
 from raydgp.records import Context, Journal, Measurement, Record, Status
 from raydgp.records.recorded import RecordedSpace
+from raydgp.records.winners import winners
 from raydgp.settings import BundleSettings, BundleTask, MeasureSettings, load, source_of
 from raydgp.space.thinning import thinned
 from raydgp.targets import Limits, Target

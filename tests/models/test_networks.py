@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from raydgp.errors import InputError
-from raydgp.models.networks import NETWORKS, network, transformer_block
+from raydgp.models.networks import NETWORKS, network, resnet50, transformer_block
 from raydgp.workloads import zoo
 from raydgp.workloads.ops import Conv2d, DepthwiseConv2d, Workload
 
@@ -91,3 +91,16 @@ def test_transformer_block_keeps_the_shape() -> None:
 def test_an_unknown_network_names_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'resnet18'"):
         network("resnet-18")
+
+
+def test_resnet50_is_the_architecture() -> None:
+    module, inputs = resnet50()
+    assert sum(weights.numel() for weights in module.parameters()) == 25_557_032  # of torchvision's
+    convolutions = [layer for layer in module.modules() if isinstance(layer, nn.Conv2d)]
+    assert len(convolutions) == 53
+    assert [layer.stride for layer in convolutions].count(
+        (2, 2)
+    ) == 7  # the first; a 3x3 and a projection in three stages
+    output = module(*inputs)
+    assert output.shape == (1, 1000)
+    assert 0.05 < output.std() < 50

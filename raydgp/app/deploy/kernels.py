@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, cast
 
 from raydgp.records import Measurement
 from raydgp.records.summary import TaskSummary
+from raydgp.space import ConfigSpace
 from raydgp.targets import Target
 from raydgp.templates.registry import template_for
 from raydgp.templates.spaces import config_space
@@ -21,10 +23,12 @@ class Kernels:
     Attributes:
         target: of the run.
         chosen: of a layer the task that computes it, with the measurement that it is chosen for as its best.
+        unmeasured: the configuration of a kernel whose space has no measurement; the default unless said.
     """
 
     target: Target
     chosen: Mapping[Workload, TaskSummary]
+    unmeasured: Callable[[ConfigSpace], int] = attrgetter("default")
 
     def best(self, workload: Workload) -> Measurement | None:
         """What the layer of a workload is chosen for; None where nothing is known of it."""
@@ -32,7 +36,7 @@ class Kernels:
 
     def index(self, workload: Workload) -> int:
         best = self.best(workload)
-        return best.index if best else config_space(workload, self.target).default
+        return best.index if best else self.unmeasured(config_space(workload, self.target))
 
     def seconds(self, workload: Workload) -> float | None:
         """Measured latency of a call; None where nothing is known."""

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from raydgp.records import Record, RunManifest
+from raydgp.records.recorded import recorded_files
 from raydgp.records.run import runs_in
+from raydgp.records.winners import nearest_winners
 from raydgp.settings import TuneSettings
+from raydgp.space import ConfigSpace
 from raydgp.targets import Target
 from raydgp.targets.kinds import FUNCTION
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Fused, Task, Workload, from_dict
 
 _BEST = 6  # configurations to start from: the fastest is often luck, one of the first few is as fast again
+_WINNERS = Path("tophub")  # of other GPUs, that the package has
 _SEARCHED = 64  # measurements after which another run's search counts as done
 
 
@@ -40,8 +45,9 @@ class Experience:
     def with_start_points(self, manifest: RunManifest, tasks: Sequence[Task], records: Iterable[Record]) -> RunManifest:
         """The manifest with start points for those of the tasks that have none, and no record but the default's.
 
-        Layers with one space share their points. A task that another run has searched itself is settled: its best are
-        measured again, not searched for.
+        Layers with one space share their points. Where nothing is known of a layer of a GPU, the winners of the most
+        similar layers on other GPUs stand in, as AutoTVM's users had them. A task that another run has searched itself
+        is settled: its best are measured again, not searched for.
         """
         records = list(records)
         measured = Counter(record.context.task for record in records)
@@ -55,10 +61,16 @@ class Experience:
                 space = config_space(fresh[entry.name], self._target)
                 sharing = by_key[space_sharing_key(space.workload)]
                 same = sum(record.context.space_hash == space.hash for record in sharing)
-                update = {"start_points": _fastest(sharing, space.size), "settled": same >= _SEARCHED}
+                points = _fastest(sharing, space.size) or self._winners(space)
+                update = {"start_points": points, "settled": same >= _SEARCHED}
                 entry = entry.model_copy(update=update)
             entries.append(entry)
         return manifest.model_copy(update={"tasks": entries})
+
+    def _winners(self, space: ConfigSpace) -> list[int]:
+        if self._target.behaviour.on_processors:  # of which whole spaces come with the package, as models
+            return []
+        return nearest_winners(recorded_files([_WINNERS]), space, _BEST)
 
     def _other_runs(self) -> Iterable[Record]:
         if self._target.kind == FUNCTION:  # whose name does not tell its code

@@ -15,11 +15,12 @@ from raydgp.errors import InputError, nearest
 from raydgp.models.archive import read_program
 from raydgp.models.importing.imported import Imported
 from raydgp.models.importing.torch_source import from_pt2, from_torch, plain_module
-from raydgp.models.networks import NETWORKS, network, transformer_block
+from raydgp.models.networks import NETWORKS, network, resnet50, transformer_block
 from raydgp.models.refusal import refusal
 
 MODELS: dict[str, Callable[[], tuple[torch.nn.Module, tuple[Any, ...]]]] = {
     **{name: partial(network, name) for name in NETWORKS},
+    "resnet50": resnet50,
     "transformer_block": transformer_block,
 }
 
