@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,9 +88,10 @@ def _manifest(run: RunFolder, bundle: Path, found: Merged, settings: MergeSettin
         measure=MeasureSettings(**found.measure),
         mlflow=settings.mlflow,
     )
+    calls = Counter({kernel.task: kernel.calls for kernel in found.models[0].kernels}) if len(found.models) == 1 else {}
     return RunManifest(
         settings=asked.model_dump(mode="json"),
-        tasks=[TaskEntry.of(task.name, 1, task.space) for task in found.tasks],
+        tasks=[TaskEntry.of(task.name, calls.get(task.name) or 1, task.space) for task in found.tasks],
         target=found.target,
         device=found.device,
         versions=found.versions,

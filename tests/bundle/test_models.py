@@ -86,6 +86,8 @@ def test_a_model_is_measured_from_the_bundle_alone_and_merged(made, bare_python,
     assert model.times_s == tuple(line["times_s"])
     assert sum(kernel.time_s for kernel in model.kernels) == pytest.approx(sum(line["steps_s"]))
     assert {kernel.task for kernel in model.kernels} == {task.name for task in tasks} | {""}
+    calls = {entry.name: entry.count for entry in RunFolder(merged.folder).manifest.tasks}
+    assert calls == {kernel.task: kernel.calls for kernel in model.kernels if kernel.task}
 
     again = plan({"model": MODEL, "run": merged.folder})
     planned = bundled_models.planned_models(again)
