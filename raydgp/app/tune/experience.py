@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from raydgp.records import Record, RunManifest
-from raydgp.records.recorded import recorded_files
 from raydgp.records.run import runs_in
-from raydgp.records.winners import nearest_winners
 from raydgp.settings import TuneSettings
 from raydgp.space import ConfigSpace
 from raydgp.targets import Target
@@ -70,6 +68,9 @@ class Experience:
     def _winners(self, space: ConfigSpace) -> list[int]:
         if self._target.behaviour.on_processors:  # of which whole spaces come with the package, as models
             return []
+        from raydgp.records.recorded import recorded_files  # load pyarrow, which most runs do not need yet
+        from raydgp.records.winners import nearest_winners
+
         return nearest_winners(recorded_files([_WINNERS]), space, _BEST)
 
     def _other_runs(self) -> Iterable[Record]:
