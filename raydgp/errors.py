@@ -1,7 +1,8 @@
 """What can go wrong, named by what the user can do about it. Every message is one line."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
@@ -9,6 +10,16 @@ def nearest(name: object, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(str(name), names, n=1)
     return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"
+
+
+# What a document of another form provokes in code that expects its own: no value, key, type or depth can be trusted.
+MALFORMED = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError, AssertionError)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, as a part of one line."""
+    said = str(error).strip().partition("\n")[0] or type(error).__name__
+    return (f"no {said}" if isinstance(error, KeyError) else said)[:300]
 
 
 class RaydgpError(Exception):
@@ -53,3 +64,14 @@ class RunnersLost(RaydgpError):
 
 class Stopped(RaydgpError):
     """The user stopped the run: the same command goes on from what is kept."""
+
+
+@contextmanager
+def form_of(message: str) -> Iterator[None]:
+    """Whatever a document of another form provokes becomes an InputError with this message; our own errors pass."""
+    try:
+        yield
+    except RaydgpError:
+        raise
+    except MALFORMED:
+        raise InputError(message) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,7 +123,7 @@ class Run:
                     "gflops": measured.gflops(flops.get(context.task, 0)),
                     "latency_us": 1e6 * measured.median_s if measured.ok else math.nan,
                     "spread": measured.spread,
-                    **vars(measured.phases),
+                    **asdict(measured.phases),
                     "time": pd.Timestamp(measured.time_ms, unit="ms", tz="UTC"),
                     "knobs": record.knobs,
                     "error": measured.error,

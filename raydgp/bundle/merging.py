@@ -14,8 +14,9 @@ import numpy as np
 from raydgp.bundle.format import Kernel, Task
 from raydgp.bundle.merging_models import model_latencies
 from raydgp.bundle.reading import Bundle
-from raydgp.errors import InputError
+from raydgp.errors import MALFORMED, InputError, form_of
 from raydgp.records import Context, Measurement, Phases, Record, Status
+from raydgp.records.measurement import check_measurement
 from raydgp.records.model_latency import ModelLatency
 from raydgp.records.recorded import RecordedSpace
 from raydgp.space import ConfigSpace
@@ -93,6 +94,11 @@ def merge(bundle: Path, results: Sequence[Path], run: str) -> Merged:
     Raises:
         InputError: the bundle or a file is damaged, of another bundle or of another device.
     """
+    with form_of(f"{', '.join(map(str, results))}: not results of {bundle}; give files of `raydgp bundle run`"):
+        return _merged(bundle, results, run)
+
+
+def _merged(bundle: Path, results: Sequence[Path], run: str) -> Merged:
     with Bundle(bundle) as opened:
         header, kernels = opened.header, [opened.kernels(task) for task in opened.header.tasks]
         parts = [_Results.read(file, opened.sha256) for file in results]
@@ -169,9 +175,9 @@ class _Results:
             return cls(path, dict(said["device"]), float(said["started_unix_s"]), lines, models)
         except OSError as error:
             raise InputError(f"{path}: {error.strerror or error}; give a file of `raydgp bundle run`") from None
-        except (ValueError, KeyError, TypeError) as error:
-            if isinstance(error, InputError):
-                raise
+        except InputError:
+            raise
+        except MALFORMED:
             raise InputError(f"{path}, line {number}: not a result; give a file of `raydgp bundle run`") from None
 
 
@@ -190,7 +196,7 @@ def _in_order(
         if kernel.status != "ok":
             yield kernel, None
     for place, line in ran.items():
-        if place >= len(kernels) or kernels[place].index != line["index"]:
+        if not 0 <= place < len(kernels) or kernels[place].index != line["index"]:
             raise InputError(f"{bundle}: its kernels are not those of the results; give the bundle that was measured")
         yield kernels[place], line
 
@@ -204,10 +210,10 @@ def _measurement(
     made_unix_s: float,
 ) -> Measurement:
     line = line or {"status": kernel.status, "error": kernel.error, "time_unix_s": made_unix_s}
-    return Measurement(
+    measured = Measurement(
         index=kernel.index,
         status=Status(line["status"]),
-        times_s=tuple(line.get("times_s", ())),
+        times_s=tuple(map(float, line.get("times_s", ()))),
         phases=Phases(build_s=kernel.build_s, run_s=line.get("run_s", 0.0)),
         error=line["error"],
         device=device,
@@ -217,3 +223,5 @@ def _measurement(
         conditions=line.get("conditions", {}),
         caches=caches if caches == _ROTATED else "",
     )
+    check_measurement(measured)
+    return measured

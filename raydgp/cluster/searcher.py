@@ -14,7 +14,7 @@ from ray.tune.search import Searcher
 
 from raydgp import search
 from raydgp.cluster.param_search import ParamSearch
-from raydgp.errors import InputError
+from raydgp.errors import MALFORMED, InputError, first_line
 from raydgp.records import Measurement
 from raydgp.search import Outcome, Search, Strategy
 from raydgp.search.options import checked
@@ -183,10 +183,11 @@ class RaydgpSearcher(Searcher):
         """
         try:
             self.set_state(json.loads(Path(checkpoint_path).read_bytes()))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"{checkpoint_path}: not a state of this searcher ({error!r}); start anew") from None
+        except InputError:
+            raise
+        except (OSError, *MALFORMED) as error:
+            reason = first_line(error)
+            raise InputError(f"{checkpoint_path}: not a state of this searcher ({reason}); start anew") from None
 
     def _take(self, metric: str | None, mode: str | None, config: dict[str, Any]) -> bool:
         """Begins a search in Tune's space, or goes on with the one that was restored into it."""
@@ -201,8 +202,8 @@ class RaydgpSearcher(Searcher):
             saved, self._saved = self._saved, None
             try:
                 self._params.restore(saved)
-            except (KeyError, TypeError, AttributeError) as error:
-                raise InputError(f"restore: not a state of this searcher ({error!r}); start anew") from None
+            except MALFORMED as error:
+                raise InputError(f"restore: not a state of this searcher ({first_line(error)}); start anew") from None
         return True
 
     def _outcomes(self, indices: list[int], result: Mapping[str, Any]) -> list[Outcome]:

@@ -16,7 +16,7 @@ import tvm
 from tvm.s_tir import Schedule, Trace
 from tvm.s_tir.meta_schedule.database import Workload as Entry
 
-from raydgp.errors import InputError
+from raydgp.errors import MALFORMED, InputError
 from raydgp.models.interchange import ORIGIN, RECORDS, UNMEASURED_S, WORKLOADS
 from raydgp.records import Context, Measurement, Quarantined, Record, Scan, Status
 from raydgp.targets import Target
@@ -51,7 +51,7 @@ def scan(folder: Path, device: str) -> Scan:
             found.append(_record(json.loads(line), entries, folder.name, device, len(found)))
         except InputError as error:
             odd.append(Quarantined(number, str(error)))
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        except MALFORMED:
             odd.append(Quarantined(number, "not a tuning record"))
     return Scan(found, odd, torn=False)
 

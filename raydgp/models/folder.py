@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import tvm
 from numpy.typing import NDArray
 
 from raydgp.build.compile import link
-from raydgp.errors import InputError
+from raydgp.errors import MALFORMED, InputError, first_line
 from raydgp.models import beside
 from raydgp.models.lowering import Lowered
 from raydgp.models.machine import Machine, Step, arrays, device_of
@@ -173,9 +174,10 @@ class Library:
             library = tvm.runtime.load_module(str((folder / LIBRARY).resolve()))
         except InputError:
             raise
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise InputError(f"{folder} is no deployed model ({reason}); make it with `raydgp deploy RUN`") from None
+        except (OSError, RuntimeError, zipfile.BadZipFile, *MALFORMED) as error:
+            raise InputError(
+                f"{folder} is no deployed model ({first_line(error)}); make it with `raydgp deploy RUN`"
+            ) from None
         self._machine = Machine(library, kind)
         self._parameters = self._machine.tensors(parameters)
         whole = {"function": "main", "parameters": range(len(parameters))}

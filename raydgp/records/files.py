@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from raydgp.errors import InputError, JournalError
+from raydgp.errors import MALFORMED, InputError, JournalError, first_line
 from raydgp.records.frames import read_parquet
 from raydgp.records.journal import read
 from raydgp.records.measurement import Record
@@ -18,5 +18,5 @@ def read_records(file: Path) -> list[Record]:
     """
     try:
         return list(read(file)) if file.suffix == ".jsonl" else read_parquet(file)
-    except (OSError, ValueError, KeyError, TypeError, JournalError) as error:
-        raise InputError(f"{file}: neither a journal nor a Parquet file of records ({error})") from None
+    except (OSError, JournalError, *MALFORMED) as error:
+        raise InputError(f"{file}: neither a journal nor a Parquet file of records ({first_line(error)})") from None

@@ -12,6 +12,10 @@ from typing import Any
 
 import psutil
 
+from raydgp.errors import MALFORMED
+
+_LONGEST_HOST = 64
+
 
 class Held(Exception):
     """Someone else holds the lock; the message says who, in one line. Whoever locks says what that means to a user."""
@@ -67,11 +71,12 @@ def check_free(path: Path) -> None:
 def _explain(path: Path, text: bytes) -> str:
     try:
         holder: dict[str, Any] = json.loads(text)
-        pid, host = int(holder["pid"]), str(holder["host"])
+        pid, host = int(holder["pid"]), str(holder["host"]).partition("\n")[0][:_LONGEST_HOST]
         since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(holder["since_unix_s"]))
-    except (ValueError, KeyError, TypeError):
+        gone = host == socket.gethostname() and not psutil.pid_exists(pid)
+    except (*MALFORMED, OSError):
         return f"{path} is held by a process that has not written its name yet"
     who = f"process {pid} on {host} since {since}"
-    if host == socket.gethostname() and not psutil.pid_exists(pid):
+    if gone:
         return f"{path} was taken by {who}, which is gone: a process that it started still holds it, end that one"
     return f"{path} is held by {who}: wait for it or end it"

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from raydgp.errors import InputError
+from raydgp.errors import MALFORMED, InputError, first_line
 from raydgp.targets import Target
 
 LARGEST = 2**63 - 1  # of an index: numpy's integers
@@ -32,7 +32,7 @@ class Status(StrEnum):
     RUNNER_LOST = "runner_lost"  # twice no answer from a runner: says nothing about the configuration
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Phases:
     """Where the time of one configuration went, in seconds.
 
@@ -68,7 +68,7 @@ class Resources:
     shared_bytes: int
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Measurement:
     """The outcome for one configuration.
 
@@ -143,10 +143,10 @@ class Measurement:
             fields["resources"] = tuple(Resources(**used) for used in fields.get("resources", ()))
             measured = cls(**fields)
             check_measurement(measured)
-        except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"not a measurement: {error!r}") from None
+        except InputError:
+            raise
+        except MALFORMED as error:
+            raise InputError(f"not a measurement: {first_line(error)}") from None
         return measured
 
 
@@ -158,7 +158,7 @@ def check_measurement(measured: Measurement) -> None:
     """
     _check_integer("index", measured.index)
     phases = measured.phases
-    for seconds in (*vars(phases).values(), measured.time_unix_s):
+    for seconds in (*(getattr(phases, name) for name in Phases.__slots__), measured.time_unix_s):
         if type(seconds) not in _NUMBERS:
             raise InputError(f"not a measurement: {seconds!r:.100} is no time")
     if type(measured.error) is not str or type(measured.caches) is not str:
@@ -210,10 +210,10 @@ class Context:
             fields = dict(data)
             fields["target"] = Target.from_dict(fields["target"])
             context = cls(**fields)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"not a record: {error!r}") from None
+        except InputError:
+            raise
+        except MALFORMED as error:
+            raise InputError(f"not a record: {first_line(error)}") from None
         for name in ("task", "space_hash", "strategy", "run"):
             if not isinstance(getattr(context, name), str):
                 raise InputError(f"not a record: {name} is {getattr(context, name)!r:.100}, not a text")
@@ -224,8 +224,15 @@ class Context:
         return context
 
 
-@dataclass(frozen=True, kw_only=True)
-class Record:
+class _Undecoded:
+    """Room for the JSON of knobs that nobody has asked for yet."""
+
+    __slots__ = ("_knobs",)
+    _knobs: bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record(_Undecoded):
     """One line of a journal: a measurement with its context, its knobs, and its place in the search.
 
     Attributes:
@@ -260,10 +267,10 @@ class Record:
             fields["context"] = Context.from_dict(fields["context"])
             fields["measurement"] = Measurement.from_dict(fields["measurement"])
             record = cls(**fields)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise InputError(f"not a record: {error!r}") from None
+        except InputError:
+            raise
+        except MALFORMED as error:
+            raise InputError(f"not a record: {first_line(error)}") from None
         _check_integer("trial", record.trial)
         if not isinstance(record.knobs, dict):
             raise InputError("not a record: knobs are not an object")
@@ -274,10 +281,12 @@ class Record:
         """A record whose knobs are JSON until they are asked for: most of a million records' never are.
 
         Raises:
-            InputError: the trial or the knobs are of the wrong kind.
+            InputError, UnicodeDecodeError: the trial or the knobs are of the wrong kind.
         """
         if knobs[:1] != b"{" or not 0 <= trial <= LARGEST:
             raise InputError("not a record: its trial or its knobs are none")
+        if not knobs.isascii():
+            knobs.decode()  # later would be too late
         record = object.__new__(cls)
         _set_field(record, "context", context)
         _set_field(record, "trial", trial)
@@ -286,7 +295,7 @@ class Record:
         return record
 
     def __getattr__(self, name: str) -> Any:
-        if name != "knobs" or "_knobs" not in self.__dict__:
+        if name != "knobs":  # `_knobs` too, where there is none
             raise AttributeError(name)
-        object.__setattr__(self, "knobs", json.loads(self._knobs))
+        _set_field(self, "knobs", json.loads(self._knobs))
         return self.knobs

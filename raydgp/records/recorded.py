@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from raydgp.data import history
-from raydgp.errors import InputError
+from raydgp.errors import MALFORMED, InputError, first_line
 from raydgp.records.measurement import Measurement, Phases, Resources, Status
 from raydgp.space import ConfigSpace, Indices
 from raydgp.space.parametric import parameter_space
@@ -32,8 +32,8 @@ def is_recorded(path: Path) -> bool:
     """
     try:
         return _KEY in (pq.read_schema(path).metadata or {})
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path}: not a Parquet file ({error})") from None
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: not a Parquet file ({first_line(error)})") from None
 
 
 def recorded_files(paths: Sequence[Path]) -> list[Path]:
@@ -157,12 +157,22 @@ class RecordedSpace:
         Raises:
             InputError: no such file, not a recorded space, or one of another version's templates.
         """
+        remedy = "make one with `raydgp history record`"
         try:
-            table = pq.read_table(path)
-            said = json.loads((table.schema.metadata or {})[_KEY])
-            options = dict(said["options"])
-        except (OSError, pa.ArrowInvalid, KeyError, ValueError) as error:
-            raise InputError(f"{path}: not a recorded space ({error}); make one with `raydgp history record`") from None
+            return cls._of_table(path, pq.read_table(path))
+        except InputError:
+            raise
+        except (OSError, pa.ArrowException, *MALFORMED) as error:
+            raise InputError(f"{path}: not a recorded space ({first_line(error)}); {remedy}") from None
+
+    @classmethod
+    def _of_table(cls, path: Path, table: pa.Table) -> Self:
+        said = json.loads((table.schema.metadata or {})[_KEY])
+        options = dict(said["options"])
+        if not (
+            isinstance(said["name"], str) and isinstance(said["device"], dict) and isinstance(said["versions"], dict)
+        ):
+            raise TypeError("its name, device or versions are none")
         workload, indices = from_dict(said["workload"]), table["index"].to_numpy().astype(np.int64)
         if isinstance(workload, Parametric):
             spaces = [parameter_space(workload, said["target"], indices)]

@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from raydgp.data import configuration, configurations
-from raydgp.errors import InputError, nearest
+from raydgp.errors import InputError, first_line, nearest
 
 _LARGEST = 2**63 - 1  # integer that all that is written of settings can hold
 _MOST = 100_000  # values of one key, at most: YAML's aliases make more of a line than any memory holds
@@ -92,7 +92,8 @@ def parsed(text: str) -> Any:
     except (yaml.YAMLError, ValueError) as error:  # the latter for a date or a number that is none
         where = getattr(error, "problem_mark", None)
         at = f"line {where.line + 1}: " if where else ""
-        raise InputError(f"{at}not valid YAML ({getattr(error, 'problem', error)})") from None
+        problem = getattr(error, "problem", None) or first_line(error)
+        raise InputError(f"{at}not valid YAML ({problem})") from None
 
 
 def _values(tree: Any) -> Iterator[Any]:

@@ -21,6 +21,7 @@ from raydgp.workloads import Parametric
 from raydgp.workloads.parametric import UNKNOWN_OPERATIONS
 
 TEMPLATE = "parameters.v1"
+_LARGEST = 2**63 - 1
 
 
 Options = Sequence[Any] | tuple[float, float] | Range
@@ -107,6 +108,8 @@ def _checked(name: str, options: Any) -> list[Any] | Range:
     for value in values:
         if not isinstance(value, bool | int | float | str) or (isinstance(value, float) and not math.isfinite(value)):
             raise InputError(f"parameter {name!r}: {value!r} is no whole number, finite fraction, text or flag")
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise InputError(f"parameter {name!r}: {value!r:.100} has more than 64 bits")
     if len({(isinstance(value, bool), value) for value in values}) < len(values):
         raise InputError(f"parameter {name!r}: an option is there twice in {values!r}; give each once")
     return values

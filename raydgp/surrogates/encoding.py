@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raydgp.errors import ModelError
+from raydgp.errors import MALFORMED, ModelError, first_line
 
 Rows = NDArray[np.float32]
 
@@ -93,8 +93,8 @@ class Encoding:
                 label_mean=float(data["label_mean"]),
                 label_std=float(data["label_std"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise ModelError(f"model card: normalisation is damaged ({error!r}); pre-train again") from None
+        except MALFORMED as error:
+            raise ModelError(f"model card: normalisation is damaged ({first_line(error)}); pre-train again") from None
         if len({len(encoding.names), len(encoding.options), len(encoding.mean), len(encoding.std)}) > 1:
             raise ModelError("model card: normalisation has columns of different numbers; pre-train again")
         return encoding

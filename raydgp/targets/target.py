@@ -81,9 +81,9 @@ class Target:
         Raises:
             InputError: they say no kind, or an unknown one.
         """
-        kind = attributes.get("kind")
+        kind = attributes.get("kind") if isinstance(attributes, Mapping) else None
         if not isinstance(kind, str):
-            raise InputError(f"target: no kind in {dict(attributes)}; name one of {', '.join(kinds())}")
+            raise InputError(f"target: no kind in {attributes!r:.200}; name one of {', '.join(kinds())}")
         rest = {name: value for name, value in attributes.items() if name != "kind"}
         return kind_named(kind).from_attributes(rest)
 

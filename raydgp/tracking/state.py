@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from raydgp.errors import MALFORMED
 from raydgp.records import RunFolder
 from raydgp.records.manifest import write_atomically
 from raydgp.tracking.uris import database_of, page
@@ -22,7 +23,7 @@ def load(run_dir: Path) -> dict[str, Any]:
             "sent": {str(key): int(step) for key, step in state["sent"].items()},
             "all_of": state.get("all_of"),
         }
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except (OSError, *MALFORMED):
         return {}
 
 

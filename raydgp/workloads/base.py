@@ -10,7 +10,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from raydgp.errors import InputError
+from raydgp.errors import MALFORMED, InputError, first_line
 from raydgp.registry import Registry
 
 Array = NDArray[np.float32]
@@ -31,12 +31,14 @@ class Workload:
         relax: name of a Relax operator -> `module:function` of (call, shape of its data, constant weight) -> the
             workload, or None where it is another operator's, for layers of imported models.
         channel_axis: of the output of a layer, that a bias is added along; None where it cannot be a layer's anchor.
+        largest: that a number of it can be: TVM's indices have 32 bits.
     """
 
     op: ClassVar[str]
     plain: ClassVar[str] = ""
     relax: ClassVar[Mapping[str, str]] = {}
     channel_axis: ClassVar[int | None] = None
+    largest: ClassVar[int] = 2**31 - 1
 
     def __init_subclass__(cls, **options: Any) -> None:
         """Makes the operator known by its name.
@@ -55,13 +57,15 @@ class Workload:
                 value = _pair(self.op, field.name, value)
                 object.__setattr__(self, field.name, value)
                 low = 0 if field.name == "padding" else 1
-                bad = any(v < low for v in value)
+                bad = not all(low <= v <= self.largest for v in value)
             elif field.type == "int":
-                low, bad = 1, isinstance(value, bool) or not isinstance(value, int) or value < 1
+                low, bad = 1, isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= self.largest
             else:
                 continue  # a subclass's own business
             if bad:
-                raise InputError(f"{self.op}: {field.name}={value!r} must be made of whole numbers of at least {low}")
+                raise InputError(
+                    f"{self.op}: {field.name}={value!r:.100} must be made of whole numbers from {low} to {self.largest}"
+                )
 
     @property
     def flops(self) -> int:
@@ -121,6 +125,8 @@ def from_dict(data: dict[str, Any]) -> Workload:
     Raises:
         InputError: unknown operator, missing or unknown field, impossible shape.
     """
+    if not isinstance(data, dict):
+        raise InputError(f"workload: {data!r:.100} is not an object")
     fields = dict(data)
     op = fields.pop("op", None)
     if not isinstance(op, str) or op not in OPERATORS:
@@ -129,8 +135,10 @@ def from_dict(data: dict[str, Any]) -> Workload:
         fields["anchor"] = from_dict(fields["anchor"])
     try:
         return cast(Workload, OPERATORS[op](**fields))
-    except TypeError as error:
-        raise InputError(f"workload {op}: {str(error).split('__init__() ')[-1]}") from None
+    except InputError:
+        raise
+    except MALFORMED as error:
+        raise InputError(f"workload {op}: {first_line(error).split('__init__() ')[-1]}") from None
 
 
 def _pair(op: str, name: str, value: Any) -> tuple[int, int]:

@@ -27,6 +27,7 @@ class Parametric(Workload):
     """
 
     op: ClassVar[str] = "parametric"
+    largest: ClassVar[int] = 2**63 - 1
     name: str
     parameters: str
     restrictions: tuple[str, ...] = ()

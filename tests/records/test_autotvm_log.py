@@ -14,6 +14,7 @@ from raydgp.surrogates.sources import gather
 from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Conv2d, Dense, DepthwiseConv2d, GroupConv2d
+from tests.support.foreign_files import line
 
 SAME: dict[str, Any] = {"kh": 3, "kw": 3, "padding": (1, 1)}
 CONV = Conv2d(n=1, ci=16, h=14, w=14, co=32, **SAME)
@@ -28,35 +29,6 @@ TEMPLATES = {
     "dense_small_batch.gpu": (SMALL, "direct"),
     "dense_large_batch.gpu": (LARGE, "direct"),
 }
-
-
-def tensor(*shape):
-    return ["TENSOR", list(shape), "float32"]
-
-
-def arguments(workload):
-    """As TVM's operators have them."""
-    if isinstance(workload, Dense):
-        return [tensor(workload.n, workload.k), tensor(workload.m, workload.k), None, "float32"]
-    w, (top, left) = workload, workload.padding
-    groups = getattr(w, "groups", w.ci if w.op == "depthwise_conv2d" else 1)
-    arrays = [tensor(w.n, w.ci, w.h, w.w), tensor(getattr(w, "co", w.ci), w.ci // groups, w.kh, w.kw)]
-    own = [groups] if w.op == "group_conv2d" else []
-    return [*arrays, list(w.stride), [top, left, top, left], list(w.dilation), *own, "float32"]
-
-
-def line(template, workload, index, knobs, costs=(1e-3,), error_number=0, target="cuda -keys=cuda,gpu -arch=sm_70"):
-    entity = [
-        [name, "sp", [-1, *value[1:]]] if isinstance(value, tuple) else [name, "ot", value]
-        for name, value in knobs.items()
-    ]
-    return {
-        "input": [target, template, arguments(workload), {}],
-        "config": {"index": index, "code_hash": None, "entity": entity},
-        "result": [list(costs), error_number, 2.5, 1598686547.25],
-        "version": 0.2,
-        "tvm_version": "0.8.0",
-    }
 
 
 def written(path, *lines):

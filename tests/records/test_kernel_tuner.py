@@ -17,61 +17,7 @@ from raydgp.errors import InputError
 from raydgp.records.recorded import RecordedSpace
 from raydgp.settings import CompareSettings
 from raydgp.surrogates.sources import gather
-
-OPTIONS: dict[str, list[Any]] = {"x": [16, 32, 64], "y": [1, 2, 4, 8], "method": ["a", "b"]}
-ROWS = [
-    {"x": x, "y": y, "method": method}
-    for x in OPTIONS["x"]
-    for y in OPTIONS["y"]
-    for method in OPTIONS["method"]
-    if x * y <= 128
-]
-T1 = {
-    "General": {"BenchmarkName": "kernel"},
-    "ConfigurationSpace": {
-        "TuningParameters": [
-            {"Name": "x", "Type": "int", "Values": "[16, 32, 64]"},
-            {"Name": "y", "Type": "int", "Values": "[1, 2, 4, 8]"},
-            {"Name": "method", "Type": "string", "Values": ["a", "b"]},
-        ],
-        "Conditions": [{"Expression": "x*y <= 128", "Parameters": ["x", "y"]}],
-    },
-}
-
-
-def ms(row: dict[str, Any]) -> float:
-    return float(abs(row["x"] - 32) + row["y"] + 3 * (row["method"] == "b"))
-
-
-def fails(row: dict[str, Any]) -> bool:
-    return bool(row["x"] == 16 and row["y"] == 8)
-
-
-def cache(device: str = "A4000") -> dict[str, Any]:
-    rows = {}
-    for row in ROWS:
-        outcome: dict[str, Any] = {"time": ms(row), "times": [ms(row) - 0.5, ms(row), ms(row) + 0.5]}
-        if fails(row):
-            outcome = {"time": "RuntimeFailedConfig"}
-        times = {"compile_time": 900.0, "benchmark_time": 100.0, "timestamp": "2023-12-22 09:53:48.691683+00:00"}
-        rows[",".join(map(str, row.values()))] = {**row, **outcome, **times}
-    return {"device_name": device, "kernel_name": "kernel", "tune_params": OPTIONS, "objective": "time", "cache": rows}
-
-
-def t4(unit: str = "milliseconds") -> dict[str, Any]:
-    scale = {"milliseconds": 1, "microseconds": 1000}[unit]
-    results: list[dict[str, Any]] = [
-        {
-            "timestamp": "2023-12-22 09:53:48+00:00",
-            "configuration": row,
-            "times": {"compilation": 900.0 * scale, "runtimes": [] if fails(row) else [ms(row) * scale]},
-            "invalidity": "runtime" if fails(row) else "correct",
-            "correctness": int(not fails(row)),
-            "measurements": [],
-        }
-        for row in ROWS
-    ]
-    return {"schema_version": "1.0.0", "metadata": {"timeunit": unit}, "results": results}
+from tests.support.foreign_files import ROWS, T1, cache, fails, ms, t4
 
 
 def written(path: Path, data: Any) -> Path:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
+import operator
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from raydgp.errors import InputError
+from raydgp.errors import MALFORMED, InputError
 
 FORMAT = 1
 HEADER, CODES = "bundle.json", "codes.jsonl.xz"
 _HELD_BLOCKS_BYTES = 1 << 29  # of decompressed machine code, so that tasks can take turns
+_SMALL_BYTES, _MOST_TIMES = 1 << 24, 256  # that a member may become; code and lines do not compress as well as that
 
 
 class Archive:
@@ -84,8 +86,8 @@ class Archive:
         """The machine code of a kernel by its SHA-256."""
         if not self._codes:
             try:
-                self._codes = {e["code"]: (e["block"], e["offset"], e["size"]) for e in self.lines(CODES)}
-            except (KeyError, TypeError):
+                self._codes = {e["code"]: _place(e["block"], e["offset"], e["size"]) for e in self.lines(CODES)}
+            except MALFORMED:
                 raise self.damaged(CODES) from None
         if digest not in self._codes:
             raise self.damaged(CODES)
@@ -115,8 +117,8 @@ class Archive:
         """A member, decompressed where it is compressed."""
         try:
             content = self._zip.read(name)  # checks size and CRC
-            return lzma.decompress(content, lzma.FORMAT_XZ) if name.endswith(".xz") else content
-        except (KeyError, ValueError, zipfile.BadZipFile, lzma.LZMAError, NotImplementedError, EOFError, OSError):
+            return _unpacked(content) if name.endswith(".xz") else content
+        except (*MALFORMED, zipfile.BadZipFile, lzma.LZMAError, NotImplementedError, EOFError, OSError):
             raise self.damaged(name) from None
 
     def damaged(self, what: str) -> InputError:
@@ -126,5 +128,23 @@ class Archive:
     def _json(self, text: bytes, name: str) -> Any:
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise self.damaged(name) from None
+
+
+def _unpacked(content: bytes) -> bytes:
+    """Decompressed, as long as that does not fill the memory.
+
+    Raises:
+        ValueError, LZMAError: it is not whole, or too large.
+    """
+    decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+    unpacked = decompressor.decompress(content, _SMALL_BYTES + _MOST_TIMES * len(content))
+    if not decompressor.eof or decompressor.unused_data:
+        raise ValueError("cut short, followed by something, or too large")
+    return unpacked
+
+
+def _place(*numbers: Any) -> tuple[int, int, int]:
+    block, offset, size = map(operator.index, numbers)
+    return block, offset, size

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from raydgp.errors import InputError, JournalError
+from raydgp.errors import MALFORMED, InputError, JournalError
 
 FORMAT = 1
 _SYNC_S = 2.0
@@ -87,9 +87,9 @@ class Results:
                     self._check(found, header)
                 else:
                     self._note(found)
-            except (ValueError, KeyError, TypeError) as error:
-                if isinstance(error, InputError):
-                    raise
+            except InputError:
+                raise
+            except MALFORMED:
                 raise InputError(f"{self.path}, line {number}: not a result; give another --out") from None
         return size
 

@@ -11,7 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from raydgp.errors import InputError
+from raydgp.errors import MALFORMED, InputError
 from raydgp.records.journal import Quarantined, Scan
 from raydgp.records.measurement import Context, Measurement, Phases, Record, Status
 from raydgp.space import ConfigSpace
@@ -65,7 +65,7 @@ def scan(path: Path, device: str | None) -> Scan:
             found.append(_record(json.loads(line), path.stem, device, len(found)))
         except InputError as error:
             odd.append(Quarantined(number, str(error)))
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, ZeroDivisionError, RecursionError):
+        except MALFORMED:
             odd.append(Quarantined(number, "not a record of an AutoTVM log, version 0.2"))
     return Scan(found, odd, torn=False)
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from raydgp.errors import InputError
+from raydgp.errors import MALFORMED, InputError, first_line
 from raydgp.records.measurement import Measurement, Phases, Status
 from raydgp.records.recorded import RecordedSpace
 from raydgp.space import parameters
@@ -78,8 +78,10 @@ def description(path: Path, read: Mapping[str, Any]) -> Description | None:
         options = {each["Name"]: list(_listed(each["Values"])) for each in space["TuningParameters"]}
         conditions = [each["Expression"] for each in space.get("Conditions", ())]
         return Description(str(read["General"]["BenchmarkName"]), options, conditions)
-    except (KeyError, TypeError, ValueError, SyntaxError) as error:
-        raise InputError(f"{path}: not a T1 description ({error!r}); give one with TuningParameters") from None
+    except (SyntaxError, *MALFORMED) as error:
+        raise InputError(
+            f"{path}: not a T1 description ({first_line(error)}); give one with TuningParameters"
+        ) from None
 
 
 def recorded_space(
@@ -98,8 +100,8 @@ def recorded_space(
         rows = list(_cached(read) if "cache" in read else _results(read))
         options = described.options if described else read.get("tune_params") or _seen(rows)
         name = described.name if described else str(read.get("kernel_name") or path.name.partition(".")[0])
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise InputError(f"{path}: neither a cache file of Kernel Tuner nor T4 results ({error!r})") from None
+    except MALFORMED as error:
+        raise InputError(f"{path}: neither a cache file of Kernel Tuner nor T4 results ({first_line(error)})") from None
     device = str(read.get("device_name") or device or "")
     if not device:
         raise InputError(f"{path}: names no device; give --device")
@@ -110,7 +112,7 @@ def recorded_space(
     for knobs, fields in rows:
         try:
             index = whole.encode({knob.name: knobs[knob.name] for knob in whole.knobs})
-        except (InputError, KeyError):
+        except MALFORMED:
             strange += 1
             continue
         measured.setdefault(index, Measurement(index=index, device={"kind": "function", "name": device}, **fields))

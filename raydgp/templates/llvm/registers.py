@@ -128,7 +128,8 @@ def input_channels(name: str, channels: int) -> Knob:
 
 def tiles(extent: int, limit: int) -> list[int]:
     """The smallest tile for every number of tiles, ascending: 13 -> 1 2 3 4 5 7 13; a divisor among them is exact."""
-    return sorted({-(-extent // count) for count in range(1, extent + 1) if -(-extent // count) <= limit})
+    sizes = range(1, min(extent, limit) + 1)
+    return [size for size in sizes if -(-extent // -(-extent // size)) == size]
 
 
 def even_tile(rows: int, columns: int, sizes: Iterable[tuple[int, int]]) -> tuple[int, int]:

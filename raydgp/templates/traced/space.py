@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from raydgp.errors import InputError
+from raydgp.errors import MALFORMED, InputError
 from raydgp.space import Columns, ConfigSpace, Knob, choice, split
 from raydgp.targets import Target
 from raydgp.templates.registry import register
@@ -132,7 +132,7 @@ def _read(workload: TracedKernel) -> list[dict[str, Any]]:
                 raise ValueError("there must be one knob for each decision")
         if not sketches:
             raise ValueError("there are none")
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except MALFORMED as error:
         raise InputError(f"{workload}: its sketches cannot be read: {error}") from None
     return list(sketches)
 
