@@ -13,7 +13,7 @@ from raydgp.errors import MALFORMED, InputError, first_line
 from raydgp.targets import Target
 
 LARGEST = 2**63 - 1  # of an index: numpy's integers
-_LATEST_MS = 1e14  # of a time that is one, in the year 5138
+_LATEST_S = 1e11  # of a time that is one, in the year 5138
 _NUMBERS = (float, int)
 _set_field = object.__setattr__
 _OPTIONAL = ("resources", "conditions", "caches")
@@ -107,8 +107,7 @@ class Measurement:
     @property
     def time_ms(self) -> int:
         """Milliseconds since 1970 when it ended; 0 where what it says is no time at all."""
-        time_ms = 1000 * self.time_unix_s
-        return round(time_ms) if 0 <= time_ms < _LATEST_MS else 0
+        return round(1000 * self.time_unix_s) if 0 <= self.time_unix_s < _LATEST_S else 0
 
     @property
     def median_s(self) -> float:
