@@ -8,10 +8,12 @@ what is sent next would be written into the old one.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import tempfile
 import time
 from contextlib import closing, suppress
+from glob import escape
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -26,6 +28,7 @@ _LOCATIONS = (
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
+_ABANDONED_S = 600.0  # after which a draft is nobody's: it takes seconds
 _SETTLED_S = 5.0  # after its last change, a database that another process makes is made
 
 
@@ -50,7 +53,12 @@ def prepare(uri: str) -> None:
         aside = path.with_name(f"{path.name}.half-made")
         path.replace(aside)
         print(f"{NOTE}{path} was half-made, as a full disk leaves it; it is {aside.name} now and made anew", flush=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+    prefix = f".{path.name}.draft-"
+    for left in path.parent.glob(f"{escape(prefix)}*"):  # by one that was killed
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as folder:
         draft = Path(folder) / path.name
         MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments(max_results=1)
         with closing(sqlite3.connect(draft)) as connection:  # whatever is still beside it goes into the file

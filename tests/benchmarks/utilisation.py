@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.support import fakes
 
 JOB_S = 0.5
 JOBS_EACH = 30
+_POOL = "ray::RunnerPool"
 _PATIENT = MeasureSettings(build_timeout_s=600, run_timeout_s=600)
 
 
@@ -52,9 +54,14 @@ def used(log: fakes.Log, runners: int, began_s: float) -> tuple[float, float]:
     return first - began_s, busy / (runners * (last - first))
 
 
-def processor_s() -> float:
-    """Processor seconds of all processes of Ray's session, which are this one's children."""
-    return sum(sum(each.cpu_times()[:2]) for each in psutil.Process().children(recursive=True) if each.is_running())
+def processor_s(name: str = "") -> float:
+    """Processor seconds of the processes of Ray's session, which are this one's children, or of those of a name."""
+    found = 0.0
+    for each in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if name in " ".join(each.cmdline()):
+                found += sum(each.cpu_times()[:2])
+    return found
 
 
 def measure(runners: int) -> None:
@@ -66,16 +73,20 @@ def measure(runners: int) -> None:
             pool: Any = fakes.pool(backend, "cuda", measure=_PATIENT, grace_s=600.0, scan_s=0.5)
             space = config_space(fakes.WORKLOAD, "cuda")
             indices = space.sample_valid(runners * JOBS_EACH, np.random.default_rng(0)).tolist()
-            began_s, before_s, done, counted = time.monotonic(), 0.0, 0, 0
+            began_s, done, counted = time.monotonic(), 0, 0
+            before_s = pool_before_s = 0.0
             for batch in pool.measure_all.options(num_returns="streaming").remote(fakes.WORKLOAD.to_dict(), indices):
                 done += len(ray.get(batch))
                 if not counted and done > len(indices) // 3:
-                    before_s, counted = processor_s(), len(indices) - done
+                    before_s, pool_before_s = processor_s(), processor_s(_POOL)
+                    counted = len(indices) - done
+            each_ms, pool_ms = (
+                1e3 * spent_s / counted for spent_s in (processor_s() - before_s, processor_s(_POOL) - pool_before_s)
+            )
             up_s, share = used(log, runners, began_s)
-            each_ms = 1e3 * (processor_s() - before_s) / counted
             print(
                 f"{runners:3d} stand-in runners: all up after {up_s:5.1f} s, then busy {share:6.1%}; "
-                f"{each_ms:.1f} ms of processor a configuration",
+                f"{each_ms:.1f} ms of processor a configuration, {pool_ms:.2f} of them the pool's",
                 flush=True,
             )
     finally:

@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 
 from raydgp.errors import InputError
 from raydgp.tracking import TrackerProcess, sync
+from raydgp.tracking.database import prepare
 from tests.support.tracked import bare_manifest
 
 
@@ -38,6 +39,16 @@ def test_a_database_that_a_full_disk_left_half_made_is_mended_with_a_line(tmp_pa
     assert "m.db.half-made now and made anew" in sync(tmp_path / "run")
     assert MlflowClient(tracking_uri=f"sqlite:///{file}").get_experiment_by_name("resnet18-table-llvm")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.db", "m.db.half-made", "mlartifacts", "run"]
+
+
+def test_the_draft_of_one_that_was_killed_is_removed_and_a_new_one_is_not(tmp_path: Path) -> None:
+    old, new = tmp_path / ".mlflow.db.draft-old", tmp_path / ".mlflow.db.draft-new"
+    for draft in (old, new):
+        draft.mkdir()
+        (draft / "mlflow.db").touch()
+    os.utime(old, (0, 0))
+    prepare(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mlflow.db.draft-new", "mlflow.db"]
 
 
 def test_an_experiment_of_the_users_choice(tmp_path: Path) -> None:
