@@ -7,7 +7,10 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx.helper import make_node
 
 from raydgp import config_space, zoo
 from raydgp.app import tune
@@ -21,6 +24,7 @@ from raydgp.records.history import Machine
 from raydgp.settings import MeasureSettings, TrackingSettings, TuneSettings
 from raydgp.targets import Target
 from raydgp.tracking import check
+from tests.support.onnx_models import FLOAT, onnx_model
 
 TASK = zoo.tasks("squeezenet_v1_1")[1]
 SPACE = config_space(TASK.workload, "llvm")
@@ -97,6 +101,19 @@ def test_a_finished_run_of_an_unchanged_model_does_not_import_it(tmp_path: Path)
     folder.save(done.model_copy(update={"finished_unix_s": None, "source": fingerprint(str(file))}))
     assert not as_it_was(chosen)
     assert fingerprint("package.module:function") is None
+
+
+def test_a_model_whose_weights_are_in_another_file_is_another_when_they_change(tmp_path: Path) -> None:
+    weights = {"w": np.ones((4, 4), "f")}
+    model = onnx_model(
+        [make_node("MatMul", ["x", "w"], ["y"])], {"x": (FLOAT, [1, 4])}, {"y": (FLOAT, [1, 4])}, weights
+    )
+    file, beside = tmp_path / "net.onnx", tmp_path / "net.data"
+    onnx.save(model, file, save_as_external_data=True, location=beside.name, size_threshold=0)
+    before = fingerprint(str(file))
+    assert before == fingerprint(str(file)) is not None
+    beside.write_bytes(bytes(64))
+    assert fingerprint(str(file)) != before
 
 
 def test_a_journal_of_another_space_is_refused_and_kept(tmp_path: Path) -> None:

@@ -211,3 +211,54 @@ def test_rounding_is_no_error_of_a_probability_near_zero(tmp_path: Path) -> None
         onnx_model(nodes, {"x": (FLOAT, [4, 4])}, {"y": (FLOAT, [4, 4])}, {"w": np.float32(-19)}), tmp_path / "m.onnx"
     )
     assert load(str(tmp_path / "m.onnx")).expected[0].max() < 1e-6
+
+
+def test_scores_of_named_classes_are_tensors(tmp_path: Path) -> None:
+    """As converters of scikit-learn write classifiers: names of classes, and a list of a dictionary for each row."""
+    trees: dict[str, Any] = {
+        "nodes_treeids": [0, 0, 0],
+        "nodes_nodeids": [0, 1, 2],
+        "nodes_featureids": [1, 0, 0],
+        "nodes_values": [0.0, 0.0, 0.0],
+        "nodes_modes": ["BRANCH_LEQ", "LEAF", "LEAF"],
+        "nodes_truenodeids": [1, 0, 0],
+        "nodes_falsenodeids": [2, 0, 0],
+        "class_treeids": [0, 0],
+        "class_nodeids": [1, 2],
+        "class_ids": [0, 1],
+        "class_weights": [1.0, 1.0],
+        "classlabels_strings": ["low", "high"],
+    }
+    nodes = [
+        make_node("TreeEnsembleClassifier", ["x"], ["which", "scores"], domain="ai.onnx.ml", **trees),
+        make_node("ZipMap", ["scores"], ["probabilities"], domain="ai.onnx.ml", classlabels_strings=["low", "high"]),
+        make_node("Identity", ["which"], ["label"]),
+    ]
+    model = onnx_model(nodes, {"x": (FLOAT, ["n", 2])}, {"label": (TensorProto.STRING, None)})
+    model.graph.output.append(onnx.ValueInfoProto(name="probabilities"))
+    model.opset_import.append(make_opsetid("ai.onnx.ml", 1))
+    onnx.save(model, tmp_path / "m.onnx")
+    imported, library = deployed(str(tmp_path / "m.onnx"), tmp_path)
+    assert any("label is of strings" in note for note in imported.notes)
+    (scores,) = library(np.array([[9.0, 1.0]], "f"))
+    np.testing.assert_array_equal(scores, [[0.0, 1.0]])
+
+
+def test_whole_numbers_that_index_what_the_sizes_say_are_drawn_so_that_the_model_runs(tmp_path: Path) -> None:
+    """As the graph that each node of a batch of graphs is in, which of one graph is 0."""
+    nodes = [make_node("Shape", ["x"], ["s"]), make_node("Expand", ["zero", "s"], ["z"])]
+    nodes += [make_node("ScatterElements", ["z", "i", "v"], ["y"], axis=0, reduction="add")]
+    inputs: Ends = {"x": (FLOAT, [1, 3]), "i": (INT, [8, 3]), "v": (FLOAT, [8, 3])}
+    model = onnx_model(nodes, inputs, {"y": (FLOAT, None)}, {"zero": np.zeros((1, 1), "f")}, 18)
+    onnx.save(model, tmp_path / "m.onnx")
+    imported, _ = deployed(str(tmp_path / "m.onnx"), tmp_path)
+    assert not imported.inputs[1].any()
+
+
+def test_all_open_inputs_are_named_at_once_but_those_that_follow(tmp_path: Path) -> None:
+    nodes = [make_node("Mul", ["x", "m"], ["p"]), make_node("MatMul", ["p", "z"], ["y"])]
+    inputs: Ends = {"x": (FLOAT, ["n", "t"]), "m": (FLOAT, ["n", "t"]), "z": (FLOAT, ["t", "d"])}
+    onnx.save(onnx_model(nodes, inputs, {"y": (FLOAT, None)}), tmp_path / "m.onnx")
+    with pytest.raises(InputError, match=r"'x' .*'z' .*: fix them with --input x=1x1 --input z=1x1, with your sizes"):
+        load(str(tmp_path / "m.onnx"))
+    assert load(str(tmp_path / "m.onnx"), {"x": (2, 3), "z": (3, 4)}).inputs[1].shape == (2, 3)

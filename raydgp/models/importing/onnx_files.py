@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
-from onnx.helper import tensor_dtype_to_string
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
+from onnx.helper import make_tensor_value_info, tensor_dtype_to_string
 
 from raydgp.errors import InputError, nearest
-from raydgp.models.importing.onnx_parts import in_order
+from raydgp.models.importing.onnx_parts import in_order, read_by
 from raydgp.models.importing.onnx_running import session
 from raydgp.models.refusal import refusal
 
@@ -55,6 +55,44 @@ def tidied(path: Path, model: ModelProto) -> ModelProto:
     return model
 
 
+def without_objects(model: ModelProto) -> list[str]:
+    """Leaves out, in place, what is no number: names of classes, and dictionaries of the scores of each.
+
+    Returns:
+        What was left out, in words.
+
+    Raises:
+        InputError: nothing is left.
+    """
+    tensors: set[str] = set()
+    for node in model.graph.node:
+        if node.op_type == "ZipMap" or (node.op_type == "Identity" and node.input[0] in tensors):
+            tensors.update(node.output)
+            node.op_type, node.domain = "Identity", ""
+            del node.attribute[:]
+    made = [value for value in model.graph.output if value.name in tensors]
+    for value in made:
+        value.CopyFrom(make_tensor_value_info(value.name, TensorProto.FLOAT, None))
+    notes = [f"output {value.name} is a tensor of a row's scores, not a list of dictionaries" for value in made]
+    for value in [each for each in model.graph.output if each.type.tensor_type.elem_type == TensorProto.STRING]:
+        model.graph.output.remove(value)
+        notes.append(f"output {value.name} is of strings, which TVM does not hold: left out")
+        _leave_unread_out(model.graph)
+    if not model.graph.output:
+        raise InputError("all outputs are of strings, which TVM does not hold")
+    return notes
+
+
+def _leave_unread_out(graph: GraphProto) -> None:
+    """Leaves out nodes, which stand in order, that no output needs."""
+    needed = {value.name for value in graph.output}
+    for node in reversed(list(graph.node)):
+        if needed.isdisjoint(node.output):
+            graph.node.remove(node)
+        else:
+            needed.update(read_by(node))
+
+
 def fix_inputs(path: Path, model: ModelProto, given: Mapping[str, Sequence[int]]) -> list[str]:
     """Gives every input of a model, in place, a fixed shape: the given one, or batch 1 where the batch alone is open.
 
@@ -86,8 +124,7 @@ def fix_inputs(path: Path, model: ModelProto, given: Mapping[str, Sequence[int]]
             _set(path, value, tuple(given[value.name]), named)
     for value in model.graph.input:
         notes += _one_batch(value, named)
-    for value in model.graph.input:
-        _close(path, value, named)
+    _check_closed(path, model.graph.input, named)
     for value in model.graph.output:  # their open dimensions are inferred anew
         if value.type.HasField("tensor_type"):
             value.type.tensor_type.ClearField("shape")
@@ -123,19 +160,26 @@ def _one_batch(value: ValueInfoProto, named: dict[str, int]) -> list[str]:
     return [f"input {value.name} is {described(value)}: batch 1; another is --input {value.name}=Nx{_rest(value)}"]
 
 
-def _close(path: Path, value: ValueInfoProto, named: Mapping[str, int]) -> None:
-    """Sees that nothing is open any more."""
-    tensor, dims = value.type.tensor_type, value.type.tensor_type.shape.dim
-    opened = _opened(value, named)
-    if not tensor.HasField("shape"):
-        raise InputError(f"{path}: input {value.name!r} has no shape: give one with --input {value.name}=1x3x224x224")
-    if opened:
+def _check_closed(path: Path, values: Sequence[ValueInfoProto], named: Mapping[str, int]) -> None:
+    """Sees that nothing is open any more; else tells of every input that must be given for the others to follow."""
+    said, options = [], []
+    followed: set[str] = set()
+    for value in values:
+        dims = value.type.tensor_type.shape.dim
+        if not value.type.tensor_type.HasField("shape"):
+            raise InputError(
+                f"{path}: input {value.name!r} has no shape: give one with --input {value.name}=1x3x224x224"
+            )
+        opened = {place: dims[place].dim_param for place in _opened(value, named)}
+        if all(name in followed for name in opened.values()):
+            continue
+        followed |= set(opened.values()) - {""}
+        where = ", ".join(f"{name or '?'} at position {place}" for place, name in opened.items())
+        said.append(f"input {value.name!r} ({described(value)}) has dynamic dimensions ({where})")
         example = "x".join(str(dim.dim_value) if dim.dim_value > 0 else "1" for dim in dims)
-        open_names = ", ".join(f"{dims[place].dim_param or '?'} at position {place}" for place in opened)
-        raise InputError(
-            f"{path}: input {value.name!r} ({described(value)}) has dynamic dimensions ({open_names}): "
-            f"fix them with --input {value.name}={example}, with your sizes"
-        )
+        options.append(f"--input {value.name}={example}")
+    if said:
+        raise InputError(f"{path}: {', '.join(said)}: fix them with {' '.join(options)}, with your sizes")
 
 
 def _opened(value: ValueInfoProto, named: Mapping[str, int]) -> list[int]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, ValueInfoProto
+
+from raydgp.errors import InputError
 
 Array = NDArray[Any]
 Feeds = dict[str, Array]
@@ -19,29 +21,61 @@ _NORMS = {"InstanceNormalization", "LayerNormalization", "GroupNormalization", "
 _TIES = {"ArgMax", "ArgMin", "TopK", "NonMaxSuppression", "NonZero", "Unique", "MaxPool"}
 
 
-def examples(model: ModelProto) -> Feeds:
-    """Standard normal numbers; whole numbers below what they index, or 0 and 1; the same in every process."""
-    return _drawn(model, np.random.default_rng(0))
+def examples(model: ModelProto, whole: int | None = None) -> Feeds:
+    """Standard normal numbers; whole numbers below what they index, or 0 and 1; the same in every process.
+
+    Args:
+        whole: what all whole numbers are instead.
+    """
+    return _drawn(model, np.random.default_rng(0), whole)
 
 
-def draws(model: ModelProto) -> Iterator[Feeds]:
+def taken(model: ModelProto, run: Callable[[Feeds], list[Array]]) -> tuple[Feeds, list[Array], int | None]:
+    """Examples that a model takes, with their outputs, and what all whole numbers among them are, if anything.
+
+    What whole numbers mean no model says. Where the drawn ones do not run, those that index a sum of the model's own,
+    as a graph's nodes do, may be 0, and those that are lengths 1.
+
+    Raises:
+        Exception: what `run` raised first, where it takes none of them.
+    """
+    refused: Exception | None = None
+    for whole in (None, 0, 1) if any(array.dtype.kind in "iu" for array in examples(model).values()) else (None,):
+        feeds = examples(model, whole)
+        try:
+            return feeds, run(feeds), whole
+        except InputError:
+            raise
+        except Exception as error:  # onnxruntime's, which share no narrower base
+            refused = refused or error
+    assert refused
+    raise refused
+
+
+def draws(model: ModelProto, whole: int | None = None) -> Iterator[Feeds]:
     """The examples and what else an import is checked on: other numbers, larger ones, and zeros.
 
     Zeros are left out of models that choose among equal values, where more than one answer is right, and of models
     with norms, which make rounding errors large where all is equal.
+
+    Args:
+        whole: as of `taken`.
     """
-    first = examples(model)
+    first = examples(model, whole)
     yield first
     yield {
         name: array * 3 if array.dtype.kind == "f" else array
-        for name, array in _drawn(model, np.random.default_rng(1)).items()
+        for name, array in _drawn(model, np.random.default_rng(1), whole).items()
     }
     if not any(node.op_type in _TIES | _NORMS for node in model.graph.node):
         yield {name: array if _choices(model, name, array) else np.zeros_like(array) for name, array in first.items()}
 
 
-def _drawn(model: ModelProto, rng: np.random.Generator) -> Feeds:
-    return {value.name: _array(model, value, rng) for value in model.graph.input}
+def _drawn(model: ModelProto, rng: np.random.Generator, whole: int | None) -> Feeds:
+    drawn = {value.name: _array(model, value, rng) for value in model.graph.input}
+    if whole is None:
+        return drawn
+    return {name: np.full_like(array, whole) if array.dtype.kind in "iu" else array for name, array in drawn.items()}
 
 
 def _array(model: ModelProto, value: ValueInfoProto, rng: np.random.Generator) -> Array:

@@ -16,9 +16,9 @@ from raydgp.models.importing.checking import runnable
 from raydgp.models.importing.finishing import finished
 from raydgp.models.importing.imported import Array, Cut, Imported, digest_of
 from raydgp.models.importing.onnx_faults import faults
-from raydgp.models.importing.onnx_files import fix_inputs, read
+from raydgp.models.importing.onnx_files import fix_inputs, read, without_objects
 from raydgp.models.importing.onnx_graph import Translated, translate
-from raydgp.models.importing.onnx_inputs import draws, examples
+from raydgp.models.importing.onnx_inputs import draws, examples, taken
 from raydgp.models.importing.onnx_running import Reference
 from raydgp.models.importing.onnx_simplify import simplified
 from raydgp.models.importing.onnx_sizes import check_sizes
@@ -41,20 +41,19 @@ def from_onnx(path: Path, shapes: Mapping[str, Sequence[int]], check: bool) -> I
     model = read(path)
     notes = fix_inputs(path, model, shapes)
     with refusal(path, "its tensors cannot be read"):
-        notes += single(model)
+        notes += without_objects(model) + single(model)
         check_sizes(model)
         simple = simplified(model, EXPANDED)
     with refusal(path, "the model does not run on its example inputs"):
         reference = Reference(model)
-        inputs = examples(model)
-        if empty := [name for name, array in inputs.items() if not array.size]:
+        if empty := [name for name, array in examples(model).items() if not array.size]:
             raise InputError(f"input {empty[0]!r} has no elements: give its sizes with --input {empty[0]}=1x3x224x224")
-        expected = reference(inputs)
+        inputs, expected, whole = taken(model, reference)
     with refusal(path, "TVM cannot import the model"):
         simple = typed(simple, inputs)
         translated = translate(simple, {})
         if check:
-            translated, module = _right(path, model, simple, reference, translated)
+            translated, module = _right(path, model, simple, reference, translated, whole)
         else:
             module = finished(translated.module)
     cut = _cut(translated)
@@ -75,30 +74,30 @@ def from_onnx(path: Path, shapes: Mapping[str, Sequence[int]], check: bool) -> I
 
 
 def _right(
-    path: Path, model: ModelProto, simple: ModelProto, reference: Reference, translated: Translated
+    path: Path, model: ModelProto, simple: ModelProto, reference: Reference, translated: Translated, whole: int | None
 ) -> tuple[Translated, tvm.IRModule]:
     """The translation, operators that TVM computes wrongly moved beside it, and its finished module."""
-    wrong = _compared(model, reference, translated)
+    wrong = _compared(model, reference, translated, whole)
     if not isinstance(wrong, str):
         return translated, wrong
-    found = faults(simple, next(draws(model)), set(translated.refused))
+    found = faults(simple, next(draws(model, whole)), set(translated.refused))
     if found:
         translated = translate(simple, translated.refused | found)
-        module = _compared(model, reference, translated)
+        module = _compared(model, reference, translated, whole)
         if not isinstance(module, str):
             return translated, module
     named = "; ".join(f"{name}: {reason}" for name, reason in list(found.items())[:1])
     raise InputError(f"what TVM computes is not what onnxruntime does ({wrong}){f'; {named}' if named else ''}")
 
 
-def _compared(model: ModelProto, reference: Reference, translated: Translated) -> tvm.IRModule | str:
+def _compared(model: ModelProto, reference: Reference, translated: Translated, whole: int | None) -> tvm.IRModule | str:
     """The finished module where it computes what the reference does; else what is wrong of it."""
     beside.register(translated.beside)
     try:
         module = finished(translated.module)
         run = runnable(module)
         usual: list[Array] | None = None
-        for feeds in draws(model):
+        for feeds in draws(model, whole):
             try:
                 expected = reference(feeds)
             except Exception:  # these numbers are none that the model takes
