@@ -1,7 +1,7 @@
 """A transposed convolution as a convolution and a shuffle of its outputs, which templates and layouts know.
 
-Every stride-th output is a convolution of the input with every stride-th row and column of the kernel (Shi et al. 2016,
-"Is the deconvolution layer the same as a convolutional layer?"). All of them together are one convolution, whose
+Every stride-th output along an axis is a convolution of the input with every stride-th place of the kernel (Shi et al.
+2016, "Is the deconvolution layer the same as a convolutional layer?"). All of them together are one convolution, whose
 channels are phases times output channels; an output pixel lies where its phase says. A phase that reads less of the
 window than others has zeros there.
 """
@@ -18,14 +18,14 @@ from tvm import relax
 from tvm.relax.expr_functor import PyExprMutator, mutator
 
 Array = NDArray[np.float32]
-_TRANSPOSED = "relax.nn.conv2d_transpose"
+_AXES = {tvm.ir.Op.get(f"relax.nn.conv{rank}d_transpose"): rank for rank in (1, 2, 3)}
 SHUFFLE = (0, 3, 4, 1, 5, 2)  # axes of [n, phases, phases, channels, rows, columns], between two reshapes
 
 
 def without_transposed(module: tvm.IRModule) -> tvm.IRModule:
     """The module with its transposed convolutions of constant weights written as convolutions."""
     called = relax.analysis.get_var2val(module["main"]).values()
-    if not any(isinstance(value, relax.Call) and value.op == tvm.ir.Op.get(_TRANSPOSED) for value in called):
+    if not any(isinstance(value, relax.Call) and value.op in _AXES for value in called):
         return module
     rewriter = _Rewriter(module)
     rewriter.builder_.update_func(module.get_global_var("main"), rewriter.visit_expr(module["main"]))
@@ -69,46 +69,73 @@ class _Line:
 class _Rewriter(PyExprMutator):
     def visit_call_(self, call: relax.Call) -> relax.Expr:
         call = super().visit_call_(call)
-        written = _shuffled(self.builder_, call) if call.op == tvm.ir.Op.get(_TRANSPOSED) else None
+        written = _shuffled(self.builder_, call) if call.op in _AXES else None
         return call if written is None else written
 
 
 def _shuffled(builder: relax.BlockBuilder, call: relax.Call) -> relax.Expr | None:
     """The same by a convolution; None where it has no form for it."""
-    attrs, (data, weight) = call.attrs, call.args
-    layouts = (attrs.data_layout, attrs.kernel_layout, attrs.out_layout)
-    plain = layouts == ("NCHW", "IOHW", "NCHW") and int(attrs.groups) == 1
+    attrs, (data, weight), rank = call.attrs, call.args, _AXES[call.op]
+    groups = int(attrs.groups)
+    plain = attrs.data_layout[:2] == attrs.out_layout[:2] == "NC" and attrs.kernel_layout[:2] == "IO"
     if not plain or not isinstance(weight, tvm.ir.GenericConst) or any(int(d) != 1 for d in attrs.dilation):
         return None
     kernel = weight.value.numpy()
-    n, _, *size = (int(extent) for extent in data.ty.shape)
+    n, ci, *size = (int(extent) for extent in data.ty.shape)
     strides, extra, pads = ([int(v) for v in given] for given in (attrs.strides, attrs.output_padding, attrs.padding))
-    rows, columns = (
-        _Line.of(*line) for line in zip(size, kernel.shape[2:], strides, pads[:2], pads[2:], extra, strict=True)
-    )
-    if rows is None or columns is None:
+    found = [
+        _Line.of(*line) for line in zip(size, kernel.shape[2:], strides, pads[:rank], pads[rank:], extra, strict=True)
+    ]
+    lines = [line for line in found if line]
+    if len(lines) < rank:
         return None
-    before, after = [rows.before, columns.before], [rows.after, columns.after]
+    ends = [line.out for line in lines]
+    if rank == 1:  # templates are of two axes
+        data = builder.emit(relax.op.reshape(data, (n, ci, 1, *size)))
+        kernel, strides = kernel[:, :, None], [1, *strides]
+        lines = [_Line(np.zeros((1, 1), np.int64), 0, 0, 1), *lines]
+    before, after = [line.before for line in lines], [line.after for line in lines]
     if before != after:
-        data = builder.emit(relax.op.nn.pad(data, [0, 0, 0, 0, before[0], after[0], before[1], after[1]]))
-        before = after = [0, 0]
-    phases = relax.const(_phases(kernel, rows.taps, columns.taps), str(weight.ty.dtype))
-    out = builder.emit(relax.op.nn.conv2d(data, phases, padding=[*before, *after]))
-    (high, wide), channels = strides, kernel.shape[1]
-    _, _, h, w = (int(extent) for extent in out.ty.shape)
-    if (high, wide) != (1, 1):
-        out = builder.emit(relax.op.reshape(out, (n, high, wide, channels, h, w)))
-        out = builder.emit(relax.op.permute_dims(out, list(SHUFFLE)))
-        out = builder.emit(relax.op.reshape(out, (n, channels, h * high, w * wide)))
-    ends = [rows.out, columns.out]
-    if [h * high, w * wide] != ends:
-        out = builder.emit(relax.op.strided_slice(out, [2, 3], [0, 0], ends))
-    return out
+        edges = [edge for line in lines for edge in (line.before, line.after)]
+        data = builder.emit(relax.op.nn.pad(data, [0, 0, 0, 0, *edges]))
+        before = after = [0] * len(lines)
+    phases = relax.const(_phases(kernel, [line.taps for line in lines], groups), str(weight.ty.dtype))
+    convolution = relax.op.nn.conv3d if rank == 3 else relax.op.nn.conv2d
+    out = builder.emit(convolution(data, phases, padding=[*before, *after], groups=groups))
+    out = builder.normalize(_placed(builder, out, strides, groups, kernel.shape[1]))
+    _, channels, *made = (int(extent) for extent in out.ty.shape)
+    if made[-rank:] != ends:
+        axes = list(range(out.ty.ndim - rank, out.ty.ndim))
+        out = builder.emit(relax.op.strided_slice(out, axes, [0] * rank, ends))
+    return builder.emit(relax.op.reshape(out, (n, channels, *ends))) if rank == 1 else out
 
 
-def _phases(kernel: Array, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Array:
-    """[ci, co, kh, kw] as [phases * phases * co, ci, window, window]."""
-    padded = np.pad(kernel, [(0, 0), (0, 0), (0, 1), (0, 1)])  # the last row and column, at -1, are zeros
-    taken: Any = padded[:, :, rows[:, None, :, None], columns[None, :, None, :]]  # [ci, co, ph, pw, kh, kw]
-    ci, co, high, wide, kh, kw = taken.shape
-    return np.ascontiguousarray(taken.transpose(2, 3, 1, 0, 4, 5).reshape(high * wide * co, ci, kh, kw))
+def _placed(builder: relax.BlockBuilder, out: relax.Expr, strides: list[int], groups: int, channels: int) -> relax.Expr:
+    """The phases of a convolution's outputs at their places; channels are a group's."""
+    n, _, *size = (int(extent) for extent in out.ty.shape)
+    if all(stride == 1 for stride in strides):
+        return out
+    rank, before = len(strides), [n] if groups == 1 else [n, groups]
+    first = len(before)  # of the phases' axes, which are followed by the channels and the data's own
+    axes = [*range(first), first + rank]
+    axes += [axis for place in range(rank) for axis in (first + rank + 1 + place, first + place)]
+    out = builder.emit(relax.op.reshape(out, (*before, *strides, channels, *size)))
+    out = builder.emit(relax.op.permute_dims(out, axes))
+    whole = (length * stride for length, stride in zip(size, strides, strict=True))
+    return builder.emit(relax.op.reshape(out, (n, groups * channels, *whole)))
+
+
+def _phases(kernel: Array, taps: list[NDArray[np.int64]], groups: int) -> Array:
+    """[ci, co, *kernel] as [groups * phases * co, ci / groups, *window], phases and windows of all axes."""
+    rank = len(taps)
+    padded = np.pad(kernel, [(0, 0), (0, 0), *[(0, 1)] * rank])  # the last of each axis, at -1, is zeros
+    places = []
+    for axis, line in enumerate(taps):  # phases of all axes first, then windows
+        shape = [1] * (2 * rank)
+        shape[axis], shape[rank + axis] = line.shape
+        places.append(line.reshape(shape))
+    taken: Any = padded[(slice(None), slice(None), *places)]  # [ci, co, *phases, *window]
+    ci, co, *rest = taken.shape
+    taken = taken.reshape(groups, ci // groups, co, *rest)
+    taken = taken.transpose(0, *range(3, 3 + rank), 2, 1, *range(3 + rank, 3 + 2 * rank))
+    return np.ascontiguousarray(taken.reshape(-1, ci // groups, *rest[rank:]))
