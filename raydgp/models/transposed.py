@@ -129,7 +129,7 @@ def _phases(kernel: Array, taps: list[NDArray[np.int64]], groups: int) -> Array:
     """[ci, co, *kernel] as [groups * phases * co, ci / groups, *window], phases and windows of all axes."""
     rank = len(taps)
     padded = np.pad(kernel, [(0, 0), (0, 0), *[(0, 1)] * rank])  # the last of each axis, at -1, is zeros
-    places = []
+    places: list[Any] = []
     for axis, line in enumerate(taps):  # phases of all axes first, then windows
         shape = [1] * (2 * rank)
         shape[axis], shape[rank + axis] = line.shape

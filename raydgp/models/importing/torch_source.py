@@ -80,7 +80,7 @@ def _from_program(name: str, program: ExportedProgram, check: bool) -> Imported:
     args, kwargs = program.example_inputs
     with refusal(name, "TVM cannot import the model"):
         raw = _translated(program)
-    module = finished(raw)
+        module = finished(raw)
     run = program.module()
 
     def reference(values: Sequence[torch.Tensor]) -> list[Array]:

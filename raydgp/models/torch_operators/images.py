@@ -1,4 +1,4 @@
-"""Pooling and interpolation."""
+"""Pooling, interpolation, and the transposed convolution that TVM's importer lacks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from tvm import relax
 
+from raydgp.errors import InputError
 from raydgp.models.resampling import Taps, antialiased, cubic, linear, nearest, positions, ranges, resample
 from raydgp.models.torch_operators.base import Operation, converts, shape_of
 from raydgp.models.windows import Window, averaged, largest, with_places
@@ -119,3 +120,38 @@ def adaptive_average(op: Operation) -> Any:
     for axis, size, length in zip(axes, sizes, target, strict=True):
         x = resample(op.builder, x, axis, ranges(size, length), size)
     return x
+
+
+@converts(*(f"adaptive_max_pool{rank}d.default" for rank in "123"))
+def adaptive_maximum(op: Operation) -> Any:
+    """To any size: the largest of a range along each axis in turn. Where a range is shorter, its last counts twice."""
+    given = op.arguments()
+    x, rank = given["self"], int(op.name[17])
+    if any(user.args[1] == 1 and user.users for user in op.node.users):
+        raise InputError("adaptive_max_pool with the places of the largest")
+    first = x.ty.ndim - rank
+    for axis, length in enumerate(_each(given["output_size"], rank), start=first):
+        shape = shape_of(x)
+        begin = np.arange(length) * shape[axis] // length
+        end = -(-(np.arange(length) + 1) * shape[axis] // length)
+        places = np.minimum(begin[:, None] + np.arange((end - begin).max()), end[:, None] - 1)
+        x = op.emit(relax.op.take(x, relax.const(places.reshape(-1), "int64"), axis, mode="clip"))
+        x = op.emit(relax.op.reshape(x, (*shape[:axis], *places.shape, *shape[axis + 1 :])))
+        x = op.emit(relax.op.max(x, [axis + 1]))
+    return x, x
+
+
+@converts("conv_transpose3d.input")
+def transposed(op: Operation) -> Any:
+    given = op.arguments()
+    strides, extra, dilation = (_each(given[key], 3) for key in ("stride", "output_padding", "dilation"))
+    options = {
+        "strides": strides,
+        "output_padding": extra,
+        "dilation": dilation,
+        "padding": _each(given["padding"], 3) * 2,
+    }
+    out = op.emit(relax.op.nn.conv3d_transpose(given["input"], given["weight"], groups=given["groups"], **options))
+    if given["bias"] is None:
+        return out
+    return op.emit(out + op.emit(relax.op.reshape(given["bias"], (1, -1, 1, 1, 1))))

@@ -1,4 +1,4 @@
-"""Operators that give several parts of a tensor: slices, each an array of its own from the start."""
+"""Operators that give several parts of a tensor, each an array of its own from the start, or its sorted elements."""
 
 from __future__ import annotations
 
@@ -25,3 +25,11 @@ def parts(op: Operation) -> Any:
         for size, end in zip(sizes, accumulate(sizes), strict=True)
     ]
     return tuple(op.emit(relax.op.squeeze(part, [axis])) if kind == "unbind" else part for part in slices)
+
+
+@converts("sort.stable")
+def in_order(op: Operation) -> Any:
+    given = op.arguments()
+    x, axis = given["self"], int(given["dim"])
+    places = op.emit(relax.op.argsort(x, axis, bool(given["descending"]), "int64"))
+    return op.emit(relax.op.gather_elements(x, places, axis)), places

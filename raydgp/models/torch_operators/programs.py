@@ -9,16 +9,21 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import ConstantArgument
 from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
 
-from raydgp.models.torch_operators import images, parts, recurrent, reductions
+from raydgp.errors import InputError
+from raydgp.models.torch_operators import images, parts, recurrent, reductions, scattering
 from raydgp.models.torch_operators.base import CONVERTERS
 
-__all__ = ["images", "parts", "prepared", "recurrent", "reductions"]
+__all__ = ["images", "parts", "prepared", "recurrent", "reductions", "scattering"]
 
 _DISTRUSTED = {"grid_sampler_2d.default", "upsample_nearest2d.vec"}
 
 
 def prepared(program: ExportedProgram) -> ExportedProgram:
-    """A program of operators that can be translated, as far as torch can decompose others; its outputs are tensors."""
+    """A program of operators that can be translated; its outputs are tensors.
+
+    Raises:
+        InputError: some operators cannot, nor decomposed by torch.
+    """
     known = (set(ExportedProgramImporter().create_convert_map()) | set(CONVERTERS)) - (_DISTRUSTED - set(CONVERTERS))
     table: dict[Any, Any] = dict(torch.export.default_decompositions())
     for operator, rule in torch._decomp.decomposition_table.items():
@@ -27,6 +32,9 @@ def prepared(program: ExportedProgram) -> ExportedProgram:
     for operator in [operator for operator in table if getattr(operator, "__name__", "") in CONVERTERS]:
         del table[operator]
     program = program.run_decompositions(table)
+    called = {node.target.__name__ for node in program.graph.nodes if isinstance(node.target, torch._ops.OpOverload)}
+    if lacking := sorted(called - known - set(CONVERTERS)):
+        raise InputError(f"TVM lacks {', '.join(name.removesuffix('.default') for name in lacking)}")
     _leave_out_constants(program)
     return program
 
