@@ -36,7 +36,7 @@ def main() -> None:
     folder = given.out or Path("history") / target.architecture
     fixed = ["unroll_explicit=0"] if given.target == "cuda" else []  # the compiler unrolls too, and in less time
     workloads = {f"{net}/{task.name}": task.workload for net in zoo.NETWORKS for task in zoo.tasks(net)}
-    with LocalMeasurer(target, MeasureSettings(min_repeat_ms=10)) as measurer:
+    with LocalMeasurer(target, MeasureSettings(min_repeat_ms=10, stop_hopeless=False)) as measurer:
         for name in given.layers:
             path = folder / f"{name.replace('/', '-')}.parquet"
             if not path.exists():

@@ -26,6 +26,7 @@ from raydgp.errors import RaydgpError, RunnersLost
 from raydgp.records import Measurement, Phases, Resources, Status
 from raydgp.registry import adopt
 from raydgp.run.builder import Built
+from raydgp.run.hopeless import BuildTimes
 from raydgp.run.supervisor import Result
 from raydgp.targets import Target, kind_named
 from raydgp.templates.spaces import config_space
@@ -47,6 +48,7 @@ class RunnerPool(Logging):
         adopt(settings.parts)
         self._shared_backend, self._nothing = ray.put(backend), ray.put(b"")
         self._builders: dict[str | None, Any] = {}
+        self._build_times = BuildTimes()
         self._slots: list[RunnerSlot] = []
         self._node_locks: dict[str, NodeLock] = {}
         self._ready: deque[Call] = deque()
@@ -98,12 +100,13 @@ class RunnerPool(Logging):
         """
         about = await self.describe()
         began = time.monotonic()
-        if not config_space(from_dict(workload), about["target"]).valid(np.array([index]))[0]:
+        space = config_space(from_dict(workload), about["target"])
+        if not space.valid(np.array([index]))[0]:
             refused = Result(status=Status.INVALID, error=f"statically invalid on {self._settings.kind}")
             return _measurement(index, refused, about, 0.0, began)
         build_s, losses, avoid = 0.0, 0, None
         while True:
-            built, library = await self._build(workload, index, about["target"])
+            built, library = await self._build(workload, space.hash, index, about["target"])
             build_s += built.build_s
             if built.status is not Status.OK:
                 return _measurement(index, Result(status=built.status, error=built.error), about, build_s, began)
@@ -129,10 +132,14 @@ class RunnerPool(Logging):
 
     # --- builds and runs
 
-    async def _build(self, workload: dict[str, Any], index: int, target: Target) -> tuple[Built, ray.ObjectRef]:
+    async def _build(
+        self, workload: dict[str, Any], space_hash: str, index: int, target: Target
+    ) -> tuple[Built, ray.ObjectRef]:
         if self._backend.build is None:
             return Built(status=Status.OK), self._nothing
         timeout_s = self._settings.measure.build_timeout_s
+        if self._settings.measure.stop_hopeless:
+            timeout_s = self._build_times.limit_s(space_hash, timeout_s)
         limits_s = [timeout_s, timeout_s + self._settings.grace_s]
         node_locks = {slot.node_id: slot.node_lock for slot in self._slots if slot.node_id and slot.node_lock}
         node_id = min(node_locks, key=lambda node_id: node_locks[node_id].load, default=None)
@@ -141,7 +148,9 @@ class RunnerPool(Logging):
             task = self._builders.get(node_id) or self._builders.setdefault(node_id, builder(node_id))
             outcome, library = task.remote(self._shared_backend, workload, index, target, limits_s)
             try:
-                return await outcome, library
+                built: Built = await outcome
+                self._build_times.add(space_hash, built)
+                return built, library
             except RayError as failure:
                 build_s = time.monotonic() - began
                 if build_s < limits_s[1]:

@@ -38,7 +38,7 @@ class LocalMeasurer(Measurer):
         self._versions = versions()
         self._supervisor = Supervisor(settings.threads, cpus)
         self._device = target.behaviour.device(target, self._supervisor.threads)
-        self._builders = Builders(workers)
+        self._builders = Builders(workers, settings.stop_hopeless)
 
     def measure(self, space: ConfigSpace, indices: Indices) -> list[Measurement]:
         if space.target != self._target.kind:

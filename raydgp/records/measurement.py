@@ -83,7 +83,8 @@ class Measurement:
         time_unix_s: when it ended.
         resources: of each CUDA kernel that was built, in the order of their launch; empty for a CPU.
         conditions: clocks, temperature and power of a GPU at the end of the run, where they could be read; `waited`
-            where other processes disturbed it: the share of a repeat that its threads waited for a processor.
+            where other processes disturbed it: the share of a repeat that its threads waited for a processor;
+            `slower` where the first repeat stayed the only one: how many times as slow as its runner's best it was.
         caches: `rotated` where its inputs were beyond the caches at every call; empty where they were left warm.
     """
 

@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from typing import Self
 
 from raydgp.run.builder import Builder, Built
+from raydgp.run.hopeless import BuildTimes
 from raydgp.sandbox.cpus import own_cpus
 from raydgp.space import ConfigSpace
 from raydgp.targets import Target
@@ -21,9 +22,11 @@ class Builders:
 
     Args:
         workers: builds at a time; one for each processor by default.
+        stop_hopeless: whether builds that take much longer than those of their space are ended.
     """
 
-    def __init__(self, workers: int | None = None) -> None:
+    def __init__(self, workers: int | None = None, stop_hopeless: bool = False) -> None:
+        self._times = BuildTimes() if stop_hopeless else None
         self._builders = [Builder() for _ in range(workers or len(own_cpus()))]
 
     def __enter__(self) -> Self:
@@ -53,7 +56,11 @@ class Builders:
         def build(one: Wanted) -> tuple[Built, float]:
             builder = idle.get()
             try:
-                return builder.build(*one, target, timeout_s, part), time.monotonic()
+                limit_s = self._times.limit_s(one[0].hash, timeout_s) if self._times else timeout_s
+                built = builder.build(*one, target, limit_s, part)
+                if self._times:
+                    self._times.add(one[0].hash, built)
+                return built, time.monotonic()
             finally:
                 idle.put(builder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,31 +27,42 @@ def waited_s() -> float:
     return 1e-9 * waited_ns
 
 
-def least_disturbed(repeats: Callable[[], list[float]], short: Callable[[float], float]) -> tuple[list[float], float]:
+def least_disturbed(
+    first: Callable[[], float],
+    more: Callable[[int, float], list[float]],
+    short: Callable[[float], float],
+    count: int,
+    limit_s: float = math.inf,
+) -> tuple[list[float], float]:
     """Repeats of a timing, those that were disturbed replaced as far as time allows.
 
     What takes its place is short: on a shared processor, turns last some milliseconds, and a timing that fits into one
     is not disturbed at all.
 
     Args:
-        repeats: seconds a call, one entry a repeat, as on a quiet machine.
+        first: seconds a call of the first repeat, as on a quiet machine.
+        more: those of so many other repeats, given the seconds of a call.
         short: seconds a call in one short repeat, given the seconds of a call.
+        count: of the repeats.
+        limit_s: seconds a call beyond which an undisturbed first repeat stays the only one.
 
     Returns:
         As many repeats as there were, of all that were taken: those that were not disturbed, then the fastest, since
         others only ever make it slower. And the largest share of one of them that threads waited for a processor.
     """
     began = time.monotonic()
-    times, share = _watched(repeats)
-    if share <= LIMIT:
-        return times, share
-    found, wanted, fastest = [(share, each) for each in times], len(times), min(times)
+    once_s, share = _watched(first)
+    if share <= LIMIT and once_s > limit_s:
+        return [once_s], share
+    rest, rest_share = _watched(lambda: more(count - 1, once_s)) if count > 1 else ([], 0.0)
+    found = [(share, once_s), *((rest_share, each) for each in rest)]
+    fastest = min(each for _, each in found)
     until = time.monotonic() + _MORE * (time.monotonic() - began)
-    while sum(share <= LIMIT for share, _ in found) < wanted and time.monotonic() < until:
+    while sum(share <= LIMIT for share, _ in found) < count and time.monotonic() < until:
         seconds, share = _watched(lambda: short(fastest))
         found.append((share, seconds))
-    best = sorted(found, key=lambda each: (each[0] > LIMIT, each[1]))[:wanted]
-    return [seconds for _, seconds in best], max(share for share, _ in best)
+    best = sorted(found, key=lambda each: (each[0] > LIMIT, each[1])) if len(found) > count else found
+    return [seconds for _, seconds in best[:count]], max(share for share, _ in best[:count])
 
 
 def _watched(what: Callable[[], _T]) -> tuple[_T, float]:

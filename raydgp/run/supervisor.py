@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any, Self
 
 from raydgp.errors import ChildDied, ChildHung, InputError, NoReference
@@ -84,6 +85,7 @@ class Supervisor:
         self._child = self._start()
         self._spare: Child | None = None
         self._prepared: tuple[Workload, str, str] | None = None
+        self._best_s: dict[str, float] = {}  # seconds a call, by space
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +110,7 @@ class Supervisor:
             "knobs": space.decode(index),
             "kind": space.target,
             "settings": settings.model_dump(),
+            "best_s": self._best_s.get(space.hash) if settings.stop_hopeless else None,
         }
         begin = time.monotonic()
         try:
@@ -128,6 +131,8 @@ class Supervisor:
             # What computes nonsense may have written beyond its output, and after an illegal access on a GPU every
             # later call of the process fails.
             self._replace(f"{result.status}: {result.error}")
+        else:
+            self._best_s[space.hash] = min(median(result.times_s), self._best_s.get(space.hash, math.inf))
         return result
 
     def close(self) -> None:

@@ -31,6 +31,11 @@ class MeasureSettings(Settings):
     threads: int | None = Field(
         None, ge=1, description="Threads of a CPU kernel; by default as many as the runner has cores."
     )
+    stop_hopeless: bool = Field(
+        True,
+        description="Whether a kernel whose first timing is twice as long as its runner's best is timed no more, and a "
+        "build that takes five times as long as those of its space usually do is ended.",
+    )
     cold_cache: bool = Field(
         False, description="Whether single calls are timed, each after the caches are flushed; raise `repeat` with it."
     )

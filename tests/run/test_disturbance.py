@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -13,6 +14,7 @@ from raydgp.run.disturbance import LIMIT, least_disturbed, waited_s
 from tests.support.processes import start_python
 
 CALL_S = 2e-4
+Timings = tuple[list[float], float]
 
 
 @pytest.fixture
@@ -47,7 +49,12 @@ def test_waiting_is_counted(shared_processor: None) -> None:
 
 
 def test_short_timings_find_the_turns_of_a_shared_processor(shared_processor: None) -> None:
-    times, _ = least_disturbed(lambda: [compute(0.02) / 0.02 for _ in range(3)], lambda _: compute(CALL_S) / CALL_S)
+    def timed(seconds: float) -> float:
+        return compute(seconds) / seconds
+
+    times, _ = least_disturbed(
+        lambda: timed(0.02), lambda count, _: [timed(0.02) for _ in range(count)], lambda _: timed(CALL_S), 3
+    )
     assert max(times) < 1.2  # seconds by the clock for each of its own; 2 for the long ones
 
 
@@ -70,22 +77,42 @@ def repeats(*times_s: float) -> list[float]:
     return list(times_s)
 
 
+def script(*times_s: float, limit_s: float = math.inf, short: Callable[[], float] = lambda: 0.0) -> Timings:
+    """What is made of repeats that would take so long, of which the first was measured alone."""
+    first, *rest = times_s
+
+    def more(count: int, call_s: float) -> list[float]:
+        assert (count, call_s) == (len(rest), first)
+        return repeats(*rest)
+
+    return least_disturbed(lambda: repeats(first)[0], more, lambda _: short(), len(times_s), limit_s)
+
+
 def test_what_is_quiet_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    scripted(monkeypatch, [LIMIT / 2])
-    times, share = least_disturbed(lambda: repeats(3.0, 1.0, 2.0), lambda _: 0.0)
+    scripted(monkeypatch, [LIMIT / 2, LIMIT / 4])
+    times, share = script(3.0, 1.0, 2.0)
     assert times == [3.0, 1.0, 2.0]
     assert share == pytest.approx(LIMIT / 2, rel=0.1)
 
 
 def test_quiet_ones_come_before_fast_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     short = iter([4.0, 1.0, 5.0, 6.0])
-    scripted(monkeypatch, [0.5, 0.0, 0.5, 0.0, 0.0])
-    times, share = least_disturbed(lambda: repeats(8.0, 7.0, 9.0), lambda _: next(short))
+    scripted(monkeypatch, [0.5, 0.5, 0.0, 0.5, 0.0, 0.0])
+    times, share = script(8.0, 7.0, 9.0, short=lambda: next(short))
     assert (times, share) == ([4.0, 5.0, 6.0], 0.0)
 
 
 def test_where_none_is_quiet_the_fastest_count(monkeypatch: pytest.MonkeyPatch) -> None:
     scripted(monkeypatch, [0.5] * 10)
-    times, share = least_disturbed(lambda: repeats(8.0, 2.0), lambda _: repeats(3.0)[0])
+    times, share = script(8.0, 2.0, short=lambda: repeats(3.0)[0])
     assert times == [2.0, 3.0]
     assert share == pytest.approx(0.5, rel=0.1)
+
+
+def test_what_is_hopeless_is_timed_once_unless_it_was_disturbed(monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, [0.0])
+    assert script(8.0, 7.0, limit_s=7.5) == ([8.0], 0.0)
+    scripted(monkeypatch, [0.0, 0.0])
+    assert script(7.0, 8.0, limit_s=7.5) == ([7.0, 8.0], 0.0)
+    scripted(monkeypatch, [0.5, 0.0, 0.0])
+    assert script(8.0, 3.0, limit_s=7.5, short=lambda: 2.0) == ([2.0, 3.0], 0.0)

@@ -40,8 +40,8 @@ def planned(settings: RecordSettings) -> tuple[ConfigSpace, Target]:
 def record_here(
     settings: RecordSettings, space: ConfigSpace, target: Target, progress: Callable[[int, int], None]
 ) -> RecordedSpace:
-    """Records on this machine what is `planned`; the rest is as in `record`."""
-    with LocalMeasurer(target, settings.measure) as measurer:
+    """Records on this machine what is `planned`, whatever it costs; the rest is as in `record`."""
+    with LocalMeasurer(target, settings.measure.model_copy(update={"stop_hopeless": False})) as measurer:
         return record(f"{settings.model}/{settings.task}", space, target, measurer, settings.out, progress)
 
 
