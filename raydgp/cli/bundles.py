@@ -11,7 +11,7 @@ import click
 
 from raydgp import app, cli
 from raydgp import bundle as bundles
-from raydgp.cli.options import common_options, settings_of, settings_options
+from raydgp.cli.options import common_options, progress_option, settings_of, settings_options
 from raydgp.settings import BundleSettings, MergeSettings, load
 
 _path = click.Path(path_type=Path)
@@ -29,6 +29,7 @@ def bundle() -> None:
 @click.argument("plan", type=_path)
 @click.option("--out", required=True, type=_path, help="Bundle to write.")
 @click.option("--carry-runner", is_flag=True, help="Put the runner's script into it, so that `python OUT` measures it.")
+@progress_option
 @common_options
 def make(plan: Path, out: Path, carry_runner: bool, as_json: bool) -> None:
     """Build the kernels of PLAN into one file.

@@ -15,7 +15,7 @@ from raydgp.cli.bundles import bundle
 from raydgp.cli.deploying import deploy
 from raydgp.cli.inspect import inspect
 from raydgp.cli.listing import listing
-from raydgp.cli.options import common_options, settings_of, settings_options, verbose_option
+from raydgp.cli.options import common_options, progress_option, settings_of, settings_options, verbose_option
 from raydgp.cli.shared import RunPath, run_command, run_dir_of
 from raydgp.cli.studies import compare, history, pretrain
 from raydgp.errors import InputError
@@ -43,6 +43,7 @@ def group() -> None:
     "--preset",
     help="Named options of the strategy, such as small; --options go over it. See raydgp list strategies NAME.",
 )
+@progress_option
 @common_options
 def tune(whole: str | None, config: Path | None, preset: str | None, as_json: bool, **given: Any) -> None:
     """Search the fastest schedules of a model's layers.

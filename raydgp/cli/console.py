@@ -1,7 +1,6 @@
 """Where commands print."""
 
 from rich.console import Console
-from rich.progress import Progress
 
 out = Console()
 progress = Console(stderr=True)  # so that stdout holds the result alone
@@ -10,8 +9,3 @@ progress = Console(stderr=True)  # so that stdout holds the result alone
 def say(text: str) -> None:
     """Prints a line of the result as it is, however long it is."""
     out.print(text, soft_wrap=True, markup=False)
-
-
-def bar() -> Progress:
-    """A bar for something that takes long."""
-    return Progress(console=progress)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from raydgp import app, cli
-from raydgp.cli.options import common_options
+from raydgp.cli.options import common_options, progress_option
 from raydgp.cli.shared import RunPath, run_dir_of
 from raydgp.rivals.names import RIVALS
 
@@ -19,6 +19,7 @@ from raydgp.rivals.names import RIVALS
 @click.option("--compare", default="", help=f"Measured beside it, by commas: {', '.join(RIVALS)}.")
 @click.option("--runs", default=600, type=click.IntRange(3), show_default=True, help="Timed calls of each.")
 @click.option("--profile", is_flag=True, help="Show where a call of the model spends its time, kernel by kernel.")
+@progress_option
 @common_options
 def deploy(run: Path, folder: Path | None, compare: str, runs: int, profile: bool, as_json: bool) -> None:
     """Compile the model of RUN with the best configurations.

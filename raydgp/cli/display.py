@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from raydgp.app.doctor import Finding
+from raydgp.records.confidence import expected_line
 from raydgp.records.model_latency import ModelLatency
 from raydgp.records.summary import RunSummary, TaskSummary
 
@@ -85,6 +86,8 @@ def print_report(console: Console, summary: RunSummary, peak_gflops: float | Non
     """The final table and what it means for the whole network."""
     console.print(layer_table(summary, peak_gflops, console.width))
     for line in network_lines(summary):
+        console.print(line, soft_wrap=True)
+    if line := expected_line(summary):
         console.print(line, soft_wrap=True)
     if peak_gflops:
         console.print(

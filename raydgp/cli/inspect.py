@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from raydgp import app, cli, models
-from raydgp.cli.options import common_options, settings_of, settings_options
+from raydgp.cli.options import common_options, progress_option, settings_of, settings_options
 from raydgp.settings import ModelSettings, source_of
 from raydgp.targets import kinds
 
@@ -17,6 +17,7 @@ from raydgp.targets import kinds
 @click.command()
 @click.argument("model")
 @settings_options(ModelSettings, "inputs", "target", flags={"inputs": "input"}, known={"target": kinds})
+@progress_option
 @common_options
 def inspect(model: str, config: Path | None, as_json: bool, **given: Any) -> None:
     """Show what becomes of MODEL, without tuning.

@@ -6,21 +6,30 @@ import threading
 import time
 from collections.abc import Callable
 
+import click
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress import TimeElapsedColumn as Elapsed
 from rich.text import Text
 
-from raydgp.app.observer import Observer, PlainObserver, RunProgress, duration
+from raydgp.app.json_observer import JsonObserver
+from raydgp.app.observer import Observer, PlainObserver, RunProgress, SilentObserver, duration
 from raydgp.cli.display import layer_table
+from raydgp.cli.options import PROGRESS
 
 _BELOW = 3  # lines of the terminal that the table leaves free: what it hides, the bar, the cursor's
 
 
 def observer_of(console: Console) -> Observer:
-    """Live on a terminal; on anything else a plain line now and then."""
-    if console.is_terminal:
+    """As `--progress` says; by default live on a terminal, on anything else a plain line now and then."""
+    context = click.get_current_context(silent=True)
+    way = context.meta.get(PROGRESS, "auto") if context else "auto"
+    if way == "quiet":
+        return SilentObserver()
+    if way == "json":
+        return JsonObserver(lambda line: click.echo(line, file=console.file))
+    if way == "auto" and console.is_terminal:
         return LiveObserver(console)
     return PlainObserver(lambda line: console.print(line, soft_wrap=True, markup=False, highlight=False))
 

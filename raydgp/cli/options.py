@@ -37,6 +37,24 @@ verbose_option = click.option(
 )
 
 
+PROGRESS = "raydgp.progress"  # in the context: how progress is told
+
+
+def _tell_progress(context: click.Context, _: click.Parameter, way: str) -> None:
+    context.meta[PROGRESS] = way
+
+
+progress_option = click.option(
+    "--progress",
+    type=click.Choice(["auto", "plain", "json", "quiet"]),
+    default="auto",
+    expose_value=False,
+    callback=_tell_progress,
+    help="How progress is told on standard error: live or, where that is no terminal, plain lines; lines of JSON; not "
+    "at all.  [default: auto]",
+)
+
+
 def common_options(command: F) -> F:
     """--json and --verbose, which all commands have."""
     as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document for machines.")

@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 import raydgp
-from raydgp import app, cli, search, surrogates, tracking
-from raydgp.cli.options import common_options, settings_of, settings_options
+from raydgp import app, cli, reports, search, surrogates, tracking
+from raydgp.cli.options import common_options, progress_option, settings_of, settings_options
 from raydgp.errors import InputError
 from raydgp.settings import CompareSettings, ImportSettings, PretrainingSettings, RecordSettings
 from raydgp.targets import kinds
@@ -38,6 +38,7 @@ def history() -> None:
     "out",
     known={"model": lambda: list(raydgp.zoo.NETWORKS), "target": kinds},
 )
+@progress_option
 @common_options
 def record(config: Path | None, as_json: bool, **given: Any) -> None:
     """Measure a whole thinned space on this machine.
@@ -47,11 +48,8 @@ def record(config: Path | None, as_json: bool, **given: Any) -> None:
 
     settings = settings_of(RecordSettings, config, given)
     space, target = app.history.recording.planned(settings)
-    with cli.console.bar() as bar:
-        row = bar.add_task(f"{settings.model}/{settings.task}")
-        found = app.history.recording.record_here(
-            settings, space, target, lambda done, total: bar.update(row, completed=done, total=total)
-        )
+    tell = cli.live.counted(cli.live.observer_of(cli.console.progress), f"{settings.model}/{settings.task}")
+    found = app.history.recording.record_here(settings, space, target, tell)
     count, best = len(found.indices), float(found.gflops.max())
     if as_json:
         click.echo(json.dumps({"configurations": count, "best_gflops": best, "out": str(settings.out)}))
@@ -109,7 +107,9 @@ def export(source: Path, t4: bool, out: Path, as_json: bool) -> None:
 )
 @click.option("--strategies", metavar="NAME,...", help="Those of the file, or others with their default options.")
 @click.option("--out", "csv", type=_path, help="CSV file to write, with a row for every search.")
+@click.option("--figures", type=_path, help="Folder to draw figures to, as SVG and PDF.")
 @click.option("--tables", type=_path, help="Folder to write the papers' tables to, as CSV, Markdown and LaTeX.")
+@progress_option
 @common_options
 def compare(
     recorded: Sequence[Path],
@@ -117,6 +117,7 @@ def compare(
     strategies: str | None,
     csv: Path | None,
     tables: Path | None,
+    figures: Path | None,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -148,13 +149,18 @@ def compare(
     made = app.compare.tables.of(runs, settings.baseline, whole)
     if tables:
         app.compare.writing.write(made, tables)
+    if figures:
+        alone = runs[runs["runners"] == runs["runners"].min()]
+        reports.study_figures.write(alone, made["models"], settings.baseline, figures)
     if as_json:
         click.echo(made["summary"].to_json(orient="records"))
         return
     for name in ("summary", "runners"):
         if name in made:
             cli.console.out.print(cli.display.frame_table(app.compare.writing.brief(made[name])))
-    where = ", ".join(str(each) for each in (csv, tables) if each) or "this table; --out and --tables keep more"
+    where = (
+        ", ".join(str(each) for each in (csv, tables, figures) if each) or "this table; --out and --tables keep more"
+    )
     cli.console.say(f"{runs['task'].nunique()} tasks, {settings.seeds} seeds. Results: {where}")
 
 
@@ -165,6 +171,7 @@ def compare(
     *("experiment", "out", "mlflow.uri", "mlflow.enabled", "alias", "epochs", "evaluate", "seed", "device"),
     flags={"mlflow.enabled": "register"},
 )
+@progress_option
 @common_options
 def pretrain(sources: tuple[Path, ...], config: Path | None, as_json: bool, **given: Any) -> None:
     """Train surrogates on the measurements in SOURCES.
@@ -180,12 +187,11 @@ def pretrain(sources: tuple[Path, ...], config: Path | None, as_json: bool, **gi
     if not wanted:
         raise InputError("no group of tasks has 50 measurements, some of them successful; measure more")
     made, training = [], surrogates.PretrainSettings(epochs=settings.epochs, seed=settings.seed, device=settings.device)
-    with cli.console.bar() as bar:
-        row = bar.add_task("", total=len(wanted))
-        for plan in wanted:
-            bar.update(row, description=plan.name)
-            made.append(app.pretraining.make(plan, settings.out, training, settings.evaluate))
-            bar.advance(row)
+    observer = cli.live.observer_of(cli.console.progress)
+    for done, plan in enumerate(wanted):
+        observer.step("pre-training", done, len(wanted), plan.name)
+        made.append(app.pretraining.make(plan, settings.out, training, settings.evaluate))
+    observer.step("pre-training", len(wanted), len(wanted))
     if settings.mlflow.enabled:
         for artefact in made:
             card = artefact.card

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from raydgp.records.confidence import confidence
 from raydgp.records.history import Machine, identity, searched
 from raydgp.records.manifest import TaskEntry
 from raydgp.records.measurement import Measurement, Phases, Record, Status
@@ -140,6 +141,11 @@ class TaskSummary(Tally):
         """Default latency over best latency; NaN unless both are known."""
         return self.default_s / self.latency_s if self.best and math.isfinite(self.default_s) else math.nan
 
+    @property
+    def confidence(self) -> float:
+        """The chance that the best is within 1 % of the best of the space; NaN where nothing is known of it."""
+        return confidence(self.best_s, self.latencies_s.values())
+
     def row(self, peak_gflops: float | None) -> dict[str, Any]:
         """The figures of this task, by the names that all tables share; what is not known is None."""
         return {
@@ -149,6 +155,7 @@ class TaskSummary(Tally):
             "default_latency_us": _known(1e6 * self.default_s),
             "best_latency_us": _known(1e6 * self.latency_s),
             "speedup": _known(self.speedup),
+            "confidence": _known(self.confidence),
             "untuned_gflops": _known(self.untuned_gflops),
             "default_gflops": _known(self.default_gflops),
             "best_gflops": _known(self.gflops),

@@ -1,2 +1,3 @@
+from . import study_figures as study_figures
 from .page import html as html
 from .page import write as write

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import yaml
 
 from raydgp.records import Record, RunFolder, RunManifest
+from raydgp.records.confidence import expected_line
 from raydgp.records.deployed import Deployed
 from raydgp.records.points import on_curve
 from raydgp.records.summary import NetworkLatency, RunSummary, TaskSummary
@@ -125,6 +126,11 @@ class RunView:
         """Seconds from the first start to the end, pauses of one that was resumed among them; None before the end."""
         ended = self.manifest.finished_unix_s
         return ended - self.manifest.created_unix_s if ended else None
+
+    @property
+    def expected_line(self) -> str:
+        """How many layers are likely to be near the best of their spaces; see `raydgp.records.confidence`."""
+        return expected_line(self.summary)
 
     @property
     def moves(self) -> list[Move]:

@@ -14,6 +14,7 @@ from raydgp.app.compare import tables, writing
 from raydgp.app.compare.published import published
 from raydgp.app.compare.score import RandomSearch
 from raydgp.app.compare.summary import by_runners, paired_p, summary
+from raydgp.reports import study_figures
 
 
 def runs(runners=1, **counts):
@@ -118,3 +119,15 @@ def test_random_search_scores_about_zero_and_knowing_the_best_scores_one(made):
     assert abs(np.mean(scores)) < 3 * np.std(scores) / 300**0.5
     assert score(np.array([0.0]), np.array([recorded.median_s.min()])) == 1.0
     assert score(np.array([0.0]), np.array([np.inf])) < 0
+
+
+def test_figures_are_files_for_pages_and_papers(tmp_path):
+    some = runs(autotvm=[1, 1], ours=[1, 1]).replace({"task": {"0": "alexnet/conv1", "1": "alexnet/conv2"}})
+    some = some.assign(build_s=1.0, run_s=2.0, thinking_s=0.5, quality_1=0.5, quality_2=0.9)
+    some.loc[some["strategy"] == "ours", ["seconds", "latency_s", "gflops"]] *= [0.5, 0.5, 2]
+    files = study_figures.write(some, tables.by_model(some, "autotvm"), "autotvm", tmp_path)
+    assert {path.stem for path in files} == {"convergence", "gflops", "sampled", "time", "hypervolume"}
+    assert {path.suffix for path in tmp_path.iterdir()} == {".svg", ".pdf"}
+    assert all(path.read_bytes()[:5] in (b"%PDF-", b"<?xml") for path in files)
+    live = some.drop(columns=["quality_1", "quality_2"])
+    assert len(study_figures.write(live, tables.by_model(live, "autotvm"), "autotvm", tmp_path / "live")) == 8

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
 from raydgp.app.observer import RunProgress, SilentObserver
 from raydgp.cli.display import layer_table
 from raydgp.cli.live import LiveObserver, counted, observer_of
+from raydgp.cli.options import progress_option
 from raydgp.records import Context, Measurement, Record, Status, TaskEntry
 from raydgp.records.summary import RunSummary
 from raydgp.targets import Target
@@ -126,3 +130,30 @@ def test_what_is_counted_says_the_time_left_by_what_this_start_has_done(monkeypa
     now_s[0] = 110.0
     tell(60, 100)
     assert said == [("kernels built", 50, 100, ""), ("kernels built", 60, 100, "about 40 s left")]
+
+
+def test_programs_get_lines_of_json_and_quiet_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(way: str) -> list[dict[str, Any]]:
+        console = Console(file=io.StringIO(), width=40)
+
+        @click.command()
+        @progress_option
+        def work() -> None:
+            observer = observer_of(console)
+            observer.message("x" * 100)
+            observer.step("building", 1, 3, "one")
+            observer.step("building", 2, 3)  # within the same second
+            observer.step("building", 3, 3)
+            observer.started(RunProgress(summary_of(NAMES[:2]), total=4))
+            observer.finished()
+
+        assert CliRunner().invoke(work, ["--progress", way], catch_exceptions=False).exit_code == 0
+        return [json.loads(line) for line in text_of(console).splitlines()]
+
+    message, first, last, progress, end = told("json")
+    assert (message["event"], len(message["text"])) == ("message", 100)
+    assert [first[key] for key in ("name", "done", "total", "detail")] == ["building", 1, 3, "one"]
+    assert (last["done"], last["total"]) == (3, 3)
+    assert (progress["event"], end["event"], end["measured"], end["total"]) == ("progress", "finished", 2, 4)
+    assert end["best_ms"] == pytest.approx(3.0)
+    assert told("quiet") == []

@@ -29,6 +29,8 @@ from raydgp.workloads import zoo
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
+_LOOKS = tuple(2**power for power in range(11))  # measurements after which a search is looked at
+
 
 def check(paths: Sequence[Path], settings: CompareSettings) -> list[Path]:
     """Whether a comparison can begin.
@@ -64,7 +66,8 @@ def compare(
     Returns:
         A row a search: task, calls (of it in its network, where that is known), strategy, seed, runners; for each of
         `SHARES` measurements_<share> and seconds_<share>; of all of it sampled, failed (configurations), gflops,
-        latency_s (the best), seconds (of the search), build_s, run_s, thinking_s (what they went to), score.
+        latency_s (the best), seconds (of the search), build_s, run_s, thinking_s (what they went to), score; and
+        quality_<n>, the best after n measurements or, where there were fewer, in the end, as a share of the space's.
     """
     models: dict[Path, Path | None] = dict.fromkeys(paths)
     if any(search.starts_from_model(options.get("strategy", name)) for name, options in settings.strategies.items()):
@@ -149,6 +152,11 @@ def _search(job: _Job) -> dict[str, Any]:
     row |= {"sampled": len(went.quality), "failed": went.failed, "gflops": top * went.quality[-1]}
     row |= {"latency_s": latencies_s[-1], "seconds": went.seconds[-1]}
     row |= {"build_s": went.build_s, "run_s": went.run_s, "thinking_s": went.thinking_s}
+    row |= {
+        f"quality_{count}": went.quality[min(count, len(went.quality)) - 1]
+        for count in _LOOKS
+        if count <= settings.trials
+    }
     row["score"] = RandomSearch(recorded).score(went.seconds, latencies_s)
     return row
 
