@@ -28,8 +28,7 @@ def waited_s() -> float:
 
 
 def least_disturbed(
-    first: Callable[[], float],
-    more: Callable[[int, float], list[float]],
+    repeats: Callable[[int, float | None], list[float]],
     short: Callable[[float], float],
     count: int,
     limit_s: float = math.inf,
@@ -40,8 +39,7 @@ def least_disturbed(
     is not disturbed at all.
 
     Args:
-        first: seconds a call of the first repeat, as on a quiet machine.
-        more: those of so many other repeats, given the seconds of a call.
+        repeats: seconds a call in each of so many repeats, as on a quiet machine, given those of a call if known.
         short: seconds a call in one short repeat, given the seconds of a call.
         count: of the repeats.
         limit_s: seconds a call beyond which an undisturbed first repeat stays the only one.
@@ -50,12 +48,14 @@ def least_disturbed(
         As many repeats as there were, of all that were taken: those that were not disturbed, then the fastest, since
         others only ever make it slower. And the largest share of one of them that threads waited for a processor.
     """
-    began = time.monotonic()
-    once_s, share = _watched(first)
-    if share <= LIMIT and once_s > limit_s:
-        return [once_s], share
-    rest, rest_share = _watched(lambda: more(count - 1, once_s)) if count > 1 else ([], 0.0)
-    found = [(share, once_s), *((rest_share, each) for each in rest)]
+    began, split = time.monotonic(), count > 1 and math.isfinite(limit_s)
+    times, share = _watched(lambda: repeats(1 if split else count, None))
+    found = [(share, each) for each in times]
+    if split:
+        if share <= LIMIT and times[0] > limit_s:
+            return times, share
+        rest, share = _watched(lambda: repeats(count - 1, times[0]))
+        found += [(share, each) for each in rest]
     fastest = min(each for _, each in found)
     until = time.monotonic() + _MORE * (time.monotonic() - began)
     while sum(share <= LIMIT for share, _ in found) < count and time.monotonic() < until:

@@ -89,22 +89,20 @@ def measure(
         return Timing(Status.WRONG_ANSWER, [], error)
     clock, waited = _clock(settings), 0.0
 
-    def first() -> float:
-        return _evaluated(module, device, arrays, {**clock, "repeat": 1})[0]
-
-    def more(count: int, call_s: float) -> list[float]:
-        return _evaluated(module, device, arrays, {**_lasting(clock, 1.0, call_s), "repeat": count}) if count else []
+    def repeats(count: int, call_s: float | None) -> list[float]:
+        lasting = clock if call_s is None else _lasting(clock, 1.0, call_s)
+        return _evaluated(module, device, arrays, {**lasting, "repeat": count})
 
     def short(call_s: float) -> float:
         return _evaluated(module, device, arrays, {**_lasting(clock, _SHORT, call_s), "repeat": 1})[0]
 
     if not behaviour.on_processors:
-        times = [first()]
-        times += more(settings.repeat - 1, times[0]) if times[0] <= limit_s else []
+        times = repeats(1, None)
+        times += repeats(settings.repeat - 1, times[0]) if times[0] <= limit_s and settings.repeat > 1 else []
     elif isinstance(workload, Fused) and settings.model_mb:
         times, waited = within_a_model(kernel, arrays, settings, settings.model_mb, limit_s)
     else:
-        times, waited = least_disturbed(first, more, short, settings.repeat, limit_s)
+        times, waited = least_disturbed(repeats, short, settings.repeat, limit_s)
     if error := fault():
         return Timing(Status.WRONG_ANSWER, [], f"after the timing: {error}")
     return Timing(Status.OK, times, waited=waited)
@@ -146,7 +144,6 @@ def within_a_model(
     least_s = 1e-3 * settings.min_repeat_ms
     number = calls(least_s, seconds(2))
     return least_disturbed(
-        lambda: seconds(number),
         lambda count, _: [seconds(number) for _ in range(count)],
         lambda call_s: seconds(calls(_SHORT * least_s, call_s)),
         settings.repeat,
