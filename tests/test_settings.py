@@ -168,3 +168,8 @@ def test_mlflow_is_where_the_environment_says_unless_the_settings_do(monkeypatch
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
     assert TuneSettings(model="a").mlflow.uri == "http://tracking:5000"
     assert load(None, {"model": "a", "mlflow": {"uri": "sqlite:///x.db"}}, TuneSettings).mlflow.uri == "sqlite:///x.db"
+
+
+def test_a_target_that_keeps_to_another_processor_is_part_of_no_path():
+    given = TuneSettings(model="zoo:resnet18", target="llvm/haswell")
+    assert (given.kind, given.run_name) == ("llvm", "resnet18-llvm-haswell-autotvm-seed0")

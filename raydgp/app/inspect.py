@@ -99,13 +99,13 @@ def inspect(settings: ModelSettings, observer: Observer) -> Inspection:
     Raises:
         InputError: the model cannot be imported or compiled, or what was compiled is wrong; names what.
     """
-    kind, target = kind_named(settings.target), None
+    kind, target = kind_named(settings.kind), None
     with suppress(InputError):  # its device may be another machine's
-        target = kind.here()
+        target = Target.here(settings.target)
     notes: list[str] = []
     models = whole.imported(settings.model, settings.sizes, notes.append)
     cut = [part for model in models for part in model.cut]
-    kernels = Kernels(target or kind.for_tasks(), {})
+    kernels = Kernels(target or Target.for_tasks(settings.target), {})
     lowered, parts = whole.lowered(settings.model, models, kernels.target, kernels.choose)
     error = None
     if target is None:

@@ -32,11 +32,11 @@ class SupervisedExecutor:
         InputError: no such device here, or fewer cores than threads.
     """
 
-    def __init__(self, kind: str, settings: MeasureSettings) -> None:
+    def __init__(self, target: str, settings: MeasureSettings) -> None:
 
         from raydgp.targets.compiler import versions  # imports TVM
 
-        self.target = Target.here(kind)
+        self.target = Target.here(target)
         self._settings = settings
         self._supervisor = Supervisor(settings.threads)
         self.device = self.target.behaviour.device(self.target, self._supervisor.threads)
@@ -53,7 +53,7 @@ class Backend:
     Attributes:
         build: (space, index, target, time limit in seconds) -> outcome; called in a worker process of its own. None
             where there is nothing to build.
-        executor: (kind of target, settings) -> an executor; called once in every runner.
+        executor: (name of the target, settings) -> an executor; called once in every runner.
     """
 
     build: Callable[[ConfigSpace, int, Target, float], Built] | None

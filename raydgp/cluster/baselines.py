@@ -35,7 +35,7 @@ def measure_baselines(target: Target, settings: MeasureSettings, workloads: Sequ
     from raydgp.measure.local import LocalMeasurer
     from raydgp.templates.plain import untuned  # these import TVM, which the driver need not
 
-    peak_gflops = target.behaviour.part("peak")(settings.threads) if target.behaviour.peak else None
+    peak_gflops = target.behaviour.part("peak")(target, settings.threads) if target.behaviour.peak else None
     with LocalMeasurer(target, settings.model_copy(update=_ONCE)) as measurer:
         measured = [measurer.measure(untuned(workload, target.kind), np.array([0]))[0] for workload in workloads]
     untuned_s = {workload: m.median_s for workload, m in zip(workloads, measured, strict=True)}

@@ -232,7 +232,7 @@ class Cluster:
 
     def _start_pool(self) -> None:
         settings, ray_settings = self._settings, self._settings.ray
-        resource = kind_named(settings.target).resource
+        resource = kind_named(settings.kind).resource
         alone = self._ours and ray_settings.address is None
         if resource and alone and not ray.cluster_resources().get(resource):
             raise InputError(
@@ -243,7 +243,7 @@ class Cluster:
         if wanted and alone and not any(fitting(wanted, node["Resources"]) for node in ray.nodes()):
             raise InputError(f"resources {wanted}: this machine has less; ask for less, or join a cluster")
         pool_settings = PoolSettings(
-            kind=settings.target,
+            target=settings.target,
             measure=settings.measure,
             runners=ray_settings.runners,
             accelerator=ray_settings.accelerator,

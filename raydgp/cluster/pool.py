@@ -28,7 +28,7 @@ from raydgp.registry import adopt
 from raydgp.run.builder import Built
 from raydgp.run.hopeless import BuildTimes
 from raydgp.run.supervisor import Result
-from raydgp.targets import Target, kind_named
+from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import from_dict
 
@@ -102,7 +102,7 @@ class RunnerPool(Logging):
         began = time.monotonic()
         space = config_space(from_dict(workload), about["target"])
         if not space.valid(np.array([index]))[0]:
-            refused = Result(status=Status.INVALID, error=f"statically invalid on {self._settings.kind}")
+            refused = Result(status=Status.INVALID, error=f"statically invalid on {self._settings.target}")
             return _measurement(index, refused, about, 0.0, began)
         build_s, losses, avoid = 0.0, 0, None
         while True:
@@ -221,7 +221,7 @@ class RunnerPool(Logging):
             places = sum(fitting(resources, node["Resources"]) for node in alive.values())
             room = (self._settings.runners or max(1, places)) - len(self._slots)
             return [self._slot(None) for _ in range(room)]
-        if resource := kind_named(self._settings.kind).resource:
+        if resource := self._settings.kind.resource:
             devices = sum(int(node["Resources"].get(resource, 0)) for node in alive.values() if self._wanted(node))
             room = (self._settings.runners or max(1, devices)) - len(self._slots)
             return [self._slot(None) for _ in range(room)]
@@ -242,13 +242,13 @@ class RunnerPool(Logging):
         elif settings.resources:
             options |= ray_options(settings.resources)
         else:
-            options |= kind_named(settings.kind).runner_options
+            options |= settings.kind.runner_options
         if settings.accelerator:
             options["label_selector"] = {_ACCELERATOR: settings.accelerator}
         node_lock = self._node_locks.setdefault(node_id, NodeLock(self._dispatch)) if node_id else None
         runner: Any = ray.remote(Runner)
         return RunnerSlot(
-            lambda: runner.options(**options).remote(settings.kind, settings.measure, self._backend, settings.parts),
+            lambda: runner.options(**options).remote(settings.target, settings.measure, self._backend, settings.parts),
             deadline_s=settings.measure.run_timeout_s + settings.grace_s,
             changed=self._changed,
             node_id=node_id,
@@ -259,7 +259,7 @@ class RunnerPool(Logging):
         faults = [slot.fault for slot in self._slots if slot.fault]
         reasons = [slot.reason for slot in self._slots if slot.reason] or ["none started"]
         self._lost = (self._about is None and faults and faults[0]) or RunnersLost(
-            f"no {self._settings.kind} runner for {self._settings.patience_s:g} s ({reasons[-1]}); "
+            f"no {self._settings.target} runner for {self._settings.patience_s:g} s ({reasons[-1]}); "
             "bring nodes back and run the same command again to resume"
         )
         self._admitted.set()

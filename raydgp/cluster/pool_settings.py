@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from raydgp.settings import MeasureSettings
+from raydgp.settings.target import kind_of
+from raydgp.targets import Kind, kind_named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +16,7 @@ class PoolSettings:
     """What a pool is told.
 
     Attributes:
-        kind: name of the kind of target.
+        target: name of the runners' target.
         runners: at most so many; as many as there is room for by default.
         accelerator: Ray's label of the GPUs to use; any by default.
         resources: that a runner holds, by Ray's names; those of the kind by default.
@@ -25,7 +27,7 @@ class PoolSettings:
         scan_s: how often nodes are looked at.
     """
 
-    kind: str
+    target: str
     measure: MeasureSettings
     runners: int | None = None
     accelerator: str | None = None
@@ -34,3 +36,8 @@ class PoolSettings:
     grace_s: float = 260.0
     patience_s: float = 120.0
     scan_s: float = 2.0
+
+    @property
+    def kind(self) -> Kind:
+        """Of the target."""
+        return kind_named(kind_of(self.target))

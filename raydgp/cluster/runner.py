@@ -22,20 +22,20 @@ class Runner:
     """Runs kernels one after the other. Crashes and hangs of kernels end the executor's child, not this actor.
 
     Args:
-        kind: name of the kind of target.
+        target: name of it.
         parts: that the driver has registered, see `raydgp.registry.registered`.
     """
 
     def __init__(
-        self, kind: str, settings: MeasureSettings, backend: Backend, parts: Mapping[str, Mapping[str, Any]]
+        self, target: str, settings: MeasureSettings, backend: Backend, parts: Mapping[str, Mapping[str, Any]]
     ) -> None:
         adopt(parts)
-        self._kind, self._settings, self._backend = kind, settings, backend
+        self._target, self._settings, self._backend = target, settings, backend
         self._lines = Lines()
 
     @cached_property
     def _executor(self) -> Executor:
-        return self._backend.executor(self._kind, self._settings)
+        return self._backend.executor(self._target, self._settings)
 
     def describe(self) -> dict[str, Any]:
         """The target, the device, the versions, and the node it is on.

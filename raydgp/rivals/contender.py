@@ -1,21 +1,24 @@
-"""`python -m raydgp.rivals.contender FD WAY SOURCE KIND THREADS`: one way to run a model, timed on request."""
+"""`python -m raydgp.rivals.contender FD WAY SOURCE TARGET THREADS`: one way to run a model, timed on request."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any
 
 from raydgp.models.accuracy import largest_error
+from raydgp.rivals import held
 from raydgp.rivals.ways import make
 from raydgp.sandbox.child_loop import Handle, allow_torch, serve
 from raydgp.sandbox.messages import Message
 
 
 def start() -> Handle:
-    way, source, kind, threads = sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5])
+    way, source, target, threads = sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5])
+    os.environ.update(held.environment(target))
     allow_torch()
-    run, flat, expected = make(way, source, kind, threads)
+    run, flat, expected = make(way, source, target, threads)
     error = largest_error(flat(run()), expected)
     for _ in range(3):
         run()

@@ -9,7 +9,7 @@ from raydgp.models.machine import arrays
 from raydgp.rivals.ways import Way
 
 
-def deployed(way: str, source: str, kind: str, threads: int) -> Way:
+def deployed(way: str, source: str, target: str, threads: int) -> Way:
     """The model of a folder, its parameters prepared; it has its number of threads from the environment.
 
     Args:

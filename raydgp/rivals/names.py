@@ -5,7 +5,7 @@ from __future__ import annotations
 METASCHEDULE = "metaschedule"  # among the rivals, and the folder of the run where its tuning is kept
 RIVALS = ("torch", "onnxruntime", "openvino", METASCHEDULE, "untuned")  # torch stands for several ways
 ON_PROCESSORS = ("openvino", METASCHEDULE)  # alone
-GPUS = {"cuda": "cuda"}  # how torch and onnxruntime call the GPU of a kind of target; without one, they use the CPU
+GPUS = {"cuda": "cuda"}  # how torch and onnxruntime call the GPU of a target; without one, they use the CPU
 TORCH_WAYS = ("torch eager", "torch channels_last", "torch frozen", "torch compiled")
 
 

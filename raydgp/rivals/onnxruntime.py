@@ -13,14 +13,14 @@ from raydgp.rivals.onnx_file import as_onnx
 from raydgp.rivals.ways import Array, Run, Way
 
 
-def onnxruntime_way(way: str, source: str, kind: str, threads: int) -> Way:
+def onnxruntime_way(way: str, source: str, target: str, threads: int) -> Way:
     """The model of an ONNX file, or exported by torch.
 
     Raises:
         InputError: of a GPU, onnxruntime was installed without CUDA.
     """
     providers: list[Any] = ["CPUExecutionProvider"]
-    if gpu := GPUS.get(kind):
+    if gpu := GPUS.get(target):
         if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
             raise InputError("this onnxruntime has no CUDA: pip install onnxruntime-gpu in its place")
         providers = [("CUDAExecutionProvider", {"use_tf32": 0}), *providers]  # the CPU's for what lacks a CUDA kernel

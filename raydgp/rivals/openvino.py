@@ -10,13 +10,13 @@ from raydgp.rivals.onnx_file import as_onnx
 from raydgp.rivals.ways import Way
 
 
-def openvino_way(way: str, source: str, kind: str, threads: int) -> Way:
+def openvino_way(way: str, source: str, target: str, threads: int) -> Way:
     """The model of an ONNX file, or exported by torch, in fp32: left alone, OpenVINO takes bf16 where the CPU has it.
 
     Raises:
         InputError: it is for a GPU, of which OpenVINO runs none of NVIDIA's.
     """
-    if kind in GPUS:
+    if target in GPUS:
         raise InputError("rival 'openvino' runs on CPUs: leave it out")
     core = openvino.Core()
     with as_onnx(source) as (path, inputs, expected):

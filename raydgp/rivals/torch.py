@@ -17,13 +17,13 @@ from raydgp.rivals.names import GPUS
 from raydgp.rivals.ways import Array, Way
 
 
-def torch_way(way: str, source: str, kind: str, threads: int) -> Way:
+def torch_way(way: str, source: str, target: str, threads: int) -> Way:
     """A model as one of `raydgp.rivals.ways.torch_ways` runs it.
 
     Raises:
         InputError: of a GPU, torch was installed without CUDA.
     """
-    if gpu := GPUS.get(kind):
+    if gpu := GPUS.get(target):
         _prepare_gpu()
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)

@@ -20,17 +20,17 @@ from raydgp.targets import Target
 from raydgp.targets.compiler import to_tvm
 
 
-def untuned(way: str, source: str, kind: str, threads: int) -> Way:
+def untuned(way: str, source: str, target: str, threads: int) -> Way:
     """What TVM compiles when nobody has scheduled anything; for a GPU it then has rules of its own (DLight)."""
-    model, target = load(source, check=False), Target.here(kind)
+    model, here = load(source, check=False), Target.here(target)
     module = model.module
-    if target.behaviour.on_processors:
-        with to_tvm(target):
+    if here.behaviour.on_processors:
+        with to_tvm(here):
             module = relax.get_pipeline("zero")(module)
-    return _called(_exported(target.behaviour.part("executable")(module, target)), model, kind, threads)
+    return _called(_exported(here.behaviour.part("executable")(module, here)), model, here.kind, threads)
 
 
-def metaschedule(way: str, source: str, kind: str, threads: int) -> Way:
+def metaschedule(way: str, source: str, target: str, threads: int) -> Way:
     """What TVM compiles with the schedules that its own tuner has left in a folder.
 
     Raises:

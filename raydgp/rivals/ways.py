@@ -29,16 +29,16 @@ _MAKERS = {
 }
 
 
-def make(way: str, source: str, kind: str, threads: int) -> Way:
+def make(way: str, source: str, target: str, threads: int) -> Way:
     """A model as one of the ways runs it.
 
     Args:
         source: a model as `raydgp.models.importing.load` takes it; of a deployed one and of MetaSchedule's, its folder.
-        kind: of target.
+        target: name of one of this machine, as `Target.here` takes it.
         threads: of the library's own pool.
 
     Raises:
         InputError: the library is missing, or cannot use the device.
     """
     maker: Callable[..., Way] = resolve(_MAKERS[way], f"rival {way}")
-    return maker(way, source, kind, threads)
+    return maker(way, source, target, threads)

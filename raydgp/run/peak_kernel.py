@@ -40,9 +40,13 @@ def multiply_adds(threads: int, lanes: int, steps: int = _STEPS) -> tvm.tirx.Pri
     return main
 
 
-def reached_gflops(threads: int) -> float:
-    """10^9 floating-point operations a second of this process's threads, the best of some repeats."""
-    here = Target.here("llvm")
+def reached_gflops(threads: int, target: str) -> float:
+    """10^9 floating-point operations a second of this process's threads, the best of some repeats.
+
+    Args:
+        target: name of one of this machine.
+    """
+    here = Target.here(target)
     lanes = here.vector_bits // 32
     kernel = tvm.compile(multiply_adds(threads, lanes), target=to_tvm(here)).mod
     operands = tvm.runtime.tensor(np.full(2 * lanes, 0.5, np.float32))  # acc tends to 1: never denormal, slow

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from raydgp.settings.base import Settings
-from raydgp.settings.target import KindName
+from raydgp.settings.target import TARGET, TargetName
 from raydgp.settings.tune import MeasureSettings, RaySettings, TrackingSettings
 
 
@@ -16,7 +16,7 @@ class LiveSettings(Settings):
 
     models: list[str] = Field([], description="Layer tables and whole models, as `model` of `raydgp tune`.")
     tasks: dict[str, list[str]] = Field({}, description="Names of tasks, by model; all by default.")
-    target: KindName = Field("llvm", description="`llvm` is this machine's CPU, `cuda` its GPU.")
+    target: TargetName = Field("llvm", description=TARGET)
     minutes: float | None = Field(
         None, gt=0, description="Minutes of each search of a model, as in `raydgp tune`, in place of `trials`."
     )

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from raydgp.settings.base import Settings
 from raydgp.settings.live import LiveSettings
-from raydgp.settings.target import KindName
+from raydgp.settings.target import TARGET, TargetName
 from raydgp.settings.tune import MeasureSettings, TrackingSettings
 
 
@@ -65,7 +65,7 @@ class RecordSettings(Settings):
 
     model: str = Field(min_length=1, description="Network of the task.")
     task: str = Field(description="Layer task whose space is measured.")
-    target: KindName = Field("llvm", description="`llvm` is this machine's CPU, `cuda` its GPU.")
+    target: TargetName = Field("llvm", description=TARGET)
     valid: int = Field(2000, ge=1, description="Most valid configurations that the thinned space may have.")
     fix: list[str] = Field([], description="Knobs that keep one option each, as KNOB=OPTION.")
     out: Path = Field(description="Parquet file to write.")

@@ -11,7 +11,7 @@ from pydantic import Field, PositiveFloat, field_validator
 from raydgp.errors import InputError
 from raydgp.settings import shapes
 from raydgp.settings.base import Settings
-from raydgp.settings.target import KindName
+from raydgp.settings.target import TARGET, TargetName, kind_of
 
 PLACES = frozenset({"runs_dir", "models_dir", "mlflow"})  # settings of where things are, not of what is searched
 
@@ -92,7 +92,7 @@ class ModelSettings(Settings):
         default_factory=dict,
         description="Shapes of an ONNX file's inputs, by name, as 1x3x224x224; 1x{64,128} tunes it for several sizes.",
     )
-    target: KindName = Field("llvm", description="`llvm` is this machine's CPU, `cuda` its GPU.")
+    target: TargetName = Field("llvm", description=TARGET)
 
     @field_validator("inputs", mode="before")
     @classmethod
@@ -106,6 +106,11 @@ class ModelSettings(Settings):
     def _together(cls, value: dict[str, shapes.Shape]) -> dict[str, shapes.Shape]:
         shapes.check(value)
         return value
+
+    @property
+    def kind(self) -> str:
+        """Of the target."""
+        return kind_of(self.target)
 
     @property
     def sizes(self) -> list[dict[str, tuple[int, ...]]]:
@@ -139,7 +144,12 @@ class TuneSettings(ModelSettings):
     @property
     def run_name(self) -> str:
         """Folder of the run: the same command finds it again, which is how a run resumes."""
-        return self.run or f"{self.model_name}-{self.target}-{self.strategy}-seed{self.seed}"
+        return self.run or f"{self.model_name}-{self._target}-{self.strategy}-seed{self.seed}"
+
+    @property
+    def _target(self) -> str:
+        """As part of a file's name."""
+        return self.target.replace("/", "-")
 
     @property
     def is_imported(self) -> bool:
@@ -165,7 +175,7 @@ class TuneSettings(ModelSettings):
     def experiment(self) -> str:
         """Name of the MLflow experiment."""
         what = self.model_name if self.is_imported else f"{self.model_name}-table"
-        return self.mlflow.experiment or f"{what}-{self.target}"
+        return self.mlflow.experiment or f"{what}-{self._target}"
 
     @property
     def run_dir(self) -> Path:

@@ -35,7 +35,7 @@ class Kind(ABC):
         executable: (Relax module, Target) -> a whole model, with TVM's `export_library`.
         traced: `raydgp.templates.traced.design.TracedRules` of the spaces of kernels that have no template; empty where
             there are none, and such kernels run as TVM makes them.
-        peak: (threads) -> GFLOPS that the arithmetic units reach; empty where nothing measures it.
+        peak: (Target, threads) -> GFLOPS that the arithmetic units reach; empty where nothing measures it.
     """
 
     name: ClassVar[str]
@@ -57,6 +57,14 @@ class Kind(ABC):
         Raises:
             InputError: there is none of this kind here.
         """
+
+    def restricted(self, architecture: str) -> Target:
+        """This machine's target with code that keeps to what another architecture of its kind has.
+
+        Raises:
+            InputError: there is no such architecture, or this machine cannot run its code.
+        """
+        raise InputError(f"target {self.name} knows no architectures by name; leave out {architecture!r}")
 
     @abstractmethod
     def from_attributes(self, attributes: Mapping[str, Any]) -> Target:

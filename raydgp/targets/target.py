@@ -66,13 +66,23 @@ class Target:
     features: frozenset[str] = field(default=frozenset(), compare=False)
 
     @classmethod
-    def here(cls, kind: str) -> Target:
-        """This machine's target of a kind.
+    def here(cls, name: str) -> Target:
+        """This machine's target of a kind; with `kind/architecture`, of code that keeps to what that one has.
 
         Raises:
-            InputError: an unknown kind, or there is none of it here.
+            InputError: an unknown kind or architecture, or there is none here that runs it.
         """
-        return kind_named(kind).here()
+        kind, _, architecture = name.partition("/")
+        return kind_named(kind).restricted(architecture) if architecture else kind_named(kind).here()
+
+    @classmethod
+    def for_tasks(cls, name: str) -> Target:
+        """What a model's kernels are told apart for, by the same names: its device may be another machine's.
+
+        Raises:
+            InputError: as of `here`.
+        """
+        return cls.here(name) if "/" in name else kind_named(name).for_tasks()
 
     @classmethod
     def from_dict(cls, attributes: Mapping[str, Any]) -> Target:

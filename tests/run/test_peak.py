@@ -13,6 +13,13 @@ def test_the_peak_is_that_of_a_processor():
     assert 1 < gflops < 2000
 
 
+def test_of_narrower_vectors_it_is_lower():
+    here = Target.here("llvm")
+    if here.vector_bits <= 128 or here.instruction_set == "neon":
+        pytest.skip("this processor has no wider vectors than the baseline")
+    assert peak.peak_of(Target.here("llvm/x86-64"), 1) < 0.75 * peak.peak_of(here, 1)  # no fused multiply-add either
+
+
 def test_every_step_is_done():
     """acc = acc * 1/2 + 1 comes to 2 - 2^(1 - steps) exactly."""
     kernel = tvm.compile(peak_kernel.multiply_adds(threads=2, lanes=4, steps=10), target=to_tvm(Target.here("llvm")))

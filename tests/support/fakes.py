@@ -98,7 +98,7 @@ def pool(backend: Backend, kind: str = "llvm", **settings: Any) -> Any:
     settings.setdefault("measure", MeasureSettings(build_timeout_s=1.0, run_timeout_s=0.5))
     settings.setdefault("grace_s", 1.0)
     actor: Any = ray.remote(RunnerPool)
-    return actor.options(num_cpus=0, max_concurrency=1000).remote(PoolSettings(kind=kind, **settings), backend)
+    return actor.options(num_cpus=0, max_concurrency=1000).remote(PoolSettings(target=kind, **settings), backend)
 
 
 def measure(actor: Any, indices: Sequence[int], workload: Workload = WORKLOAD) -> list[Measurement]:

@@ -1,5 +1,6 @@
 import json
 import pickle
+import platform
 import subprocess
 import sys
 from typing import Any
@@ -112,6 +113,26 @@ def test_a_gpus_attributes_say_its_limits():
 def test_an_unknown_name_names_the_nearest(name, message):
     with pytest.raises(InputError, match=message):
         Target.named(name)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="of x86")
+def test_code_for_this_machine_keeps_to_another_ones_instructions():
+    here, narrow = Target.here("llvm"), Target.here("llvm/x86-64")
+    assert (narrow.architecture, narrow.vector_bits, narrow.vector_registers) == ("x86-64", 128, 16)
+    assert (narrow.cores, narrow.cache_bytes) == (here.cores, here.cache_bytes)
+    assert Target.for_tasks("llvm/x86-64") == narrow != here
+    assert Target.here(str(here)) == here
+
+
+def test_what_does_not_run_here_is_refused_in_one_line(monkeypatch):
+    with pytest.raises(InputError, match=r"llvm/[\w-]+: its code does not run on .*, which is here"):
+        Target.here("llvm/neoverse-n1" if platform.machine() == "x86_64" else "llvm/haswell")
+    monkeypatch.setattr(query, "system_cpu", lambda: "ivybridge")
+    if platform.machine() == "x86_64":
+        with pytest.raises(InputError, match="llvm/haswell: ivybridge, which is here, has no avx2, fma"):
+            Target.here("llvm/haswell")
+    with pytest.raises(InputError, match="cuda knows no architectures by name; leave out 'sm_90'"):
+        Target.here("cuda/sm_90")
 
 
 def test_attributes_without_a_kind_are_refused():

@@ -29,6 +29,7 @@ from raydgp.models.lowering import Lowered
 from raydgp.records import RunFolder, RunManifest
 from raydgp.records.deployed import Deployed
 from raydgp.records.summary import TaskSummary
+from raydgp.rivals import held
 from raydgp.rivals.latency import Latency, measure
 from raydgp.rivals.metaschedule.budget import spend
 from raydgp.rivals.metaschedule.model import TunedModel
@@ -164,6 +165,8 @@ def deploy_run(
         gb_s = found.gb_s if found else None
         Deployed(folder=str(out), ours=manifest["latency"], others=manifest["others"], gb_s=gb_s).save(run.path)
         deployment = replace(deployment, profile=found)
+    if rivals and (note := held.note(settings.target)):
+        deployment.notes.append(note)
     deployment.notes.extend(dict.fromkeys(note for model in models for note in model.notes))
     if settings.mlflow.enabled:
         observer.message("Sending the model to MLflow ...")

@@ -36,13 +36,13 @@ def ways_of(rivals: Sequence[str], run: RunFolder, model: str) -> Ways:
     Args:
         model: of the run, its inputs fixed.
     """
-    kind = run.manifest.target.kind
+    target, kind = run.settings.target, run.manifest.target.kind
     ways: Ways = {}
     for rival in rivals:
         if rival == METASCHEDULE:
-            ways[rival] = (rival, str(run.path / METASCHEDULE), kind)
+            ways[rival] = (rival, str(run.path / METASCHEDULE), target)
         else:
-            ways |= {name: (name, model, kind) for name in (torch_ways(kind) if rival == "torch" else (rival,))}
+            ways |= {name: (name, model, target) for name in (torch_ways(kind) if rival == "torch" else (rival,))}
     return ways
 
 

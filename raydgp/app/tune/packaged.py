@@ -29,7 +29,7 @@ def with_models(settings: TuneSettings, say: Callable[[str], None]) -> TuneSetti
         return settings
     if settings.ray.address or not search.starts_from_model(settings.strategy):
         return settings
-    if not kind_named(settings.target).on_processors:  # of GPUs nothing whole has been recorded yet
+    if not kind_named(settings.kind).on_processors:  # of GPUs nothing whole has been recorded yet
         return settings
     architecture = Target.here(settings.target).architecture
     recorded = history(Path(architecture)) if architecture else []

@@ -9,7 +9,7 @@ from dataclasses import replace
 from raydgp import app, models, search
 from raydgp.errors import InputError, nearest
 from raydgp.settings import TuneSettings
-from raydgp.targets import kind_named
+from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
 from raydgp.workloads import Fused, Task, zoo
 from raydgp.workloads.fused import ALGORITHMS
@@ -65,11 +65,10 @@ def strategy_of(settings: TuneSettings, task: Task) -> search.Strategy:
 
 def _imported(settings: TuneSettings, say: Callable[[str], None]) -> tuple[TuneSettings, list[Task]]:
     # the GPU may be another machine's, of a cluster that is joined later; the tasks do not depend on it
-    kind = kind_named(settings.target)
-    target = kind.for_tasks()
+    target = Target.for_tasks(settings.target)
     sized = app.whole.imported(settings.model, settings.sizes, say)
     lowered, parts = app.whole.lowered(settings.model, sized, target)
-    if kind.on_processors and settings.measure.model_mb is None:
+    if target.behaviour.on_processors and settings.measure.model_mb is None:
         model_mb = max(sum(array.nbytes for array in part.parameters) for part in parts) / 1e6
         settings = settings.model_copy(update={"measure": settings.measure.model_copy(update={"model_mb": model_mb})})
     return settings, list(_with_variants(lowered.tasks, settings.target))

@@ -19,12 +19,24 @@ class Llvm(Kind):
     name = "llvm"
     parts = Kind.build
     traced = "raydgp.templates.traced.cpu:CpuRules"
-    peak = "raydgp.run.peak:measured_peak_gflops"
+    peak = "raydgp.run.peak:peak_of"
 
     def here(self) -> Target:
         from raydgp.targets.llvm import query  # loads TVM
 
         attributes = {"mcpu": query.system_cpu(), "num-cores": len(own_cores())}
+        return self._target(attributes, cache_bytes(), query.features(attributes))
+
+    def restricted(self, architecture: str) -> Target:
+        from raydgp.targets.llvm import query  # loads TVM
+
+        named = dict(self.named(architecture).attributes)
+        own = query.system_cpu()
+        if "mtriple" in named:  # of another instruction set
+            raise InputError(f"target llvm/{architecture}: its code does not run on {own}, which is here")
+        attributes = {**named, "num-cores": len(own_cores())}
+        if lacking := query.vector_features(attributes) - query.vector_features({"mcpu": own}):
+            raise InputError(f"target llvm/{architecture}: {own}, which is here, has no {', '.join(sorted(lacking))}")
         return self._target(attributes, cache_bytes(), query.features(attributes))
 
     def from_attributes(self, attributes: Mapping[str, Any]) -> Target:

@@ -29,6 +29,11 @@ def features(attributes: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(map(str, codegen.llvm_get_cpu_features(target)))
 
 
+def vector_features(attributes: Mapping[str, Any]) -> frozenset[str]:
+    """Those of `features` that code of floating-point numbers may use; most others say how fast something is."""
+    return frozenset(name for name in features(attributes) if name.startswith(("avx", "fma", "amx", "f16c")))
+
+
 def vectors(attributes: Mapping[str, Any]) -> Vectors:
     """The vector registers of a target, by its features; the baseline's where LLVM does not know it.
 
