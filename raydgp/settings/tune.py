@@ -34,7 +34,7 @@ class MeasureSettings(Settings):
     stop_hopeless: bool = Field(
         True,
         description="Whether a kernel whose first timing is twice as long as its runner's best is timed no more, and a "
-        "build that takes five times as long as those of its space usually do is ended.",
+        "build that takes over three seconds and five times as long as those of its space usually do is ended.",
     )
     cold_cache: bool = Field(
         False, description="Whether single calls are timed, each after the caches are flushed; raise `repeat` with it."
