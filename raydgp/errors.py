@@ -4,12 +4,15 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+_MOST = 20  # names in a message
+
 
 def nearest(name: object, known: Iterable[str]) -> str:
-    """How a message ends that met an unknown name: the known one that was meant, or all of them."""
+    """How a message ends that met an unknown name: the known one that was meant, or all of them, but no screenful."""
     names = list(known)
     near = difflib.get_close_matches(str(name), names, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(names)}"
+    more = [f"and {len(names) - _MOST} others"] if len(names) > _MOST else []
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join([*names[:_MOST], *more])}"
 
 
 # What a document of another form provokes in code that expects its own: no value, key, type or depth can be trusted.

@@ -107,6 +107,7 @@ def test_a_gpus_attributes_say_its_limits():
         ("llvm/haswel", "did you mean 'haswell'"),
         ("cuda/sm_999", "unknown architecture 'sm_999'"),
         ("cuda/sm90", "did you mean 'sm_90'"),
+        ("llvm/nothing-like-it", r"known are (\w+[\w-]*, ){20}and \d+ others"),
         ("vulkan/navi", "unknown target 'vulkan'"),
     ],
 )
