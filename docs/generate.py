@@ -21,7 +21,8 @@ from raydgp import Conv2d, config_space, search, settings
 from raydgp.records.frames import to_frame
 from raydgp.records.journal import encode
 from raydgp.records.manifest import RunManifest, TaskEntry
-from raydgp.records.measurement import Context, Measurement, Phases, Record, Resources, Status
+from raydgp.records.measurement import Measurement, Phases, Resources, Status
+from raydgp.records.record import Context, Record
 from raydgp.search.registry import named
 from raydgp.targets import Target
 

@@ -2,7 +2,8 @@
 
 from raydgp.records.journal import Follower, Journal, Quarantined, Scan, read, scan
 from raydgp.records.manifest import RunManifest, TaskEntry
-from raydgp.records.measurement import Context, Measurement, Phases, Record, Resources, Status
+from raydgp.records.measurement import Measurement, Phases, Resources, Status
+from raydgp.records.record import Context, Record
 from raydgp.records.run import RunFolder
 
 __all__ = [

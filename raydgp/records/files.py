@@ -7,7 +7,7 @@ from pathlib import Path
 from raydgp.errors import MALFORMED, InputError, JournalError, first_line
 from raydgp.records.frames import read_parquet
 from raydgp.records.journal import read
-from raydgp.records.measurement import Record
+from raydgp.records.record import Record
 
 
 def read_records(file: Path) -> list[Record]:

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from raydgp.records.history import sorted_json
-from raydgp.records.measurement import Phases, Record
+from raydgp.records.measurement import Phases
+from raydgp.records.record import Record
 
 
 def to_frame(records: Iterable[Record]) -> pd.DataFrame:

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from raydgp.records.measurement import Measurement, Record, Status
+from raydgp.records.measurement import Measurement, Status
+from raydgp.records.record import Record
 from raydgp.targets import Target
 
 _MOST_TEXTS = 1000

@@ -20,7 +20,7 @@ from raydgp.errors import InputError, JournalError
 from raydgp.records.lines import Decoder, Quarantined, encode
 from raydgp.records.lines import decode as decode
 from raydgp.records.lock import FileLock, Held
-from raydgp.records.measurement import Record
+from raydgp.records.record import Record
 
 _LOGGER = logging.getLogger(__name__)
 _BLOCK_BYTES = 1 << 16

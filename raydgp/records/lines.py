@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 
 from raydgp.errors import InputError
-from raydgp.records.measurement import LARGEST, Context, Measurement, Record, check_measurement
+from raydgp.records.measurement import LARGEST, Measurement, check_measurement
+from raydgp.records.record import Context, Record
 
 _SUFFIX = b',"crc32":"%08x"}\n'
 _SUFFIX_BYTES = len(_SUFFIX % 0)

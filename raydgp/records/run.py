@@ -11,7 +11,7 @@ from raydgp.records.history import Machine, first, searched
 from raydgp.records.journal import Follower, Journal, Scan, lock_of, scan
 from raydgp.records.lock import FileLock, Held, check_free
 from raydgp.records.manifest import FILE_NAME, RunManifest
-from raydgp.records.measurement import Record
+from raydgp.records.record import Record
 from raydgp.records.summary import RunSummary, TaskSummary, final_choice
 from raydgp.settings import TuneSettings
 from raydgp.workloads import Workload

@@ -15,7 +15,8 @@ from typing import Any
 from raydgp.records.confidence import confidence
 from raydgp.records.history import Machine, identity, searched
 from raydgp.records.manifest import TaskEntry
-from raydgp.records.measurement import Measurement, Phases, Record, Status
+from raydgp.records.measurement import Measurement, Phases, Status
+from raydgp.records.record import Record
 from raydgp.workloads import Workload, from_dict
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from raydgp.errors import MALFORMED, InputError
 from raydgp.records.journal import Quarantined, Scan
-from raydgp.records.measurement import Context, Measurement, Phases, Record, Status
+from raydgp.records.measurement import Measurement, Phases, Status
+from raydgp.records.record import Context, Record
 from raydgp.space import ConfigSpace
 from raydgp.targets import Target
 from raydgp.templates.spaces import config_space
