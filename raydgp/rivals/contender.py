@@ -16,7 +16,7 @@ from raydgp.sandbox.messages import Message
 
 def start() -> Handle:
     way, source, target, threads = sys.argv[2], sys.argv[3], sys.argv[4], int(sys.argv[5])
-    os.environ.update(held.environment(target))
+    os.environ.update(held.environment(target, way))
     allow_torch()
     run, flat, expected = make(way, source, target, threads)
     error = largest_error(flat(run()), expected)

@@ -1,11 +1,12 @@
 """How other libraries are kept to the instructions that a target's code may use, where its machine has more.
 
-oneDNN, ATen and MKL can be told by the environment. onnxruntime's kernels, OpenVINO's and those that torch compiles
-cannot: they use what the processor has.
+oneDNN, ATen and MKL can be told by the environment. onnxruntime's kernels and OpenVINO's cannot; what torch compiles
+uses what the processor has whatever ATen is told, and then computes nonsense, so it is told nothing.
 """
 
 from __future__ import annotations
 
+from raydgp.rivals.names import COMPILED, TORCH_WAYS
 from raydgp.settings.target import kind_of
 from raydgp.targets import Target, kind_named
 
@@ -18,12 +19,15 @@ _LEVELS = {  # by instruction set: of oneDNN, of ATen, of MKL
 _VARIABLES = ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY", "MKL_ENABLE_INSTRUCTIONS")
 
 
-def environment(target: str) -> dict[str, str]:
+def environment(target: str, way: str = TORCH_WAYS[0]) -> dict[str, str]:
     """Variables for a process that must see them before it loads a library; none where nothing is held back.
 
     Args:
         target: name of one of this machine, `kind/architecture` where it is held to that one.
+        way: that the process is to run.
     """
+    if way not in TORCH_WAYS or way == COMPILED:
+        return {}
     if "/" not in target or not kind_named(kind_of(target)).on_processors:
         return {}
     level = Target.here(target).instruction_set

@@ -6,7 +6,8 @@ METASCHEDULE = "metaschedule"  # among the rivals, and the folder of the run whe
 RIVALS = ("torch", "onnxruntime", "openvino", METASCHEDULE, "untuned")  # torch stands for several ways
 ON_PROCESSORS = ("openvino", METASCHEDULE)  # alone
 GPUS = {"cuda": "cuda"}  # how torch and onnxruntime call the GPU of a target; without one, they use the CPU
-TORCH_WAYS = ("torch eager", "torch channels_last", "torch frozen", "torch compiled")
+COMPILED = "torch compiled"
+TORCH_WAYS = ("torch eager", "torch channels_last", "torch frozen", COMPILED)
 
 
 def torch_ways(kind: str) -> tuple[str, ...]:

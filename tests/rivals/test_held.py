@@ -27,4 +27,5 @@ def test_torch_keeps_to_the_instructions():
         [sys.executable, "-c", asked], env=os.environ | variables, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "DEFAULT"
+    assert all(held.environment(NARROW, way) == {} for way in ("torch compiled", "onnxruntime", "raydgp"))
     assert all(f"{name}={value}" in held.note(NARROW) for name, value in variables.items())
