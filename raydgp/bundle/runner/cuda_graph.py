@@ -1,6 +1,6 @@
 """Launches, given to the device one by one or recorded once and replayed by it as a graph.
 
-A launch from Python takes some microseconds, which is longer than a small kernel runs: the device would wait for it.
+A launch from Python takes some microseconds, and a small kernel may run for less: the device would wait for it.
 """
 
 from __future__ import annotations
