@@ -101,7 +101,7 @@ def compared(name: str, device: str, runs: int, ways: list[str]) -> pd.DataFrame
     for key, each in times.items():
         off = float((found[key]().float().cpu() - expected).abs().max() / expected.abs().max())
         ms = 1e3 * pd.Series(each)
-        rows.append({"dtype": key[0], "way": key[1], "median_ms": ms.median(), "var_ms2": ms.var(), "error": off})
+        rows.append({"dtype": key[0], "way": key[1], "median_ms": ms.median(), "variance_ms2": ms.var(), "error": off})
     rows += [{"dtype": dtype, "way": way, "failed": text} for (dtype, way), text in errors.items()]
     return pd.DataFrame(rows).assign(network=name, runs=runs)
 

@@ -70,11 +70,16 @@ class Stopped(RaydgpError):
 
 
 @contextmanager
-def form_of(message: str) -> Iterator[None]:
-    """Whatever a document of another form provokes becomes an InputError with this message; our own errors pass."""
+def form_of(what: str, remedy: str = "") -> Iterator[None]:
+    """Whatever a document of another form provokes becomes an InputError; our own errors pass.
+
+    Args:
+        what: it is not, as its message begins.
+        remedy: as it ends.
+    """
     try:
         yield
     except RaydgpError:
         raise
-    except MALFORMED:
-        raise InputError(message) from None
+    except MALFORMED as error:
+        raise InputError(f"{what}: {first_line(error)}{remedy and f'; {remedy}'}") from None

@@ -138,11 +138,11 @@ def _chosen(entry: BundleModel, target: Target) -> tuple[str, dict[str, tuple[in
         space = config_space(task.workload, target)
         if space.hash != task.entry.space_hash or (task.best and not space.valid([task.best.index])[0]):
             raise InputError(f"{entry.run}: its best for {task.name} is no configuration for {target}; leave it out")
-    files = recorded_files(entry.winners)
-    return source, sizes[0], Kernels(target, choice, partial(_winner, files)) if files else Kernels(target, choice)
+    return source, sizes[0], Kernels(target, choice, partial(_winner, recorded_files(entry.winners)))
 
 
 def _winner(files: Sequence[Path], space: ConfigSpace) -> int:
+    """Of the most similar layer; the default where there is none, as of no files."""
     return next(iter(nearest_winners(files, space, 1)), space.default)
 
 

@@ -88,10 +88,12 @@ def _manifest(run: RunFolder, bundle: Path, found: Merged, settings: MergeSettin
         measure=MeasureSettings(**found.measure),
         mlflow=settings.mlflow,
     )
-    calls = Counter({kernel.task: kernel.calls for kernel in found.models[0].kernels}) if len(found.models) == 1 else {}
+    calls: Counter[str] = Counter()
+    for kernel in found.models[0].kernels if len(found.models) == 1 else ():
+        calls[kernel.task] += kernel.calls
     return RunManifest(
         settings=asked.model_dump(mode="json"),
-        tasks=[TaskEntry.of(task.name, calls.get(task.name) or 1, task.space) for task in found.tasks],
+        tasks=[TaskEntry.of(task.name, calls[task.name] or 1, task.space) for task in found.tasks],
         target=found.target,
         device=found.device,
         versions=found.versions,

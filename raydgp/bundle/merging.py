@@ -94,7 +94,8 @@ def merge(bundle: Path, results: Sequence[Path], run: str) -> Merged:
     Raises:
         InputError: the bundle or a file is damaged, of another bundle or of another device.
     """
-    with form_of(f"{', '.join(map(str, results))}: not results of {bundle}; give files of `raydgp bundle run`"):
+    files = ", ".join(map(str, results))
+    with form_of(f"{files}: not results of {bundle}", "give files of `raydgp bundle run`"):
         return _merged(bundle, results, run)
 
 

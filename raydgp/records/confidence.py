@@ -55,5 +55,6 @@ def expected_line(summary: RunSummary) -> str:
     _, doubtful = max(said, key=lambda each: each[0] * (1 - each[1].confidence))
     return (
         f"By how the searches went, {expected:.1f} of {len(said)} layers are expected to be within 1 % of the best of "
-        f"their spaces; most is open at {doubtful.name} ({doubtful.confidence:.0%})."
+        f"their spaces (judged on spaces of a thousand, so of larger ones fewer); most is open at {doubtful.name} "
+        f"({doubtful.confidence:.0%})."
     )

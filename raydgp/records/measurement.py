@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from raydgp.errors import MALFORMED, InputError, first_line
+from raydgp.errors import InputError, form_of
 
 LARGEST = 2**63 - 1  # of an index: numpy's integers
 _LATEST_S = 1e11  # of a time that is one, in the year 5138
@@ -132,7 +132,7 @@ class Measurement:
         Raises:
             InputError: a field is missing, unknown or of the wrong kind.
         """
-        try:
+        with form_of("not a measurement"):
             fields = dict(data)
             fields["status"] = Status(fields["status"])
             fields["times_s"] = tuple(float(t) for t in fields["times_s"])
@@ -140,10 +140,6 @@ class Measurement:
             fields["resources"] = tuple(Resources(**used) for used in fields.get("resources", ()))
             measured = cls(**fields)
             check_measurement(measured)
-        except InputError:
-            raise
-        except MALFORMED as error:
-            raise InputError(f"not a measurement: {first_line(error)}") from None
         return measured
 
 

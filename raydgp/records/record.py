@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from raydgp.errors import MALFORMED, InputError, first_line
+from raydgp.errors import InputError, form_of
 from raydgp.records.measurement import LARGEST, Measurement, check_integer
 from raydgp.targets import Target
 
@@ -42,14 +42,10 @@ class Context:
         Raises:
             InputError: a field is missing, unknown or of the wrong kind.
         """
-        try:
+        with form_of("not a record"):
             fields = dict(data)
             fields["target"] = Target.from_dict(fields["target"])
             context = cls(**fields)
-        except InputError:
-            raise
-        except MALFORMED as error:
-            raise InputError(f"not a record: {first_line(error)}") from None
         for name in ("task", "space_hash", "strategy", "run"):
             if not isinstance(getattr(context, name), str):
                 raise InputError(f"not a record: {name} is {getattr(context, name)!r:.100}, not a text")
@@ -98,15 +94,11 @@ class Record(_Undecoded):
         Raises:
             InputError: a field is missing, unknown or of the wrong kind.
         """
-        try:
+        with form_of("not a record"):
             fields = dict(data)
             fields["context"] = Context.from_dict(fields["context"])
             fields["measurement"] = Measurement.from_dict(fields["measurement"])
             record = cls(**fields)
-        except InputError:
-            raise
-        except MALFORMED as error:
-            raise InputError(f"not a record: {first_line(error)}") from None
         check_integer("trial", record.trial)
         if not isinstance(record.knobs, dict):
             raise InputError("not a record: knobs are not an object")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from raydgp.errors import InputError
+from raydgp.errors import MALFORMED, InputError
 from raydgp.records import Record
 from raydgp.records.files import read_records
 from raydgp.records.history import sorted_json
@@ -24,6 +24,7 @@ from raydgp.workloads import Fused, Workload, from_dict
 Knobs = dict[str, Any]
 Tail = tuple[int, ...]  # of a split, all factors but the outermost
 Tails = Mapping[Tail, Tail]  # -> the split
+_LOOKED_AT = 16  # winners for each one wanted: the others are of layers too far away
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def nearest_winners(paths: Sequence[Path], space: ConfigSpace, count: int) -> li
 
     found = (winner for path in paths for winner in _best_of(path))
     alike = [each for each in found if each.kind == space.target and _anchor(each.workload).op == own.op]
-    return _fitting(sorted(alike, key=apart), space, _nearest)[:count]
+    return _fitting(sorted(alike, key=apart)[: _LOOKED_AT * count], space, _nearest)[:count]
 
 
 def _fitting(found: Iterable[Winner], space: ConfigSpace, match: Callable[[Tails, Tail], Tail | None]) -> list[int]:
@@ -81,7 +82,7 @@ def _fitting(found: Iterable[Winner], space: ConfigSpace, match: Callable[[Tails
     places: dict[int, None] = {}
     tails = {knob.name: {label[1:]: label for label in knob.labels if isinstance(label, tuple)} for knob in space.knobs}
     for winner in found:
-        with suppress(InputError):  # another template's, or of other extents
+        with suppress(*MALFORMED):  # another template's, of other extents, or no knobs at all
             places[space.encode(_fitted(winner.knobs, tails, match))] = None
     indices = np.array(list(places), np.int64)
     return indices[space.valid(indices)].tolist()
@@ -105,9 +106,9 @@ def _same(tails: Tails, tail: Tail) -> Tail | None:
 
 
 def _nearest(tails: Tails, tail: Tail) -> Tail | None:
-    """The option whose factors have the least ratios to those of a tail, larger ones last."""
+    """The option whose factors have the least ratios to those of a tail, larger ones last; None without a ratio."""
     alike = [each for each in tails if len(each) == len(tail)]
-    if tail in tails or not alike:
+    if tail in tails or not alike or min(tail, default=1) < 1:
         return tails.get(tail)
     ratios = np.log2(np.array(alike, np.float64)) - np.log2(tail)
     return tails[alike[int(np.lexsort((ratios.sum(axis=1), np.abs(ratios).sum(axis=1)))[0])]]
@@ -120,7 +121,8 @@ def _anchor(workload: Workload) -> Workload:
 
 @lru_cache(maxsize=4096)
 def _log_sizes(workload: Workload) -> dict[str, float]:
-    return {name: math.log2(size) for name, size in {**workload.sizes(), "flops": workload.flops}.items()}
+    sizes = {**workload.sizes(), "flops": max(1, workload.flops)}  # a copy has none
+    return {name: math.log2(size) for name, size in sizes.items()}
 
 
 @lru_cache(maxsize=16)  # the same files serve many layers

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _KINDS = ("svg", "pdf")
+_LONGEST_NAME = 28  # of a task, or the axes have no room
 _PHASES = {"build_s": "building", "run_s": "checking and timing", "thinking_s": "the strategy itself"}
 # Colours of Okabe and Ito, which differ for the colour-blind too; lines and markers differ as well.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -81,9 +82,9 @@ def _convergence(axes: Axes, runs: pd.DataFrame) -> None:
 
 
 def _over_baseline(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
-    """Mean GFLOPS of each task and strategy over the baseline's, in the order of the searches."""
+    """Mean GFLOPS of tasks and strategies over the baseline's, in their order; NaN where that has none."""
     means = runs.groupby(["task", "strategy"], sort=False)["gflops"].mean().unstack(sort=False)
-    return means.div(means[baseline], axis=0)
+    return means.div(means[baseline].where(means[baseline] > 0), axis=0)
 
 
 def _ratios(axes: Axes, runs: pd.DataFrame, baseline: str) -> None:
@@ -92,9 +93,10 @@ def _ratios(axes: Axes, runs: pd.DataFrame, baseline: str) -> None:
     for place, name in enumerate(ratios.columns):
         at = np.arange(len(ratios)) + (place - (len(ratios.columns) - 1) / 2) * width
         axes.bar(at, ratios[name], width, label=name, color=_COLOURS[place % len(_COLOURS)])
-    axes.set_xticks(range(len(ratios)), ratios.index, rotation=45, ha="right", fontsize="small")
+    names = [str(name)[-_LONGEST_NAME:] for name in ratios.index]  # of a file, the end tells more than its folder
+    axes.set_xticks(range(len(ratios)), names, rotation=45, ha="right", fontsize="small")
     axes.axhline(1, color="0.3", linewidth=0.8)
-    low = float(np.nanmin(ratios.to_numpy()))
+    low = float(np.nanmin(ratios.to_numpy(), initial=1.0))
     axes.set(ylabel=f"GFLOPS over {baseline}'s", ylim=(max(0, low - 0.1), None))
     axes.legend(fontsize="small")
 
@@ -126,7 +128,8 @@ def _hypervolume(axes: Axes, models: pd.DataFrame, baseline: str) -> None:
     ours = models[models["source"] == models["source"].iloc[0]]
     for place, (name, group) in enumerate(ours.groupby("strategy", sort=False)):
         base = ours[ours["strategy"] == baseline].set_index("model").loc[group["model"]]
-        x, y = (group[what].to_numpy() / base[what].to_numpy() for what in ("search_s", "latency_ms"))
+        found = np.isfinite(group["latency_ms"].to_numpy()) & np.isfinite(base["latency_ms"].to_numpy())
+        x, y = (group[what].to_numpy()[found] / base[what].to_numpy()[found] for what in ("search_s", "latency_ms"))
         axes.scatter(x, y, label=str(name), s=28, zorder=3, **_marker(place))
         for left, bottom in zip(x, y, strict=True):
             if left < 1 and bottom < 1:

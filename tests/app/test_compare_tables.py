@@ -131,3 +131,14 @@ def test_figures_are_files_for_pages_and_papers(tmp_path):
     assert all(path.read_bytes()[:5] in (b"%PDF-", b"<?xml") for path in files)
     live = some.drop(columns=["quality_1", "quality_2"])
     assert len(study_figures.write(live, tables.by_model(live, "autotvm"), "autotvm", tmp_path / "live")) == 8
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("failed", [("autotvm",), ("ours",), ("autotvm", "ours")], ids=["baseline", "other", "both"])
+@pytest.mark.parametrize("tasks", [1, 3], ids=["of its only task", "of one task"])
+def test_figures_of_searches_in_which_nothing_ran_are_drawn_without_a_warning(failed, tasks, tmp_path):
+    some = runs(autotvm=[10] * tasks, ours=[5] * tasks).assign(build_s=1.0, run_s=1.0, thinking_s=0.0)
+    nothing = some["strategy"].isin(failed) & (some["task"] == "0")
+    some = some.assign(gflops=some["gflops"].mask(nothing, 0.0), latency_s=some["latency_s"].mask(nothing, math.inf))
+    models = tables.by_model(some.assign(task="net/" + some["task"]), "autotvm")
+    assert len(study_figures.write(some, models, "autotvm", tmp_path)) == 8

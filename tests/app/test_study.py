@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from raydgp.app.observer import SilentObserver
 from raydgp.errors import InputError
 from raydgp.records import Context, Journal, Measurement, Phases, Record, RunFolder, RunManifest, Status, TaskEntry
 from raydgp.records.history import FINALISTS
+from raydgp.rivals.latency import Latency
 from raydgp.settings import CompareSettings, LiveSettings, TuneSettings
 from raydgp.targets import Target
 
@@ -123,3 +125,45 @@ def test_all_winners_are_measured_again_and_the_median_of_the_turns_counts(tmp_p
     assert found == {("resnet18", LAYER.name, 0): 2e-3}
     last = rows(searches, found).to_dict("records")[-1]
     assert (last["gflops"], last["latency_s"], last["measurements_95"]) == (0.0, np.inf, np.inf)
+
+
+def test_a_run_that_goes_on_is_deployed_and_timed_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = comparison(tmp_path, models=["zoo:resnet18"], tasks={})
+    job, *_ = study.runs_of(settings)
+    write_run(job, [1e-3])
+    search = Searched(job.model, job.strategy, job.seed, RunFolder(job.run_dir))
+    deployed: list[Path] = []
+    timed: list[object] = []
+
+    def deploy(run: Path, out: Path, *_: object) -> None:
+        deployed.append(run)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "manifest.json").write_text("{}")
+
+    def measure(ways: dict[str, object], calls: int, *_: object) -> dict[str, Latency]:
+        timed.append(ways)
+        return {name: Latency.of(np.linspace(1e-3, 2e-3, calls).tolist(), 0.0) for name in ways}
+
+    monkeypatch.setattr(study, "deploy_run", deploy)
+    monkeypatch.setattr(study, "measure", measure)
+    for goes_on, count in ((False, 1), (False, 1), (True, 2)):
+        if goes_on:
+            search.run.save(search.run.manifest.model_copy(update={"finished_unix_s": time.time() + 1}))
+        study.model_latencies(settings, [search], SilentObserver())
+        assert (len(deployed), len(timed)) == (count, count)
+
+
+def test_runners_time_layers_with_the_weights_of_the_largest_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = {"zoo:resnet18": 47.0, "zoo:vgg16": 550.0}
+
+    def plan(job: TuneSettings, *_: object) -> tuple[TuneSettings, list[object]]:
+        measure = job.measure.model_copy(update={"model_mb": weights[job.model]})
+        return job.model_copy(update={"measure": measure}), []
+
+    monkeypatch.setattr(study, "plan", plan)
+    jobs = study.runs_of(comparison(tmp_path, models=list(weights), tasks={}))
+    assert study.with_weights(jobs, SilentObserver()).measure.model_mb == 550.0
+    tables = study.runs_of(comparison(tmp_path))
+    assert study.with_weights(tables, SilentObserver()) == tables[0]

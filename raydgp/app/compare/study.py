@@ -15,8 +15,10 @@ from raydgp.app.compare.outcomes import Searched, finalists, rows, winners
 from raydgp.app.compare.search_observer import SearchObserver
 from raydgp.app.deploy.deploy import deploy_run
 from raydgp.app.observer import Observer
+from raydgp.app.tune.planning import plan
 from raydgp.app.tune.runs import tune
 from raydgp.errors import InputError, RaydgpError, Stopped
+from raydgp.models.folder import MANIFEST
 from raydgp.records import RunFolder
 from raydgp.records.journal import read
 from raydgp.records.manifest import write_atomically
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 _DEPLOYED, _LATENCIES = "deployed", "latencies.json"
 _FEW_CALLS = 20  # to see that a deployed model runs; the timing that counts is in turns with the others
-_SAME = ("tasks", "strategy", "options", "seed", "batch", "trials", "minutes")
+_SAME = ("model", "target", "tasks", "strategy", "options", "seed", "batch", "trials", "minutes")
 
 
 def runs_of(settings: CompareSettings) -> list[TuneSettings]:
@@ -94,7 +96,7 @@ def run_study(settings: CompareSettings, observer: Observer) -> tuple[pd.DataFra
     again = [finalists(model, read(_finals(settings, model))) for model in settings.live.models]
     found = rows(searches, {key: seconds for each in again for key, seconds in each.items()})
     whole = [search for search, job in zip(searches, jobs, strict=True) if job.is_imported]
-    return found, _model_latencies(settings, whole, observer)
+    return found, model_latencies(settings, whole, observer)
 
 
 def _on_hardware(
@@ -108,9 +110,9 @@ def _on_hardware(
     # Ray takes seconds to import: not for a misspelt name
     from raydgp.cluster import Cluster
 
-    live = settings.live
+    live, first = settings.live, with_weights(jobs, observer)
     observer.message(f"{len(jobs)} searches, {len(left)} left; starting Ray ...")
-    with Cluster(jobs[0], _finals(settings, jobs[0].model)) as cluster:
+    with Cluster(first, _finals(settings, first.model)) as cluster:
         observer.message(f"Runner on {cluster.device['name']}; measuring what its hardware reaches ...")
         cluster.baselines([])
         try:
@@ -124,6 +126,17 @@ def _on_hardware(
             raise Stopped(
                 f"stopped; what was measured is kept in {live.folder}: the same command goes on from there"
             ) from None
+
+
+def with_weights(jobs: Sequence[TuneSettings], observer: Observer) -> TuneSettings:
+    """The settings of the runners: layers of whole models are timed with the weights of the largest between calls."""
+    models = {job.model: job for job in jobs if job.is_imported and job.measure.model_mb is None}
+    planned = (plan(job, None, observer.message, observer.message)[0] for job in models.values())
+    largest_mb = max((job.measure.model_mb or 0.0 for job in planned), default=0.0)
+    if not largest_mb:
+        return jobs[0]
+    measure = jobs[0].measure.model_copy(update={"model_mb": largest_mb})
+    return jobs[0].model_copy(update={"measure": measure})
 
 
 def _search(left: Sequence[TuneSettings], at_a_time: int, cluster: Cluster, observer: Observer) -> None:
@@ -154,16 +167,24 @@ def _turns_left(settings: CompareSettings, searches: Sequence[Searched]) -> Iter
                     yield turn, model, task, due
 
 
-def _model_latencies(settings: CompareSettings, searches: Sequence[Searched], observer: Observer) -> pd.DataFrame:
-    """The deployed models, timed in turns, all again where one is new."""
-    live, ways = settings.live, {}
+def model_latencies(settings: CompareSettings, searches: Sequence[Searched], observer: Observer) -> pd.DataFrame:
+    """The deployed models, timed in turns: what has gone on since it was deployed anew, and then all of them again.
+
+    Returns:
+        A row a search, as `run_study` gives it.
+
+    Raises:
+        RaydgpError: a deployed model does not run.
+    """
+    live, ways, newest_s = settings.live, {}, 0.0
     for search in searches:
         folder = live.folder / _DEPLOYED / search.run.name
-        if not folder.is_dir():
+        if _written_s(folder / MANIFEST) < (search.run.manifest.finished_unix_s or 0.0):  # it has gone on since
             deploy_run(search.run.path, folder, (), _FEW_CALLS, observer)
         ways[search.run.name] = ("raydgp", f"{folder}#0", live.target)
+        newest_s = max(newest_s, _written_s(folder / MANIFEST))
     kept = live.folder / _LATENCIES
-    known = json.loads(kept.read_text()) if kept.is_file() else {}
+    known = json.loads(kept.read_text()) if _written_s(kept) > newest_s else {}
     if ways and (set(known) != set(ways) or any(known[name]["of"] != live.calls for name in ways)):
         done: Counter[str] = Counter()
 
@@ -196,6 +217,11 @@ def _done(job: TuneSettings) -> bool:
         return False
     before, now = run.manifest.settings, job.model_dump(mode="json")
     return all(before.get(key) == now[key] for key in _SAME)
+
+
+def _written_s(file: Path) -> float:
+    """When a file was written; 0 where there is none."""
+    return file.stat().st_mtime if file.is_file() else 0.0
 
 
 def _finals(settings: CompareSettings, model: str) -> Path:

@@ -169,7 +169,7 @@ class CudaKernel:
         if graph is None:
             return self._repeated(launch, 1, per_call, measure)
         self._seconds(graph.launch, 1)
-        times_s = self._repeated(graph.launch, len(several), self._seconds(graph.launch, 1) / len(several), measure)
+        times_s = self._repeated(graph.launch, graph.calls, self._seconds(graph.launch, 1) / graph.calls, measure)
         graph.close()
         return times_s
 

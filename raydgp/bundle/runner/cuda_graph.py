@@ -33,10 +33,13 @@ def recorded(driver: Driver, stream: c_void_p, calls: Sequence[Call]) -> Graph |
 
 
 class Graph:
-    """Calls that the device makes one after the other (CUDA Driver API, 6.22 "Graph Management").
+    """Calls that the device makes one after the other (CUDA Driver API, "Graph Management").
 
     Args:
         stream: that the calls launch on; nothing runs on it meanwhile.
+
+    Attributes:
+        calls: how many.
 
     Raises:
         DeviceFault: the driver cannot record them.
