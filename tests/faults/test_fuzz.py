@@ -46,7 +46,7 @@ from raydgp.templates.spaces import config_spaces
 from tests.support import bundles, small_run
 from tests.support.foreign_files import cache, t4
 from tests.support.foreign_files import line as autotvm_line
-from tests.support.hostile_files import bounded, damaged, edited, encoded, hostile_json, hostile_zip
+from tests.support.hostile_files import bounded, damaged, edited, encoded, hostile_json, hostile_zip, redescribed
 from tests.support.recordings import kernel, recording
 from tests.support.tracked import write_run
 
@@ -187,21 +187,6 @@ def test_a_recorded_space(tmp_path: Path, number: int) -> None:
     path.write_bytes(damaged(path.read_bytes(), rng) if rng.random() < 0.5 else redescribed(path, rng))
     survives(lambda: RecordedSpace.load(path))
     survives(lambda: gather([path]))
-
-
-def redescribed(path: Path, rng: random.Random) -> bytes:
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(path)
-    said = json.loads(table.schema.metadata[b"raydgp"])
-    try:
-        text = encoded(edited(said, rng))
-    except (ValueError, RecursionError):  # it has come to hold itself
-        text = b"{}"
-    if rng.random() < 0.3:
-        table = table.drop_columns([rng.choice(table.column_names)])
-    pq.write_table(table.replace_schema_metadata({b"raydgp": text}), path)
-    return path.read_bytes()
 
 
 @tried

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow.parquet as pq
 
 _MEMORY_BYTES = 1 << 30
 _SECONDS = 60  # that are none on a busy machine
@@ -158,3 +159,17 @@ def bounded() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_AS, before)
         signal.alarm(0)
         signal.signal(signal.SIGALRM, handler)
+
+
+def redescribed(path: Path, rng: random.Random) -> bytes:
+    """A recorded space whose description is edited, sometimes without one of its columns."""
+    table = pq.read_table(path)
+    said = json.loads(table.schema.metadata[b"raydgp"])
+    try:
+        text = encoded(edited(said, rng))
+    except (ValueError, RecursionError):  # it has come to hold itself
+        text = b"{}"
+    if rng.random() < 0.3:
+        table = table.drop_columns([rng.choice(table.column_names)])
+    pq.write_table(table.replace_schema_metadata({b"raydgp": text}), path)
+    return path.read_bytes()
