@@ -19,6 +19,7 @@ from raydgp.cli.options import common_options, progress_option, settings_of, set
 from raydgp.cli.shared import RunPath, run_command, run_dir_of
 from raydgp.cli.studies import compare, history, pretrain
 from raydgp.errors import InputError
+from raydgp.records import RunFolder
 from raydgp.settings import TuneSettings, source_of
 from raydgp.targets import kinds
 
@@ -74,17 +75,23 @@ def tune(whole: str | None, config: Path | None, preset: str | None, as_json: bo
 @group.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RunPath())
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Page to write: of RUN, or of several compared.")
+@click.option("--figures", type=click.Path(path_type=Path), help="Folder to draw RUN's figures to, as SVG and PDF.")
 @common_options
-def report(runs: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
+def report(runs: tuple[Path, ...], page: Path | None, figures: Path | None, as_json: bool) -> None:
     """Show what RUN has found, from its journal.
 
     RUN is a folder, or the name of one under `runs`. With --html it is one self-contained page, or a page that compares
     several runs.
     """
     folders = [run_dir_of(run) for run in runs]
+    if figures and len(folders) > 1:
+        raise InputError("--figures are of one run; give one")
+    if figures:
+        reports.run_figures.write(RunFolder(folders[0]), figures)
     if page:
         reports.write(folders, page)
-        click.echo(json.dumps({"page": str(page)})) if as_json else cli.console.say(f"Results: {page}")
+    if written := {name: str(path) for name, path in (("page", page), ("figures", figures)) if path}:
+        click.echo(json.dumps(written)) if as_json else cli.console.say(f"Results: {', '.join(written.values())}")
         return
     if len(folders) > 1:
         raise InputError("give --html FILE, the page that compares several runs")

@@ -136,12 +136,13 @@ def compare(
         raise InputError(f"baseline {settings.baseline!r} is not among the strategies; add it, or change --baseline")
     if csv and csv.is_dir():
         raise InputError(f"{csv}: is a folder; give --out a file to write")
-    observer, whole = cli.live.observer_of(cli.console.progress), None
+    observer, whole, predicted = cli.live.observer_of(cli.console.progress), None, None
     if bool(recorded) == bool(settings.live.models):
         raise InputError("give either RECORDED spaces, or models in the section `live` of --config")
     if recorded:
         files = app.compare.compare.check(recorded, settings)
         runs = app.compare.compare.compare(files, settings, observer.step)
+        predicted = app.compare.predictions.predictions(files, settings) if figures else None
     else:
         runs, whole = app.compare.study.run_study(settings, observer)
     if csv:
@@ -151,13 +152,16 @@ def compare(
         app.compare.writing.write(made, tables)
     if figures:
         alone = runs[runs["runners"] == runs["runners"].min()]
-        reports.study_figures.write(alone, made["models"], settings.baseline, figures)
+        reports.study_figures.write(alone, made["models"], settings.baseline, figures, predicted)
     if as_json:
         click.echo(made["summary"].to_json(orient="records"))
         return
     for name in ("summary", "runners"):
         if name in made:
-            cli.console.out.print(cli.display.frame_table(app.compare.writing.brief(made[name])))
+            shown = app.compare.writing.brief(made[name])
+            cli.console.out.print(cli.display.frame_table(shown))
+            if app.compare.writing.censored(shown):
+                cli.console.say(app.compare.writing.CENSORED)
     where = (
         ", ".join(str(each) for each in (csv, tables, figures) if each) or "this table; --out and --tables keep more"
     )

@@ -100,7 +100,7 @@ class _LayerSearcher(RaydgpSearcher):
         self._handed_out: dict[str, Any] = {}
         self._losses = 0  # of this batch
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         now = time.time()
         over = now + self._batch_s / 2 > self._until_unix_s
         if self.fault or over or (self.search.done and not self._losses):

@@ -24,6 +24,9 @@ class ParamSearch:
         points: to be tried first.
         rewards: their values of the metric, where they are known; then they are not tried.
 
+    Attributes:
+        live: configurations that Tune's trials have and have not reported, by trial.
+
     Raises:
         InputError: no metric or mode, a `param_space` without a space, points outside of it, or not as many rewards.
     """
@@ -53,7 +56,7 @@ class ParamSearch:
         self.search = Search(make(space), space.size, batch, [] if rewards is not None else indices, in_order=False)
         self.search.tell([self._outcome(i, value) for i, value in zip(indices, rewards or (), strict=False)])
         self._waiting: list[int] = []
-        self._live: dict[str, int] = {}
+        self.live: dict[str, int] = {}
 
     @property
     def space(self) -> ConfigSpace:
@@ -65,20 +68,20 @@ class ParamSearch:
             self._waiting = self.search.ask().tolist()
         if not self._waiting:
             return None
-        self._live[trial_id] = self._waiting.pop(0)
-        return self._params.config(self._live[trial_id])
+        self.live[trial_id] = self._waiting.pop(0)
+        return self._params.config(self.live[trial_id])
 
     def complete(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Learns from a trial, once; without the metric, or with one that is no number, it has failed."""
-        if trial_id in self._live:
-            self.search.tell([self._outcome(self._live.pop(trial_id), result.get(self.metric))])
+        if trial_id in self.live:
+            self.search.tell([self._outcome(self.live.pop(trial_id), result.get(self.metric))])
 
     def state(self) -> dict[str, Any]:
         """All that `restore` needs, JSON-able."""
         return {
             "search": self.search.state(),
             "waiting": self._waiting,
-            "live": self._live,
+            "live": self.live,
             "scale": self._objective.scale,
             "points": self._params.points(),
         }
@@ -90,7 +93,7 @@ class ParamSearch:
             InputError: it was another one.
         """
         self.search.restore(state["search"])
-        self._waiting, self._live = list(state["waiting"]), dict(state["live"])
+        self._waiting, self.live = list(state["waiting"]), dict(state["live"])
         self._objective.scale = state["scale"]
         self._params.restore(state["points"])
 

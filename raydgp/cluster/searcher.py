@@ -97,7 +97,8 @@ class RaydgpSearcher(Searcher):
                 raise InputError("evaluated_rewards: with a space of ours give `known`; they are for a param_space")
             self.space = space
             points = [p if isinstance(p, int) else space.encode(p) for p in self._points]
-            self.search = Search(self._make(space), 64 if trials is None else trials, batch, points)
+            budget = (64 if trials is None else trials, batch)
+            self.search = Search(self._make(space), *budget, points, in_order=False)
         self._known = dict(known or {})
         self._live: dict[str, list[int]] = {}
         self._asked = 0
@@ -116,10 +117,16 @@ class RaydgpSearcher(Searcher):
         self._metric, self._mode = metric or self._metric, _maximised(mode) or self._mode
         return True
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:  # type: ignore[override]  # FINISHED is a str
-        """The next batch with something to measure, or `FINISHED`."""
+    @property
+    def _nothing(self) -> str | None:
+        """What `suggest` gives where the search asks for nothing; only trials that are out can end its waiting."""
+        out = self._params.live if self._params else self._live
+        return None if self.search.waits and out else Searcher.FINISHED
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]  # FINISHED is a str
+        """The next batch with something to measure; None while it waits for outcomes, or `FINISHED`."""
         if self._params:
-            return self._params.suggest(trial_id) or Searcher.FINISHED
+            return self._params.suggest(trial_id) or self._nothing
         if not hasattr(self, "space"):
             raise InputError("RaydgpSearcher has no space; give it one, or give the Tuner a param_space")
         propose_s = 0.0
@@ -128,7 +135,7 @@ class RaydgpSearcher(Searcher):
             indices = self.search.ask().tolist()
             propose_s += time.perf_counter() - began
             if not indices:
-                return Searcher.FINISHED
+                return self._nothing
             first, self._asked = self._asked, self._asked + len(indices)
             places = [(index, first + place) for place, index in enumerate(indices) if index not in self._known]
             known = [self._known[index] for index in indices if index in self._known]

@@ -2,83 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from raydgp.errors import InputError
+from raydgp.reports.figures import COLOURS, Drawing, draw
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_KINDS = ("svg", "pdf")
 _LONGEST_NAME = 28  # of a task, or the axes have no room
 _PHASES = {"build_s": "building", "run_s": "checking and timing", "thinking_s": "the strategy itself"}
-# Colours of Okabe and Ito, which differ for the colour-blind too; lines and markers differ as well.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _DASHES, _MARKERS = ("-", "--", "-.", ":"), "osD^vPX*"
 
 
-def write(runs: pd.DataFrame, models: pd.DataFrame, baseline: str, folder: Path) -> list[Path]:
+def write(
+    runs: pd.DataFrame, models: pd.DataFrame, baseline: str, folder: Path, predicted: pd.DataFrame | None = None
+) -> list[Path]:
     """Draws what the comparison has figures for; files of these names are replaced.
 
     Args:
-        runs: a row a search, with quality_<n> where its best is known after n measurements as a share of the best.
+        runs: a row a search, with quality_<n> where its best is known after n measurements as a share of the best, and
+            start_<rank> of its first ones, see `raydgp.app.compare.summary.starts`.
         models: a row a network and strategy, with search_s, latency_ms and source.
         baseline: strategy that ratios are over.
+        predicted: what models expected of tasks that they had not seen, of `raydgp.app.compare.predictions`.
 
     Raises:
         InputError: the folder cannot be written.
     """
-    # takes a second, and only figures need it; without a display
-    from matplotlib.figure import Figure
-
-    drawings: dict[str, Callable[[Axes], None]] = {
+    drawings: dict[str, Drawing] = {
         "convergence": lambda axes: _convergence(axes, runs),
+        "starts": lambda axes: _starts(axes, runs),
         "gflops": lambda axes: _ratios(axes, runs, baseline),
         "sampled": lambda axes: _sampled(axes, runs, baseline),
         "time": lambda axes: _time(axes, runs),
         "hypervolume": lambda axes: _hypervolume(axes, models, baseline),
     }
-    if not any(name.startswith("quality_") for name in runs.columns):
+    if not _numbered(runs, "quality_"):
         del drawings["convergence"]
-    written = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, draw in drawings.items():
-            figure = Figure(figsize=(7, 4), layout="constrained")
-            draw(figure.add_subplot())
-            for kind in _KINDS:
-                written.append(folder / f"{name}.{kind}")
-                figure.savefig(written[-1])
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}; give --figures a folder that can be written") from None
-    return written
+    if not _numbered(runs, "start_"):
+        del drawings["starts"]
+    if predicted is not None and len(predicted):
+        drawings["predictions"] = lambda axes: _predictions(axes, predicted)
+    return draw(drawings, folder)
+
+
+def _numbered(runs: pd.DataFrame, prefix: str) -> dict[int, str]:
+    """The columns <prefix><number> that have values, by number."""
+    found = [str(name) for name in runs.columns if str(name).startswith(prefix) and runs[name].notna().any()]
+    return {int(name.removeprefix(prefix)): name for name in found}
 
 
 def _style(place: int) -> dict[str, Any]:
-    return {"color": _COLOURS[place % len(_COLOURS)], "linestyle": _DASHES[place % len(_DASHES)]}
+    return {"color": COLOURS[place % len(COLOURS)], "linestyle": _DASHES[place % len(_DASHES)]}
 
 
 def _marker(place: int) -> dict[str, Any]:
-    return {"color": _COLOURS[place % len(_COLOURS)], "marker": _MARKERS[place % len(_MARKERS)]}
+    return {"color": COLOURS[place % len(COLOURS)], "marker": _MARKERS[place % len(_MARKERS)]}
+
+
+def _banded(axes: Axes, runs: pd.DataFrame, columns: dict[int, str]) -> None:
+    """Medians over tasks and seeds, and bands from the first to the third quartile."""
+    for place, (name, group) in enumerate(runs.groupby("strategy", sort=False)):
+        low, middle, high = np.nanquantile(group[list(columns.values())].to_numpy(float), [0.25, 0.5, 0.75], axis=0)
+        axes.plot(list(columns), middle, label=str(name), **_style(place))
+        axes.fill_between(list(columns), low, high, color=COLOURS[place % len(COLOURS)], alpha=0.15, linewidth=0)
+    axes.set(xscale="log")
+    axes.set_xticks(list(columns), list(map(str, columns)))
+    axes.minorticks_off()
+    axes.legend()
 
 
 def _convergence(axes: Axes, runs: pd.DataFrame) -> None:
-    """Medians over tasks and seeds, and bands from the first to the third quartile."""
-    columns = [str(name) for name in runs.columns if str(name).startswith("quality_")]
-    counts = [int(name.rpartition("_")[2]) for name in columns]
-    for place, (name, group) in enumerate(runs.groupby("strategy", sort=False)):
-        low, middle, high = np.nanquantile(group[columns].to_numpy(float), [0.25, 0.5, 0.75], axis=0)
-        axes.plot(counts, middle, label=str(name), **_style(place))
-        axes.fill_between(counts, low, high, color=_COLOURS[place % len(_COLOURS)], alpha=0.15, linewidth=0)
-    axes.set(xscale="log", xlabel="configurations measured", ylabel="best found, of the best of the space")
-    axes.set_xticks(counts, [str(count) for count in counts])
-    axes.minorticks_off()
-    axes.legend()
+    _banded(axes, runs, _numbered(runs, "quality_"))
+    axes.set(xlabel="configurations measured", ylabel="best found, of the best of the space")
+
+
+def _starts(axes: Axes, runs: pd.DataFrame) -> None:
+    """The first measurements in descending order, as the deep-GP paper shows its tuning set beside a random one."""
+    columns = _numbered(runs, "start_")
+    _banded(axes, runs, columns)
+    title = f"rank among the first {max(columns)} measured"
+    axes.set(xlabel=title, ylabel="GFLOPS, of the best of the space", ylim=(0, 1.02))
+
+
+def _predictions(axes: Axes, predicted: pd.DataFrame) -> None:
+    for place, (kind, group) in enumerate(predicted.groupby("kind", sort=False)):
+        ranks = group.groupby("task")[["predicted", "measured"]].corr("spearman").iloc[::2, 1]
+        label = f"{kind}: rank correlation {ranks.median():.2f}, the median of {len(ranks)} tasks"
+        axes.scatter(group["predicted"], group["measured"], s=6, alpha=0.4, label=label, **_marker(place))
+    axes.plot([0, 1], [0, 1], color="0.3", linewidth=0.8)
+    axes.set(xlabel="predicted before any measurement, of the best predicted", ylabel="measured, of the best")
+    axes.legend(fontsize="small")
 
 
 def _over_baseline(runs: pd.DataFrame, baseline: str) -> pd.DataFrame:
@@ -92,7 +110,7 @@ def _ratios(axes: Axes, runs: pd.DataFrame, baseline: str) -> None:
     width = 0.8 / len(ratios.columns)
     for place, name in enumerate(ratios.columns):
         at = np.arange(len(ratios)) + (place - (len(ratios.columns) - 1) / 2) * width
-        axes.bar(at, ratios[name], width, label=name, color=_COLOURS[place % len(_COLOURS)])
+        axes.bar(at, ratios[name], width, label=name, color=COLOURS[place % len(COLOURS)])
     names = [str(name)[-_LONGEST_NAME:] for name in ratios.index]  # of a file, the end tells more than its folder
     axes.set_xticks(range(len(ratios)), names, rotation=45, ha="right", fontsize="small")
     axes.axhline(1, color="0.3", linewidth=0.8)
@@ -116,7 +134,7 @@ def _time(axes: Axes, runs: pd.DataFrame) -> None:
     means = runs.groupby("strategy", sort=False)[list(_PHASES)].mean()
     left = np.zeros(len(means))
     for place, (column, said) in enumerate(_PHASES.items()):
-        axes.barh(means.index, means[column], left=left, label=said, color=_COLOURS[place])
+        axes.barh(means.index, means[column], left=left, label=said, color=COLOURS[place])
         left += means[column].to_numpy()
     axes.invert_yaxis()
     axes.set(xlabel="seconds a search, one thing after the other")
@@ -133,7 +151,7 @@ def _hypervolume(axes: Axes, models: pd.DataFrame, baseline: str) -> None:
         axes.scatter(x, y, label=str(name), s=28, zorder=3, **_marker(place))
         for left, bottom in zip(x, y, strict=True):
             if left < 1 and bottom < 1:
-                axes.fill_between([left, 1], bottom, 1, color=_COLOURS[place % len(_COLOURS)], alpha=0.1, linewidth=0)
+                axes.fill_between([left, 1], bottom, 1, color=COLOURS[place % len(COLOURS)], alpha=0.1, linewidth=0)
     axes.axhline(1, color="0.3", linewidth=0.8)
     axes.axvline(1, color="0.3", linewidth=0.8)
     axes.set(xlabel=f"search time over {baseline}'s", ylabel=f"latency over {baseline}'s", xlim=(0, None))

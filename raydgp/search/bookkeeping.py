@@ -51,6 +51,11 @@ class BookkeepingStrategy(Strategy):
         at = int(self.gflops.argmax())
         return int(self.told[at]), float(self.gflops[at])
 
+    @property
+    def pending(self) -> Indices:
+        """What was asked and not told yet, ascending."""
+        return np.setdiff1d(self._visited, self.told)
+
     def unvisited(self, indices: Indices) -> NDArray[np.bool_]:
         """Which of int64[n] were neither asked nor told: bool[n]."""
         if not len(self._visited):
@@ -118,7 +123,7 @@ class BookkeepingStrategy(Strategy):
             "rng": self.rng.bit_generator.state,
             "told": self.told.tolist(),
             "gflops": self.gflops.tolist(),
-            "asked": np.setdiff1d(self._visited, self.told).tolist(),
+            "asked": self.pending.tolist(),
             "own": {name: v.tolist() if isinstance(v, np.ndarray) else v for name, v in own.items()},
         }
 

@@ -120,7 +120,7 @@ class DgpPlus(Informed):
         told, told_runs = self.looked_up(self.told)
         points, runs = self.looked_up(candidates)
         ran = self.gflops > 0
-        model = ResidualGP(told.rows(ran), self.gflops[ran] / scale)
+        model = ResidualGP(told.rows(ran), self.gflops[ran] / scale).supposing(self.looked_up(self.pending)[0])
         if not ran.all():
             failures = ResidualGP(told._replace(mean=told_runs), ran.astype(float))
             runs = np.clip(failures.posterior(points._replace(mean=runs))[0], 0.01, 1.0)
@@ -128,12 +128,17 @@ class DgpPlus(Informed):
         rows, improvement = batch(model, points, runs, level, n)
         if ran.any():
             near = np.flatnonzero(self._near_the_best(candidates))
-            steps, _ = batch(model, points.rows(near), runs[near], level, round(self.options.near * n))
+            steps, _ = batch(model, points.rows(near), runs[near], level, self._steps(n))
             rows = _first_distinct(np.concatenate([near[steps], rows]), n)
         if len(self.told) > self.judged:
             self.hopeless = self.hopeless + 1 if improvement < self.options.tolerance and ran.any() else 0
             self.judged = len(self.told)
         return candidates[rows]
+
+    def _steps(self, n: int) -> int:
+        """How many of the next n are one knob away from the best; of single ones some are."""
+        asked = len(self.told) + len(self.pending)
+        return int(self.options.near * (asked + n)) - int(self.options.near * asked)
 
     def _candidates(self) -> Indices:
         """Unvisited and valid: int64[k], ascending."""

@@ -94,7 +94,7 @@ class Informed(Unaided):
             return self.draw(n)
         best = self.gflops.max(initial=0.0) or 1.0
         y = np.log(np.maximum(self.gflops / best, np.exp(_LOWEST)))
-        model = ResidualGP(self._points(self.told), y)
+        model = ResidualGP(self._points(self.told), y).supposing(self._points(self.pending))
         rows, _ = batch(model, self._points(candidates), np.ones(len(candidates)), 0.0 if ran.any() else None, n)
         return candidates[rows]
 

@@ -62,6 +62,7 @@ class Unaided(PretrainedStrategy):
         x, told, scores = self.encoded(candidates), self.encoded(self.told), normal_scores(self.gflops)
         model = TaskGP(told, scores, self.logs if len(self.logs) == 2 * x.shape[1] + 2 else None)
         self.logs = model.logs
+        model = model.supposing(self.encoded(self.pending))
         trees = task_trees.predictions(told, scores, x, int(self.rng.integers(2**31)))
         basins = [np.isin(candidates, around) for around in near]
         digits = self.space.digits(candidates)

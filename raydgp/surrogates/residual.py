@@ -10,6 +10,7 @@ likelihood.
 from __future__ import annotations
 
 import itertools
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -55,11 +56,24 @@ class ResidualGP:
     """
 
     def __init__(self, points: Points, y: Vector) -> None:
-        self.points = points
+        self.points, self._y = points, y
         squares = _Squares.between(points, points)
         choices = itertools.product(*_GRID) if len(y) >= _LEAST_TO_CHOOSE else [_PRIOR]
         fits = [(self._fit(squares, y, choice), choice) for choice in choices]
         (_, self._root, self._weights), self.choice = max(fits, key=lambda fit: fit[0][0])
+
+    def supposing(self, points: Points) -> ResidualGP:
+        """The posterior if these points came out as predicted: its mean stays, and it is surer around them.
+
+        So does a batch of several picks, or one asked for while others are out, not measure the same thing twice
+        (Desautels, Krause and Burdick, JMLR 2014).
+        """
+        supposed = copy(self)
+        supposed.points = Points(*map(np.concatenate, zip(self.points, points, strict=True)))
+        supposed._y = np.concatenate([self._y, self.posterior(points)[0]])
+        squares = _Squares.between(supposed.points, supposed.points)
+        _, supposed._root, supposed._weights = supposed._fit(squares, supposed._y, self.choice)
+        return supposed
 
     def posterior(self, points: Points) -> tuple[Vector, Matrix]:
         """At k points: mean [k], and the factor [n, k] of what the data explain, for `variance` and `covariance`."""

@@ -11,6 +11,8 @@ switch a knob off.
 
 from __future__ import annotations
 
+from copy import copy
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cholesky, solve_triangular
@@ -52,13 +54,26 @@ class TaskGP:
     """
 
     def __init__(self, x: Matrix, y: Vector, start: Vector | None = None) -> None:
-        self.x = x
+        self.x, self._y = x, y
         rows = np.argsort(-y, kind="stable")[np.linspace(0, len(y) - 1, min(len(y), _FITTED)).astype(int)]
         self.logs = _fitted(x[rows], y[rows], start)
         self._smooth, self._odd = np.split(np.exp(-2 * self.logs[:-2]), 2)
         self._of_r, self.noise = np.exp(2 * self.logs[-2:])
-        self._root = cholesky(self.covariance(x, x) + (self.noise + _JITTER) * np.eye(len(x)), lower=True)
-        self._weights = solve_triangular(self._root, solve_triangular(self._root, y, lower=True), lower=True, trans="T")
+        self._condition()
+
+    def supposing(self, x: Matrix) -> TaskGP:
+        """The posterior if [k, d] came out as predicted: its mean stays, and it is surer around them."""
+        supposed = copy(self)
+        supposed.x, supposed._y = np.concatenate([self.x, x]), np.concatenate([self._y, self.posterior(x)[0]])
+        supposed._condition()
+        return supposed
+
+    def _condition(self) -> None:
+        """Cholesky factor of the covariance, and the weights of the mean."""
+        prior = self.covariance(self.x, self.x)
+        self._root = cholesky(prior + (self.noise + _JITTER) * np.eye(len(self.x)), lower=True)
+        white = solve_triangular(self._root, self._y, lower=True)
+        self._weights = solve_triangular(self._root, white, lower=True, trans="T")
 
     def covariance(self, left: Matrix, right: Matrix) -> Matrix:
         """Prior covariance of [m, d] and [k, d]: [m, k]."""

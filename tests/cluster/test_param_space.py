@@ -186,6 +186,7 @@ def test_a_slow_trial_keeps_nobody_from_learning() -> None:
     searcher = made()
     searcher.suggest("slow")
     drive(searcher, 5)
+    searcher.suggest("next")
     assert len(searcher.search.strategy.told) == 5  # type: ignore[attr-defined]
 
 

@@ -244,6 +244,21 @@ def test_a_batch_is_spread_out():
     assert first > 0
 
 
+def test_to_suppose_the_predicted_keeps_the_mean_and_shrinks_the_variance_as_data_would():
+    told, out, new = points(30, 0), points(5, 3), points(7, 1)
+    model = ResidualGP(told, np.random.default_rng(2).random(30))
+    supposed = model.supposing(out)
+    (mean, explained), (after, shrunk) = model.posterior(new), supposed.posterior(new)
+    np.testing.assert_allclose(after, mean, atol=1e-8)
+    both = Points(*(np.concatenate(pair) for pair in zip(out, new, strict=True)))
+    _, factor = model.posterior(both)
+    covariance = np.stack([model.covariance(both, factor, at) for at in range(12)])
+    gain = np.linalg.solve(covariance[:5, :5] + model.choice[2] ** 2 * np.eye(5), covariance[:5, 5:])
+    left = covariance[5:, 5:].diagonal() - (gain * covariance[:5, 5:]).sum(axis=0)
+    np.testing.assert_allclose(supposed.variance(new, shrunk), left, atol=1e-8)
+    assert (left < model.variance(new, explained)).all()
+
+
 def test_the_residual_gp_equals_the_textbook_posterior():
     told, new = points(30, 0), points(7, 1)
     y = np.random.default_rng(2).random(30)

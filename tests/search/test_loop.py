@@ -97,6 +97,22 @@ def test_the_order_in_which_outcomes_arrive_changes_no_ask(conv, name):
     assert third(range(24)) == third(rng.permutation(24)) == third(reversed(range(24)))
 
 
+def test_in_parallel_half_as_much_is_out_as_is_known_and_all_that_has_come_is_learnt(conv):
+    strategy = search.create("genetic", conv, 3, preset="small")
+    loop = Search(strategy, 64, 4, in_order=False)
+    rng, out = np.random.default_rng(0), np.zeros(0, np.int64)
+    while len(out) or loop.measured == 0:
+        while len(picks := loop.ask()):
+            assert len(strategy.state()["told"]) == loop.measured
+            out = np.concatenate([out, picks])
+            assert len(out) <= max(8, loop.measured / 2)
+        assert loop.waits == (loop.measured + len(out) < 64)  # of the budget
+        came = rng.permutation(out)[: rng.integers(1, 4)]
+        tell_all(loop, came)
+        out = np.setdiff1d(out, came)
+    assert loop.done
+
+
 def test_a_restored_search_goes_on_as_the_saved_one(conv):
     loop = make(conv, name="genetic")
     tell_all(loop, loop.ask())

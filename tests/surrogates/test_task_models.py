@@ -82,3 +82,14 @@ def test_one_measurement_is_enough_to_fit():
     mean, variance, _ = TaskGP(np.zeros((1, 2)), np.zeros(1)).posterior(np.ones((3, 2)))
     assert np.isfinite(mean).all()
     assert (variance > 0).all()
+
+
+def test_to_suppose_the_predicted_keeps_the_mean_and_shrinks_the_variance() -> None:
+    rng = np.random.default_rng(0)
+    x, out, new = rng.random((20, 2)), rng.random((4, 2)), rng.random((9, 2))
+    model = TaskGP(x, normal_scores(np.sin(4 * x[:, 0]) + x[:, 1]))
+    mean, variance, _ = model.posterior(new)
+    after, shrunk, _ = model.supposing(out).posterior(new)
+    np.testing.assert_allclose(after, mean, atol=1e-6)
+    assert (shrunk <= variance + 1e-9).all()
+    assert model.supposing(out).posterior(out)[1] == pytest.approx(0, abs=model.noise)

@@ -2,6 +2,7 @@ from . import compare as compare
 from . import leave_one_out as leave_one_out
 from . import live as live
 from . import outcomes as outcomes
+from . import predictions as predictions
 from . import published as published
 from . import score as score
 from . import study as study

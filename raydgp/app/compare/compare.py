@@ -17,7 +17,7 @@ import pandas as pd
 from raydgp import search
 from raydgp.app.compare.leave_one_out import make_without
 from raydgp.app.compare.score import RandomSearch
-from raydgp.app.compare.summary import SHARES
+from raydgp.app.compare.summary import SHARES, starts
 from raydgp.app.compare.trajectory import follow
 from raydgp.errors import InputError
 from raydgp.records.recorded import RecordedSpace, recorded_files
@@ -67,7 +67,8 @@ def compare(
         A row a search: task, calls (of it in its network, where that is known), strategy, seed, runners; for each of
         `SHARES` measurements_<share> and seconds_<share>; of all of it sampled, failed (configurations), gflops,
         latency_s (the best), seconds (of the search), build_s, run_s, thinking_s (what they went to), score; and
-        quality_<n>, the best after n measurements or, where there were fewer, in the end, as a share of the space's.
+        quality_<n>, the best after n measurements or, where there were fewer, in the end, as a share of the space's;
+        and start_<rank>, see `starts`.
     """
     models: dict[Path, Path | None] = dict.fromkeys(paths)
     if any(search.starts_from_model(options.get("strategy", name)) for name, options in settings.strategies.items()):
@@ -157,6 +158,7 @@ def _search(job: _Job) -> dict[str, Any]:
         for count in _LOOKS
         if count <= settings.trials
     }
+    row |= starts(went.shares)
     row["score"] = RandomSearch(recorded).score(went.seconds, latencies_s)
     return row
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from raydgp.app.compare.summary import SHARES
+from raydgp.app.compare.summary import SHARES, starts
 from raydgp.records import Record, RunFolder
 from raydgp.records.history import FINALISTS
 from raydgp.records.summary import TaskSummary
@@ -83,8 +83,8 @@ class _Layer:
         self._build_s, self._run_s = sum(p.build_s for p in phases), sum(p.run_s for p in phases)
         self._thinking_s = sum(p.propose_s + p.learn_s for p in phases)
         self._seconds = np.cumsum([p.build_s + p.run_s + p.propose_s + p.learn_s for p in phases])
-        latencies = [r.measurement.median_s if r.measurement.ok else math.inf for r in records]
-        self.best_s = np.minimum.accumulate(np.array(latencies)) if latencies else np.zeros(0)
+        self._latencies_s = np.array([r.measurement.median_s if r.measurement.ok else math.inf for r in records])
+        self.best_s = np.minimum.accumulate(self._latencies_s) if records else np.zeros(0)
 
     def row(self, top_s: float, again: Finalists) -> dict[str, Any]:
         """As a comparison has it; `top_s` is the best of all searches."""
@@ -101,4 +101,4 @@ class _Layer:
         row |= {"gflops": self._direct.workload.flops / latency_s / 1e9, "latency_s": latency_s}
         row |= {"seconds": self._build_s + self._run_s + self._thinking_s}
         row |= {"build_s": self._build_s, "run_s": self._run_s, "thinking_s": self._thinking_s, "score": math.nan}
-        return row
+        return row | starts(top_s / self._latencies_s)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
 SHARES = (0.95, 0.99, 1.0)
+_RANKS = (1, 2, 4, 8, 16, 24, 32, 48, 64)
 _RESAMPLES = 2000
 _FEWEST = 6  # tasks with a difference, below which no p-value of the test can be under 0.05 to either side
 
@@ -84,6 +85,16 @@ def by_runners(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def starts(shares: NDArray[np.float64]) -> dict[str, float]:
+    """The first 64 measurements of a search in descending order: start_<rank>, for some of the ranks.
+
+    Args:
+        shares: float64[t], GFLOPS of each measurement as a share of the best of its space; fewer than 64 are all.
+    """
+    first = np.sort(shares[: _RANKS[-1]])[::-1]
+    return {f"start_{rank}": float(first[rank - 1]) for rank in _RANKS if rank <= len(first)}
+
+
 def paired_p(ratios: NDArray[np.float64]) -> float:
     """Two-sided p-value of Wilcoxon's signed-rank test that the logarithms of float64[tasks] are symmetric about 0.
 
@@ -91,7 +102,7 @@ def paired_p(ratios: NDArray[np.float64]) -> float:
     """
     with np.errstate(divide="ignore"):
         logs = np.log(ratios)
-    if (logs != 0).sum() < _FEWEST:
+    if np.isnan(logs).any() or (logs != 0).sum() < _FEWEST:
         return math.nan
     with warnings.catch_warnings():  # of several infinite ones, which tie in rank as they should
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -113,7 +124,8 @@ def interval(group: pd.DataFrame, column: str, statistic: Any) -> tuple[float, f
 
 
 def _ratios(some: pd.DataFrame, others: pd.DataFrame, column: str) -> NDArray[np.float64]:
-    """Medians over those of others, task by task: float64[tasks]; 1 where neither got there."""
+    """Medians over those of others, task by task: float64[tasks]; 1 where neither got there, NaN if on no task."""
     own, base = (group.groupby("task")[column].median() for group in (some, others))
     with np.errstate(invalid="ignore"):
-        return np.asarray((own / base).fillna(1.0), np.float64)
+        ratios = own / base
+    return np.asarray(ratios if ratios.isna().all() else ratios.fillna(1.0), np.float64)

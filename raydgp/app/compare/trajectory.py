@@ -22,6 +22,7 @@ class Trajectory:
 
     Attributes:
         quality: float64[t], best GFLOPS so far over the best of the space, after each measurement.
+        shares: float64[t], GFLOPS of each measurement over the best of the space; 0 where it did not run.
         seconds: float64[t], by the simulated clock plus the strategy's own time, up to each measurement.
         build_s, run_s: what building and running all of it had taken when it was recorded, one at a time.
         thinking_s: the strategy's own time.
@@ -29,6 +30,7 @@ class Trajectory:
     """
 
     quality: NDArray[np.float64]
+    shares: NDArray[np.float64]
     seconds: NDArray[np.float64]
     build_s: float
     run_s: float
@@ -82,6 +84,7 @@ def follow(
             break
     return Trajectory(
         np.array(quality),
+        np.array([measured.gflops(space.workload.flops) / top for measured in measurements]),
         np.array(seconds),
         build_s=sum(measured.phases.build_s for measured in measurements),
         run_s=sum(measured.phases.run_s for measured in measurements),

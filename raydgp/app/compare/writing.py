@@ -46,6 +46,8 @@ HEADERS = {
     "score": "score",
     "faster": "faster",
 }
+_RATIOS = ("ratio_99", "worst_ratio_99", "faster")
+CENSORED = "never: in more than half of the searches; alone: what it is compared with never got there, and it did."
 NOTE = "Figures that a paper has measured are of other hardware and another version of TVM."
 
 
@@ -82,12 +84,18 @@ def write(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
             note = f"\n{NOTE}\n" if "source" in table.columns and table["source"].nunique() > 1 else ""
             readable = written(table)
             write_atomically(folder / f"{name}.csv", table.to_csv(index=False))
+            note += f"\n{CENSORED}\n" if censored(readable) else ""
             write_atomically(folder / f"{name}.md", f"## {TITLES[name]}\n\n{markdown(readable)}{note}")
-            caption = f"{TITLES[name]}. {NOTE}" if note else TITLES[name]
+            caption = f"{TITLES[name]}. {' '.join(note.split())}".removesuffix(". ")
             latex = readable.to_latex(index=False, escape=True, caption=caption, label=f"tab:{name}")
             write_atomically(folder / f"{name}.tex", latex)
     except OSError as error:
         raise InputError(f"{folder}: {error.strerror}; give --tables a folder that can be written") from None
+
+
+def censored(table: pd.DataFrame) -> bool:
+    """Whether a table as `written` has figures of searches that did not get there, which `CENSORED` explains."""
+    return bool(table.astype(str).apply(lambda column: column.str.contains("never|alone")).to_numpy().any())
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -102,7 +110,7 @@ def _cell(name: str, row: Mapping[Any, Any]) -> str:
         return value
     if pd.isna(value):
         return "-"
-    text = _figure(name, float(value))
+    text = "alone" if value == 0 and name in _RATIOS else _figure(name, float(value))
     low, high = (row.get(f"{name}_{end}") for end in ("low", "high"))
     if not isinstance(low, float) or not isinstance(high, float) or pd.isna(low):
         return text
@@ -123,6 +131,6 @@ def _figure(name: str, value: float) -> str:
         return f"{value:.4f}"
     if name == "wilcoxon_p":
         return f"{value:.2g}"
-    if name in ("ratio_99", "worst_ratio_99", "gflops_ratio", "score", "faster"):
+    if name in _RATIOS or name in ("gflops_ratio", "score"):
         return f"{value:.2f}"
     return f"{value:.1f}" if name == "gflops" else f"{value:.0f}"
