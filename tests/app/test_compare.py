@@ -6,6 +6,7 @@ import pytest
 
 from raydgp.app.compare.compare import check, compare
 from raydgp.app.compare.leave_one_out import make_without
+from raydgp.app.compare.predictions import predictions
 from raydgp.app.compare.trajectory import follow
 from raydgp.errors import InputError
 from raydgp.settings import CompareSettings
@@ -89,3 +90,19 @@ def test_a_model_never_saw_the_task_that_it_is_compared_on(made, tmp_path):
     written = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
     make_without(made.paths[0], made.paths, tmp_path, epochs=2)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == written
+
+
+def test_predictions_are_those_of_models_that_had_not_seen_the_task(made, tmp_path):
+    settings = CompareSettings(strategies={"dgp+": {}}, models_dir=tmp_path)
+    for path in made.paths[:2]:
+        make_without(path, made.paths, tmp_path, epochs=2)
+    table = predictions(made.paths, settings)
+    assert {(task, kind) for task, kind in zip(table["task"], table["kind"], strict=True)} == {
+        (recorded.name, kind) for recorded in made.spaces[:2] for kind in ("deepgp", "trees")
+    }
+    for recorded in made.spaces[:2]:
+        group = table[(table["task"] == recorded.name) & (table["kind"] == "trees")]
+        assert len(group) == min(200, (recorded.gflops > 0).sum())
+        assert group["measured"].isin(recorded.gflops / recorded.gflops.max()).all()
+        assert group["predicted"].max() <= 1
+    assert not len(predictions(made.paths, CompareSettings(strategies={"random": {}}, models_dir=tmp_path)))

@@ -13,7 +13,7 @@ from scipy.stats import wilcoxon
 from raydgp.app.compare import tables, writing
 from raydgp.app.compare.published import published
 from raydgp.app.compare.score import RandomSearch
-from raydgp.app.compare.summary import by_runners, paired_p, summary
+from raydgp.app.compare.summary import by_runners, paired_p, starts, summary
 from raydgp.reports import study_figures
 
 
@@ -44,6 +44,29 @@ def test_what_neither_reaches_makes_no_difference():
     assert (table.loc["ours", "ratio_99"], table.loc["ours", "worst_ratio_99"]) == (0.5, 1.0)
     assert table.loc["autotvm", "measurements_99"] == np.inf
     assert table.loc["autotvm", "never_99"] == pytest.approx(2 / 3)
+
+
+def test_what_never_got_there_is_said_in_words(tmp_path):
+    table = summary(runs(autotvm=[10, np.inf, np.inf], ours=[np.inf, 9, 8]), "autotvm").set_index("strategy")
+    assert writing.written(table.loc[["ours"]].reset_index()).iloc[0][["of baseline", "worst task"]].tolist() == [
+        "alone",
+        "never",
+    ]
+    neither = summary(runs(autotvm=[np.inf, np.inf], ours=[np.inf, np.inf]), "autotvm")
+    shown = writing.written(neither)
+    assert set(shown["of baseline"]) == {"-"}
+    assert writing.censored(shown)
+    writing.write({"summary": neither}, tmp_path)
+    assert (tmp_path / "summary.md").read_text().rstrip().endswith(writing.CENSORED)
+    assert not writing.censored(writing.written(summary(runs(autotvm=[10], ours=[5]), "autotvm")))
+
+
+def test_starts_are_the_first_measurements_in_descending_order():
+    shares = np.random.default_rng(0).permutation(100) / 100
+    found = starts(shares)
+    first = sorted(shares[:64], reverse=True)
+    assert [found[f"start_{rank}"] for rank in (1, 8, 48, 64)] == [first[at] for at in (0, 7, 47, 63)]
+    assert list(starts(shares[:5])) == ["start_1", "start_2", "start_4"]
 
 
 def test_the_paired_test_is_wilcoxons_and_says_nothing_of_few_tasks():
@@ -123,13 +146,17 @@ def test_random_search_scores_about_zero_and_knowing_the_best_scores_one(made):
 
 def test_figures_are_files_for_pages_and_papers(tmp_path):
     some = runs(autotvm=[1, 1], ours=[1, 1]).replace({"task": {"0": "alexnet/conv1", "1": "alexnet/conv2"}})
-    some = some.assign(build_s=1.0, run_s=2.0, thinking_s=0.5, quality_1=0.5, quality_2=0.9)
+    some = some.assign(build_s=1.0, run_s=2.0, thinking_s=0.5, quality_1=0.5, quality_2=0.9, start_1=0.9, start_2=0.4)
     some.loc[some["strategy"] == "ours", ["seconds", "latency_s", "gflops"]] *= [0.5, 0.5, 2]
-    files = study_figures.write(some, tables.by_model(some, "autotvm"), "autotvm", tmp_path)
-    assert {path.stem for path in files} == {"convergence", "gflops", "sampled", "time", "hypervolume"}
+    shares = np.linspace(0.1, 1, 5)
+    predicted = pd.DataFrame({"task": "a", "kind": "trees", "predicted": shares, "measured": shares[::-1]})
+    files = study_figures.write(some, tables.by_model(some, "autotvm"), "autotvm", tmp_path, predicted)
+    names = {"convergence", "starts", "predictions", "gflops", "sampled", "time", "hypervolume"}
+    assert {path.stem for path in files} == names
+    assert "rank correlation -1.00" in (tmp_path / "predictions.svg").read_text()
     assert {path.suffix for path in tmp_path.iterdir()} == {".svg", ".pdf"}
     assert all(path.read_bytes()[:5] in (b"%PDF-", b"<?xml") for path in files)
-    live = some.drop(columns=["quality_1", "quality_2"])
+    live = some.drop(columns=["quality_1", "quality_2", "start_1", "start_2"])
     assert len(study_figures.write(live, tables.by_model(live, "autotvm"), "autotvm", tmp_path / "live")) == 8
 
 

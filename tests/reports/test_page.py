@@ -14,7 +14,7 @@ import yaml
 from raydgp.errors import InputError
 from raydgp.records import Journal, RunFolder, Status
 from raydgp.records.deployed import Deployed, Way
-from raydgp.reports import html, write
+from raydgp.reports import html, run_figures, write
 from raydgp.settings import TuneSettings
 from tests.support.tracked import NETWORK, bare_manifest, manifest, record, write_run
 
@@ -87,6 +87,19 @@ def test_it_asks_nothing_of_a_network_and_is_small(run: RunFolder) -> None:
     assert 'name="viewport"' in page
     assert "prefers-color-scheme: dark" in page
     assert all("aria-label" in figure or "aria-hidden" in figure for figure in re.findall(r"<svg[^>]*>", page))
+
+
+def test_its_figures_are_files_for_pages_and_papers(run: RunFolder, tmp_path: Path) -> None:
+    files = run_figures.write(run, tmp_path / "figures")
+    assert {path.name for path in files} == {
+        f"{name}.{kind}" for name in ("convergence", "roofline", "time") for kind in ("svg", "pdf")
+    }
+    said = (tmp_path / "figures" / "roofline.svg").read_text()
+    assert "operations a byte" in said
+    assert "measured peak of" in said
+    empty = RunFolder(tmp_path / "empty")
+    manifest("sqlite:///m.db", finished=False).save(empty.path)
+    assert {path.stem for path in run_figures.write(empty, tmp_path / "none")} == {"time"}
 
 
 def test_what_others_wrote_is_shown_and_not_run(run: RunFolder) -> None:
