@@ -12,7 +12,7 @@ from typing import Any
 import tvm
 
 from raydgp.build.launch import Launch
-from raydgp.build.vector_math import PIPELINE
+from raydgp.build.pipeline import PIPELINE
 from raydgp.errors import BuildError
 from raydgp.records import Resources
 from raydgp.sandbox.child_loop import one_line

@@ -8,7 +8,7 @@ import tvm
 from tvm import te, tirx
 from tvm.s_tir import Schedule
 
-from raydgp.build.vector_math import PIPELINE
+from raydgp.build.pipeline import PIPELINE
 from raydgp.targets import Target
 from raydgp.targets.compiler import to_tvm
 from tests.support.functions import DENSE, ONE, RNG, SIGNED_EDGES, last_places

@@ -1,5 +1,5 @@
 """The transcendental functions of kernels as arithmetic, which a compiler can vectorise; a call of libm it cannot."""
 
-from raydgp.build.vector_math.pipeline import PIPELINE
+from raydgp.build.vector_math.legalise import legalised
 
-__all__ = ["PIPELINE"]
+__all__ = ["legalised"]

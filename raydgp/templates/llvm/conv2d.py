@@ -11,7 +11,7 @@ from tvm import s_tir, te
 from raydgp.templates.epilogue import anchor_of, finished, reads_plain
 from raydgp.templates.layouts import Layout, in_blocks
 from raydgp.templates.llvm.packed import PackedTemplate
-from raydgp.templates.llvm.tiles import padded, schedule_pad, sum_in_registers, whole_tiles
+from raydgp.templates.llvm.tiles import fetch_weights, padded, schedule_pad, sum_in_registers, whole_tiles
 from raydgp.workloads import Conv2d, GroupConv2d, Workload
 
 
@@ -93,6 +93,8 @@ class PackedConv2d(PackedTemplate):
         for loop in [*[rx, ry][: knobs["unroll_kernel"]], ra_unrolled, *points]:
             sch.unroll(loop)
         sch.vectorize(lane)
+        passes = prod(int(sch.get(loop).extent) for loop in (n, y, x))
+        fetch_weights(sch, ra, knobs["tile_oh"] * knobs["tile_ow"], passes)
 
         grid = [n, first, second][: 1 + knobs["parallel"]]
         parallel = sum_in_registers(sch, grid, x if whole else second, rc_slice, points=4, whole=whole)

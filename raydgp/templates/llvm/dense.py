@@ -11,7 +11,7 @@ from tvm import s_tir, te
 from raydgp.templates.epilogue import anchor_of, finished
 from raydgp.templates.layouts import Layout
 from raydgp.templates.llvm.packed import PackedTemplate
-from raydgp.templates.llvm.tiles import sum_in_registers, whole_tiles
+from raydgp.templates.llvm.tiles import fetch_weights, sum_in_registers, whole_tiles
 from raydgp.workloads import Dense, Workload
 
 
@@ -59,6 +59,7 @@ class PackedDense(PackedTemplate):
         for loop in [k_unrolled, *points]:
             sch.unroll(loop)
         sch.vectorize(lane)
+        fetch_weights(sch, k, knobs["tile_n"], int(sch.get(n).extent))
         sum_in_registers(sch, [first, second][: knobs["parallel"]], second, k, points=3)
 
 

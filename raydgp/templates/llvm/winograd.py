@@ -19,7 +19,7 @@ from raydgp.templates.epilogue import anchor_of, finished
 from raydgp.templates.layouts import Layout, in_blocks
 from raydgp.templates.llvm.packed import PackedTemplate
 from raydgp.templates.llvm.registers import LANES, widest
-from raydgp.templates.llvm.tiles import padded, whole_tiles
+from raydgp.templates.llvm.tiles import fetch_weights, padded, whole_tiles
 from raydgp.templates.llvm.winograd_space import GROUPS
 from raydgp.templates.transforms import Matrix, matrices, transformed
 from raydgp.workloads import Conv2d, Workload
@@ -173,6 +173,7 @@ def _multiply(sch: s_tir.Schedule, knobs: dict[str, Any], group: LoopRV) -> None
     y, y_point = sch.split(y, [None, knobs["tile_h"]])
     x, x_point = sch.split(x, [None, knobs["tile_w"]])
     vector, lane = sch.split(b, [None, lanes])
+    passes = prod(int(sch.get(loop).extent) for loop in (y, x))
     sch.reorder(*around, y, x, y_point, x_point, vector, lane)
     product = _near(sch, "product", x)
     _straight(sch, [y_point, x_point, vector, lane])
@@ -180,6 +181,7 @@ def _multiply(sch: s_tir.Schedule, knobs: dict[str, Any], group: LoopRV) -> None
     vector, lane = sch.split(b, [None, lanes])
     ra, ra_unrolled = sch.split(ra, [None, unrolled])
     sch.reorder(rc, ra, ra_unrolled, y, x, vector, lane)
+    fetch_weights(sch, ra, knobs["tile_h"] * knobs["tile_w"], passes)
     _straight(sch, [ra_unrolled, y, x, vector, lane])
     init = sch.decompose_reduction(product, rc)
     _straight(sch, sch.get_loops(init)[-4:])

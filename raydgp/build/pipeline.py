@@ -1,4 +1,7 @@
-"""TVM's lowering with our arithmetic in the place of calls of libm, by the name that `tvm.compile` takes.
+"""TVM's lowering with passes of ours, by the name that `tvm.compile` takes.
+
+Transcendental functions become arithmetic in the place of calls of libm; kernels for CPUs fetch their weights ahead and
+keep their sums in registers.
 
 TVM takes loops around some of its intrinsics for ones that cannot be vectorised. These are ours until they are written
 out, and may be vectorised.
@@ -14,7 +17,9 @@ from tvm import tirx
 from tvm.ir import _ffi_api
 from tvm.tirx.compilation_pipeline import get_tir_pipeline, register_tir_pipeline
 
-from raydgp.build.vector_math.legalise import legalised
+from raydgp.build.prefetching import prefetched
+from raydgp.build.stack import on_stack
+from raydgp.build.vector_math import legalised
 
 PIPELINE = "raydgp"
 _NOT_VECTORISED = (
@@ -45,6 +50,21 @@ def _written_out(module: tvm.IRModule, _: tvm.transform.PassContext) -> tvm.IRMo
     return _mapped(module, legalised)
 
 
+@tvm.transform.module_pass(opt_level=0)
+def _ahead(module: tvm.IRModule, _: tvm.transform.PassContext) -> tvm.IRModule:
+    return _mapped(module, prefetched)
+
+
+@tvm.transform.module_pass(opt_level=0)
+def _on_stack(module: tvm.IRModule, _: tvm.transform.PassContext) -> tvm.IRModule:
+    return _mapped(module, lambda function: on_stack(function) if _of_cpu(function) else function)
+
+
+def _of_cpu(function: tirx.PrimFunc) -> bool:
+    target = function.attrs.get("target")
+    return target is not None and target.kind.name == "llvm"
+
+
 def _mapped(module: tvm.IRModule, change: Any) -> tvm.IRModule:
     functions = {
         name: change(function) if isinstance(function, tirx.PrimFunc) else function
@@ -62,7 +82,7 @@ def _as_ours(call: tvm.ir.Call) -> tvm.ir.Call:
 
 def _pipeline() -> tuple[Any, Any, Any]:
     lowered, of_host, of_device = get_tir_pipeline("s_tir")
-    return tvm.ir.transform.Sequential([_renamed, lowered, _written_out]), of_host, of_device
+    return tvm.ir.transform.Sequential([_renamed, _ahead, lowered, _written_out, _on_stack]), of_host, of_device
 
 
 for _name in _NOT_VECTORISED:
