@@ -129,7 +129,11 @@ def attributes(cls: type) -> dict[str, str]:
 
 def field_table(cls: type[Any]) -> str:
     said = attributes(cls)
-    names = [field.name for field in fields(cls)] if is_dataclass(cls) else list(cls.model_fields)
+    names = (
+        [field.name for field in fields(cls)]
+        if is_dataclass(cls)
+        else list(getattr(cls, "__struct_fields__", ()) or cls.model_fields)
+    )
     return table(("field", "meaning"), [(f"`{name}`", said[name]) for name in names])
 
 

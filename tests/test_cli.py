@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import tracked
+
 TWO_SPACES = [f"history/znver4/mobilenet_v1-sp-{n}-dp1.parquet" for n in (3, 5)]
 RAYDGP = [sys.executable, "-m", "raydgp"]
 
@@ -136,6 +138,16 @@ def test_an_autotvm_log_becomes_records(tmp_path: Path) -> None:
     (tmp_path / "log.json").write_text("broken\n")
     done = raydgp(*command, cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+
+
+def test_a_run_is_compacted_and_reports_as_before(tmp_path: Path) -> None:
+    tracked.write_run(tmp_path / "runs" / "night", "sqlite:///mlflow.db", n=40)
+    before = raydgp("report", "night", "--json", cwd=tmp_path).stdout
+    done = raydgp("history", "compact", "night", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "runs/night: 80 lines packed, " in done.stdout
+    assert raydgp("report", "night", "--json", cwd=tmp_path).stdout == before
+    assert json.loads(raydgp("history", "compact", "night", "--json", cwd=tmp_path).stdout)["runs/night"]["lines"] == 0
 
 
 def test_no_command_is_a_question_for_help(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from raydgp.records import RunFolder, RunManifest
 from raydgp.records.history import first, searched
@@ -123,7 +124,7 @@ class Run:
                     "gflops": measured.gflops(flops.get(context.task, 0)),
                     "latency_us": 1e6 * measured.median_s if measured.ok else math.nan,
                     "spread": measured.spread,
-                    **asdict(measured.phases),
+                    **msgspec.structs.asdict(measured.phases),
                     "time": pd.Timestamp(measured.time_ms, unit="ms", tz="UTC"),
                     "knobs": record.knobs,
                     "error": measured.error,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import ray
+from msgspec.structs import replace
 from ray.actor import ActorHandle
 from ray.tune import Trainable
 

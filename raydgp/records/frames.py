@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pandas as pd
 
 from raydgp.records.history import sorted_json
@@ -46,7 +46,7 @@ def _row(record: Record) -> dict[str, Any]:
         "status": str(measured.status),
         "median_s": measured.median_s if measured.ok else None,
         "times_s": list(measured.times_s),
-        **asdict(measured.phases),
+        **msgspec.structs.asdict(measured.phases),
         "error": measured.error,
         "time_unix_s": measured.time_unix_s,
         "workload": sorted_json(context.workload),
@@ -54,7 +54,7 @@ def _row(record: Record) -> dict[str, Any]:
         "knobs": json.dumps(record.knobs),
         "device": sorted_json(measured.device),
         "versions": sorted_json(measured.versions),
-        "resources": json.dumps([asdict(used) for used in measured.resources]),
+        "resources": json.dumps(msgspec.to_builtins(measured.resources)),
         "conditions": sorted_json(measured.conditions),
         "caches": measured.caches,
     }
@@ -67,6 +67,6 @@ def _record(row: Mapping[Any, Any]) -> Record:
     measured |= {key: json.loads(row[key]) for key in ("device", "versions")}
     measured |= {key: json.loads(row[key]) for key in ("resources", "conditions") if key in row}  # not in older files
     measured["caches"] = row.get("caches", "")
-    measured["phases"] = {field.name: row[field.name] for field in fields(Phases)}
+    measured["phases"] = {name: row[name] for name in Phases.__struct_fields__}
     knobs = json.loads(row["knobs"])
     return Record.from_dict({"context": context, "trial": row["trial"], "knobs": knobs, "measurement": measured})

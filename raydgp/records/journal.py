@@ -2,7 +2,8 @@
 
 A line is the record's JSON object with the CRC-32 of what comes before it as its last member. It is complete when it
 ends in a newline; anything after the last newline was torn by a crash and never happened. So journals can be merged
-with `cat`; of the records with one identity the first counts (`history.first`).
+with `cat`; of the records with one identity the first counts (`history.first`). Its older lines may have been compacted
+into `segments`, which changes nothing for who reads it.
 """
 
 from __future__ import annotations
@@ -10,17 +11,17 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
-from raydgp.errors import InputError, JournalError
-from raydgp.records.lines import Decoder, Quarantined, encode
+from raydgp.errors import InputError, JournalError, first_line
+from raydgp.records.lines import Decoder, Quarantined, encode, goes_on, segments_before
 from raydgp.records.lines import decode as decode
 from raydgp.records.lock import FileLock, Held
-from raydgp.records.record import Record
+from raydgp.records.record import Context, Record
 
 _LOGGER = logging.getLogger(__name__)
 _BLOCK_BYTES = 1 << 16
@@ -80,6 +81,45 @@ class Journal:
         self._end += len(data)
         self._clean = True
 
+    def compact(self) -> int:
+        """Moves all lines into a segment: that is read back before a file that goes on after it replaces this one.
+
+        Returns:
+            How many lines it holds; 0 where there were none.
+
+        Raises:
+            JournalError: it could not be written; no line is lost.
+        """
+        from raydgp.records import segments  # loads pyarrow, which a run does not need
+
+        with self.path.open("rb") as file:
+            before = segments_before(file.readline())
+        if self._end == len(goes_on(before)) * bool(before):
+            return 0
+        try:
+            if not self._clean:
+                os.ftruncate(self._fd, self._end)
+            segment = segments.write(self.path, before)
+            self._begin_anew(goes_on(before + 1))
+        except OSError as error:
+            reason = error.strerror or first_line(error)
+            raise JournalError(f"{self.path}: {reason}; no line is lost: mend it and compact again") from None
+        return segment.lines
+
+    def _begin_anew(self, line: bytes) -> None:
+        """Puts a file of one line in the place of the journal's; readers that have that open keep it."""
+        anew = self.path.with_suffix(".anew")
+        fd = os.open(anew, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            _write_all(fd, line)
+            os.fsync(fd)
+            os.replace(anew, self.path)
+            os.dup2(fd, self._fd, inheritable=False)
+        finally:
+            os.close(fd)
+        self._end, self._clean = len(line), True
+        _fsync_folder(self.path.parent)
+
     def close(self) -> None:
         os.close(self._fd)
         self._lock.release()
@@ -101,13 +141,17 @@ class Scan:
 
 
 class Follower:
-    """Reads a journal while another process writes it."""
+    """Reads a journal while another process writes or compacts it.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._decoder = Decoder()
-        self._offset_bytes = 0
-        self._line = 0
+    Args:
+        wanted: whose records; everyone's by default.
+    """
+
+    def __init__(self, path: Path, wanted: Callable[[Context], bool] | None = None) -> None:
+        self.path, self._wanted = path, wanted
+        self._decoder = Decoder(wanted)
+        self._offset_bytes = self._line = 0  # of the stream of all lines, those of segments first
+        self.torn = False
 
     def poll(self) -> Iterator[Record | Quarantined]:
         """The complete lines that came since the last poll; none while there is no file."""
@@ -116,14 +160,39 @@ class Follower:
         except FileNotFoundError:
             return
         with file:
-            file.seek(self._offset_bytes)
-            for line in _complete_lines(file):
+            first = file.readline()
+            begin_bytes = len(first) if (before := segments_before(first)) else 0
+            if before:
+                begin_bytes -= yield from self._poll_segments(before)
+            file.seek(begin_bytes + self._offset_bytes)
+            for line in file:
+                self.torn = not line.endswith(b"\n")
+                if self.torn:
+                    return
                 self._offset_bytes += len(line)
                 self._line += 1
-                for entry in self._decoder.entries(line, self._line):
-                    if isinstance(entry, Quarantined):
-                        _LOGGER.warning("%s: line %d is quarantined: %s", self.path, entry.line, entry.reason)
-                    yield entry
+                yield from self._entries(line)
+
+    def _poll_segments(self, count: int) -> Generator[Record | Quarantined, None, int]:
+        """What has come with segments; returns how many bytes they hold."""
+        from raydgp.records import segments  # loads pyarrow, which a journal that was not compacted does not need
+
+        end_line = end_bytes = 0
+        for segment in segments.segments(self.path, count):
+            begin_line, end_line = end_line, end_line + segment.lines
+            end_bytes += segment.size_bytes
+            if self._line < end_line:
+                for place, line in segment.read(self._line - begin_line, self._wanted):
+                    self._line = begin_line + place + 1
+                    yield from self._entries(line)
+                self._line, self._offset_bytes = end_line, end_bytes
+        return end_bytes
+
+    def _entries(self, line: bytes) -> Iterator[Record | Quarantined]:
+        for entry in self._decoder.entries(line, self._line):
+            if isinstance(entry, Quarantined):
+                _LOGGER.warning("%s: line %d is quarantined: %s", self.path, entry.line, entry.reason)
+            yield entry
 
 
 def lock_of(path: Path) -> Path:
@@ -131,27 +200,34 @@ def lock_of(path: Path) -> Path:
     return path.with_name(path.name + ".lock")
 
 
-def scan(path: Path) -> Scan:
+def scan(path: Path, wanted: Callable[[Context], bool] | None = None) -> Scan:
     """Reads a whole journal without locking it: damaged lines are passed over and reported.
+
+    Args:
+        wanted: whose records; everyone's by default.
 
     Raises:
         InputError: there is no such file.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such journal; give the folder of a run")
-    follower, records, quarantined = Follower(path), [], []
+    follower, records, quarantined = Follower(path, wanted), [], []
     with _without_collection():
         for entry in follower.poll():
             if isinstance(entry, Record):
                 records.append(entry)
             else:
                 quarantined.append(entry)
-    return Scan(records, quarantined, torn=path.stat().st_size > follower._offset_bytes)
+    return Scan(records, quarantined, follower.torn)
 
 
-def read(path: Path) -> Iterator[Record]:
-    """The records of a journal in order, damaged lines left out; nothing where there is no file."""
-    return (entry for entry in Follower(path).poll() if isinstance(entry, Record))
+def read(path: Path, wanted: Callable[[Context], bool] | None = None) -> Iterator[Record]:
+    """The records of a journal in order, damaged lines left out; nothing where there is no file.
+
+    Args:
+        wanted: whose; everyone's by default. What others' lines say is not looked at.
+    """
+    return (entry for entry in Follower(path, wanted).poll() if isinstance(entry, Record))
 
 
 @contextmanager
@@ -164,10 +240,6 @@ def _without_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _complete_lines(file: BinaryIO) -> Iterator[bytes]:
-    return (line for line in file if line.endswith(b"\n"))
 
 
 def _complete_bytes(path: Path) -> int:

@@ -2,30 +2,30 @@
 
 A journal has a million lines, and most of a line is what other lines say, too: whose measurement it is, and where. Such
 parts are parsed once and shared. What a line says for itself goes through msgspec, and knobs wait until they are asked
-for. Whatever does not look like what `encode` writes is read by the standard library and judged field by field.
+for. What msgspec does not take is read by the standard library and judged field by field: infinite times, or a reason.
 """
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Raw
+from msgspec.structs import asdict
 
 from raydgp.errors import InputError
-from raydgp.records.measurement import LARGEST, Measurement, check_measurement
+from raydgp.records.measurement import Measurement, Natural, Phases, Resources, Status
 from raydgp.records.record import Context, Record
 
 _SUFFIX = b',"crc32":"%08x"}\n'
 _SUFFIX_BYTES = len(_SUFFIX % 0)
-_FIRST, _TRIAL, _DEVICE, _TIME = b'{"context":', b',"trial":', b',"device":', b',"time_unix_s":'
-_MEASURED, _KEY = b',"measurement":{', b'":'
-_KEYS = 11  # of a measurement before its device, those of its phases and its own name among them
+_FIRST, _SECOND = b'{"context":', b',"trial":'
+_COMPACTED = b'{"segments":'
 _MOST_SHARED = 10_000
-_set_field = object.__setattr__
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,35 @@ class Quarantined:
     reason: str
 
 
-class _Own(msgspec.Struct, forbid_unknown_fields=True):
-    """What a line says for itself, without what it shares with others."""
+class _Used(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    kernel: str
+    registers: Natural
+    spill_bytes: Natural
+    shared_bytes: Natural
 
-    trial: int
-    knobs: msgspec.Raw
-    measurement: Measurement
+
+class _Measured(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """A measurement as a line has it; what many share is text."""
+
+    index: Natural
+    status: Status
+    times_s: tuple[float, ...]
+    phases: Phases
+    error: str
+    device: Raw
+    versions: Raw
+    time_unix_s: float
+    resources: tuple[_Used, ...] = ()
+    conditions: dict[str, float] = {}
+    caches: str = ""
+
+
+class _Line(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    context: Raw
+    trial: Natural
+    knobs: Raw
+    measurement: _Measured
+    crc32: str
 
 
 def encode(record: Record) -> bytes:
@@ -56,32 +79,61 @@ def decode(line: bytes) -> Record:
     Raises:
         InputError: bad checksum, or not a record.
     """
-    return Decoder().decode(line)
+    record = Decoder().decode(line)
+    assert record, "everyone's are wanted"
+    return record
+
+
+def goes_on(segments: int) -> bytes:
+    """The line that the file of a compacted journal begins with: how many segments come before it."""
+    body = _COMPACTED + b"%d" % segments
+    return body + _SUFFIX % zlib.crc32(body)
+
+
+def segments_before(line: bytes) -> int:
+    """Inverse of `goes_on`; 0 for any other line."""
+    number = line[len(_COMPACTED) : -_SUFFIX_BYTES]
+    return int(number) if number.isdigit() and line == goes_on(int(number)) else 0
+
+
+def context_text(line: bytes) -> bytes:
+    """The JSON of a record's context.
+
+    Raises:
+        ValueError: it is none's line.
+    """
+    return line[len(_FIRST) : line.index(_SECOND)]
 
 
 class Decoder:
-    """Reads the lines of a journal one after the other; what they share is one object in all of their records."""
+    """Reads the lines of a journal one after the other; what they share is one object in all of their records.
 
-    def __init__(self) -> None:
-        self._own: msgspec.json.Decoder[_Own] = msgspec.json.Decoder(_Own)
-        self._contexts: dict[bytes, Context] = {}
-        self._machines: dict[bytes, tuple[dict[str, Any], dict[str, str]]] = {}
+    Args:
+        wanted: whose records are made; everyone's by default. Those of others are passed over, which is far quicker.
+    """
+
+    def __init__(self, wanted: Callable[[Context], bool] | None = None) -> None:
+        self._wanted = wanted
+        self._line: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
+        self._contexts: dict[bytes, Context | None] = {}  # None is not wanted
+        self._objects: dict[bytes, dict[str, Any]] = {}
 
     def entries(self, line: bytes, number: int) -> Iterator[Record | Quarantined]:
         """What a complete line holds: a record, or a fault, or both where a torn record stands before a whole one."""
         try:
-            yield self.decode(line)
+            record = self.decode(line)
         except InputError as error:
             yield Quarantined(number, str(error))
             whole = line.rfind(_FIRST, 1)
-            if whole > 0:
-                try:
-                    yield self.decode(line[whole:])
-                except InputError:
-                    return
+            try:
+                record = self.decode(line[whole:]) if whole > 0 else None
+            except InputError:
+                return
+        if record:
+            yield record
 
-    def decode(self, line: bytes) -> Record:
-        """The record of a line.
+    def decode(self, line: bytes) -> Record | None:
+        """The record of a line; None where it is not wanted.
 
         Raises:
             InputError: bad checksum, or not a record.
@@ -90,64 +142,63 @@ class Decoder:
         if line[-_SUFFIX_BYTES:] != _SUFFIX % zlib.crc32(body):
             raise InputError("bad checksum")
         try:
-            return self._quickly(body)
+            if self._wanted and self._context(context_text(body)) is None:
+                return None
+            return self._quickly(line)
         except (ValueError, TypeError, RecursionError, msgspec.DecodeError):
-            return _slowly(body)
+            record = _slowly(body)
+        return record if self._wanted is None or self._wanted(record.context) else None
 
-    def _quickly(self, body: bytes) -> Record:
+    def _quickly(self, line: bytes) -> Record | None:
         """The record of what `encode` has written.
 
         Raises:
-            ValueError, TypeError, RecursionError, msgspec.DecodeError: it is not of that form, or says something odd.
+            ValueError, TypeError, RecursionError, msgspec.DecodeError: it says something odd.
         """
-        trial = body.index(_TRIAL)
-        measured_at = body.index(_MEASURED, trial)
-        device = body.index(_DEVICE, measured_at)
-        time = body.index(_TIME, device)
-        own = self._own.decode(b"{" + body[trial + 1 : device] + body[time:] + b"}")
-        measured, index = own.measurement, own.measurement.index
-        # Types are msgspec's to check; it knows no unknown fields of a dataclass, and neither knows the sizes.
-        keys = body.count(_KEY, measured_at, device)
-        more = body.count(_KEY, time) - 1 if body.find(b",", time + 1) > 0 else 0
-        if keys != _KEYS or more != _optional_keys(measured) or not 0 <= index <= LARGEST:
-            raise ValueError("not as it is written")
-        if measured.resources:
-            check_measurement(measured)
-        key = body[len(_FIRST) : trial]
-        context = self._contexts.get(key)
+        said = self._line.decode(line)
+        context = self._context(bytes(said.context))
         if context is None:
-            context = _share(self._contexts, key, Context.from_dict(json.loads(key)))
-        key = body[device:time]
-        machine = self._machines.get(key)
-        if machine is None:
-            machine = _share(self._machines, key, _machine(key))
-        _set_field(measured, "device", machine[0])
-        _set_field(measured, "versions", machine[1])
-        return Record.undecoded(context, own.trial, bytes(own.knobs), measured)
+            return None
+        own = said.measurement
+        measured = Measurement(
+            index=own.index,
+            status=own.status,
+            times_s=own.times_s,
+            phases=own.phases,
+            error=own.error,
+            device=self._object(bytes(own.device)),
+            versions=self._object(bytes(own.versions)),
+            time_unix_s=own.time_unix_s,
+            resources=tuple(Resources(**asdict(used)) for used in own.resources),
+            conditions=own.conditions,
+            caches=own.caches,
+        )
+        return Record.undecoded(context, said.trial, bytes(said.knobs), measured)
+
+    def _context(self, text: bytes) -> Context | None:
+        try:
+            return self._contexts[text]
+        except KeyError:
+            context = Context.from_dict(json.loads(text))
+            kept = context if self._wanted is None or self._wanted(context) else None
+            _share(self._contexts, text, kept)
+            return kept
+
+    def _object(self, text: bytes) -> dict[str, Any]:
+        try:
+            return self._objects[text]
+        except KeyError:
+            value = json.loads(text)
+            if not isinstance(value, dict):
+                raise ValueError("not an object") from None
+            _share(self._objects, text, value)
+            return value
 
 
-def _share(shared: dict[bytes, Any], key: bytes, value: Any) -> Any:
+def _share(shared: dict[bytes, Any], key: bytes, value: Any) -> None:
     if len(shared) >= _MOST_SHARED:
         shared.clear()
     shared[key] = value
-    return value
-
-
-def _optional_keys(measured: Measurement) -> int:
-    """Keys of what few measurements have."""
-    count = int(bool(measured.caches))
-    if measured.resources:
-        count += 1 + 4 * len(measured.resources)
-    if measured.conditions:
-        count += 1 + len(measured.conditions)
-    return count
-
-
-def _machine(text: bytes) -> tuple[dict[str, Any], dict[str, str]]:
-    said = json.loads(b"{" + text[1:] + b"}")
-    if said.keys() != {"device", "versions"} or not all(isinstance(value, dict) for value in said.values()):
-        raise ValueError("not a device and its versions")
-    return said["device"], said["versions"]
 
 
 def _slowly(body: bytes) -> Record:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from raydgp.errors import InputError, form_of
 
 LARGEST = 2**63 - 1  # of an index: numpy's integers
 _LATEST_S = 1e11  # of a time that is one, in the year 5138
+Natural = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 _NUMBERS = (float, int)
 _OPTIONAL = ("resources", "conditions", "caches")
 
@@ -29,8 +32,7 @@ class Status(StrEnum):
     RUNNER_LOST = "runner_lost"  # twice no answer from a runner: says nothing about the configuration
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Phases:
+class Phases(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Where the time of one configuration went, in seconds.
 
     Attributes:
@@ -65,8 +67,7 @@ class Resources:
     shared_bytes: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Measurement:
+class Measurement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """The outcome for one configuration.
 
     Attributes:
@@ -85,16 +86,16 @@ class Measurement:
         caches: `rotated` where its inputs were beyond the caches at every call; empty where they were left warm.
     """
 
-    index: int
+    index: Natural
     status: Status
     times_s: tuple[float, ...] = ()
-    phases: Phases = field(default_factory=Phases)
+    phases: Phases = msgspec.field(default_factory=Phases)
     error: str = ""
-    device: dict[str, Any] = field(default_factory=dict)
-    versions: dict[str, str] = field(default_factory=dict)
+    device: dict[str, Any] = msgspec.field(default_factory=dict)
+    versions: dict[str, str] = msgspec.field(default_factory=dict)
     time_unix_s: float = 0.0
     resources: tuple[Resources, ...] = ()
-    conditions: dict[str, float] = field(default_factory=dict)
+    conditions: dict[str, float] = msgspec.field(default_factory=dict)
     caches: str = ""
 
     @property
@@ -123,7 +124,7 @@ class Measurement:
 
     def to_dict(self) -> dict[str, Any]:
         """All fields, JSON-able; those that few have are left out where they are empty."""
-        return {name: value for name, value in asdict(self).items() if value or name not in _OPTIONAL}
+        return {name: value for name, value in msgspec.to_builtins(self).items() if value or name not in _OPTIONAL}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Measurement:
@@ -151,7 +152,7 @@ def check_measurement(measured: Measurement) -> None:
     """
     check_integer("index", measured.index)
     phases = measured.phases
-    for seconds in (*(getattr(phases, name) for name in Phases.__slots__), measured.time_unix_s):
+    for seconds in (*(getattr(phases, name) for name in Phases.__struct_fields__), measured.time_unix_s):
         if type(seconds) not in _NUMBERS:
             raise InputError(f"not a measurement: {seconds!r:.100} is no time")
     if type(measured.error) is not str or type(measured.caches) is not str:

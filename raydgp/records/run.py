@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from raydgp.records.history import Machine, first, searched
 from raydgp.records.journal import Follower, Journal, Scan, lock_of, scan
 from raydgp.records.lock import FileLock, Held, check_free
 from raydgp.records.manifest import FILE_NAME, RunManifest
-from raydgp.records.record import Record
+from raydgp.records.record import Context, Record
 from raydgp.records.summary import RunSummary, TaskSummary, final_choice
 from raydgp.settings import TuneSettings
 from raydgp.workloads import Workload
@@ -131,16 +131,37 @@ class RunFolder:
         """A reader for while the run goes on."""
         return Follower(self.journal)
 
-    def scan(self) -> Scan:
+    def scan(self, wanted: Callable[[Context], bool] | None = None) -> Scan:
         """All that the journal holds, damaged lines apart; nothing before the first measurement."""
-        return scan(self.journal) if self.journal.is_file() else Scan([], [], torn=False)
+        return scan(self.journal, wanted) if self.journal.is_file() else Scan([], [], torn=False)
 
-    def records(self) -> list[Record]:
+    @property
+    def size_bytes(self) -> int:
+        """Of the journal and its segments on disk."""
+        files = [self.journal, *self.journal.with_suffix(".segments").glob("*.parquet")]
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+    def compact(self) -> int:
+        """Moves the journal's lines into a segment, see `raydgp.records.segments`; returns how many.
+
+        Raises:
+            InputError: there is no journal.
+            JournalError: another process works on the run, or it cannot be written; no line is lost.
+        """
+        if not self.journal.is_file():
+            raise InputError(f"{self.path}: no {JOURNAL_NAME} there; give the folder of a run")
+        with self.claimed(), self.writer() as journal:
+            return journal.compact()
+
+    def records(self, wanted: Callable[[Context], bool] | None = None) -> list[Record]:
         """The measurements of the search on the run's kind of machine in order, each configuration once.
 
         Where the manifest is gone, the machine is the first record's.
+
+        Args:
+            wanted: whose; everyone's by default, and the others are not looked at.
         """
-        records = [record for record in self.scan().records if searched(record)]
+        records = [record for record in self.scan(wanted).records if searched(record)]
         if not records:
             return []
         machine = self.manifest.machine if self.exists else Machine.of(records[0])

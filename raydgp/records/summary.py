@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from raydgp.records.confidence import confidence
@@ -35,7 +35,7 @@ class Tally:
         self.measured = 0
         self.failed = 0
         self.disturbed = 0
-        self.phases_s = {field.name: 0.0 for field in fields(Phases)}
+        self.phases_s = dict.fromkeys(Phases.__struct_fields__, 0.0)
         self.first_ms = 0
         self.last_ms = 0
 

@@ -17,6 +17,7 @@ from raydgp.records.files import read_records
 from raydgp.records.history import first
 from raydgp.records.recorded import RecordedSpace, is_recorded
 from raydgp.records.run import JOURNAL_NAME
+from raydgp.records.segments import folder_of
 from raydgp.space import ConfigSpace
 from raydgp.surrogates.history import Measured
 from raydgp.templates.spaces import config_spaces
@@ -54,7 +55,9 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
         elif (path / JOURNAL_NAME).is_file():
             yield path / JOURNAL_NAME
         elif path.is_dir():
-            found = sorted([*path.rglob("*.parquet"), *path.rglob(JOURNAL_NAME)])
+            journals = list(path.rglob(JOURNAL_NAME))
+            packed = {folder_of(journal) for journal in journals}  # read with their journals
+            found = sorted([*(file for file in path.rglob("*.parquet") if file.parent not in packed), *journals])
             if not found:
                 raise InputError(f"{path}: holds neither journals nor Parquet files")
             yield from found

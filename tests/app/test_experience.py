@@ -16,6 +16,7 @@ from raydgp.workloads.zoo import Task
 
 CONV = Conv2d(n=1, ci=32, h=8, w=8, co=32, kh=3, kw=3, padding=(1, 1))
 PLAIN = Fused(anchor=CONV, epilogue=("bias",), block_in=32, block_out=32)
+OTHER = replace(PLAIN, anchor=replace(CONV, h=16))
 RELU = replace(PLAIN, epilogue=("bias", "relu"))
 TARGET, DEVICE = Target.named("llvm"), {"name": "this"}
 
@@ -52,9 +53,8 @@ def test_an_epilogue_makes_no_stranger():
 def test_a_task_starts_from_its_kins_fastest(tmp_path: Path):
     found = records("layer0", PLAIN, {k: 1e-3 * (10 - k) for k in range(9)})
     tasks = [Task("layer0", PLAIN, 1), Task("layer1", RELU, 1)]
-    entries = (
-        Experience(settings(tmp_path), TARGET, DEVICE).with_start_points(manifest(PLAIN, RELU), tasks, found).tasks
-    )
+    experience = Experience(settings(tmp_path), tasks, TARGET, DEVICE)
+    entries = experience.with_start_points(manifest(PLAIN, RELU), tasks, found).tasks
     assert entries[0].start_points == []  # it has begun
     assert entries[1].start_points == [8, 7, 6, 5, 4, 3]
     assert not entries[1].settled
@@ -78,9 +78,14 @@ def write_run(folder: Path, device: dict[str, str], workload: Fused, count: int)
 )
 def test_another_run_helps_where_it_measured_the_same(tmp_path: Path, device, workload, count, points, settled):
     write_run(tmp_path / "before", device, workload, count)
-    experience = Experience(settings(tmp_path), TARGET, DEVICE)
-    (entry,) = experience.with_start_points(manifest(RELU), [Task("layer0", RELU, 1)], []).tasks
-    assert (entry.start_points, entry.settled) == (points, settled)
+    write_run(tmp_path / "of another layer", device, OTHER, 3)
+    tasks = [Task("layer0", RELU, 1)]
+    for compacted in (count, 0):  # the same from the journal and from a segment
+        (entry,) = (
+            Experience(settings(tmp_path), tasks, TARGET, DEVICE).with_start_points(manifest(RELU), tasks, []).tasks
+        )
+        assert (entry.start_points, entry.settled) == (points, settled)
+        assert RunFolder(tmp_path / "before").compact() == compacted
 
 
 def test_on_a_gpu_a_layer_nobody_knows_starts_from_winners_on_other_gpus(tmp_path: Path):
@@ -92,9 +97,8 @@ def test_on_a_gpu_a_layer_nobody_knows_starts_from_winners_on_other_gpus(tmp_pat
     fresh = RunManifest(
         settings={}, tasks=entries, target=target, device={"name": "G"}, versions={}, created_unix_s=0.0
     )
-    found = Experience(settings(tmp_path), target, {"name": "G"}).with_start_points(
-        fresh, [Task("layer0", layer, 1)], []
-    )
+    tasks = [Task("layer0", layer, 1)]
+    found = Experience(settings(tmp_path), tasks, target, {"name": "G"}).with_start_points(fresh, tasks, [])
     assert len(found.tasks[0].start_points) == 6
     assert space.valid(np.array(found.tasks[0].start_points)).all()
     assert not found.tasks[0].settled

@@ -1,13 +1,17 @@
 """What opening a long journal takes: python tests/benchmarks/journal.py [RECORDS]
 
-Writes a journal of so many records (10^5 by default; 10^6 take 0.9 GB) and reads it back in a process of its own.
-Prints microseconds and bytes of memory for each record, and both over what parsing the same lines as JSON takes, which
-is a measure of the machine.
+Writes a journal of so many records (10^5 by default; 10^6 take 0.9 GB) and reads it back, each time in a process of its
+own: all of it, the records of one task and target, then the same once it is compacted. Prints microseconds and bytes of
+memory for each record, and both over what parsing the same lines as JSON takes, which is a measure of the machine.
+
+python tests/benchmarks/journal.py RECORDS COPIES copies the compacted journal's segment so often and only queries them
+by columns: what 10^7 records take where they are 10 of 10^6.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,12 +22,14 @@ import numpy as np
 import psutil
 
 from raydgp import config_space, zoo
-from raydgp.records import Context, Measurement, Phases, Record, Status, scan
+from raydgp.records import Context, Journal, Measurement, Phases, Record, Status, scan
 from raydgp.records.history import first
-from raydgp.records.lines import encode
+from raydgp.records.lines import encode, goes_on
+from raydgp.records.segments import folder_of
 from raydgp.targets import Target
 
 JSON_LINES = 10_000
+TASK = "rb3-conv2"
 
 
 def write(path: Path, count: int) -> None:
@@ -61,39 +67,90 @@ def write(path: Path, count: int) -> None:
 
 
 def read(path: Path) -> None:
+    """Opens all of it."""
     with path.open("rb") as file:
         lines = [line for _, line in zip(range(JSON_LINES), file, strict=False)]
-    began = time.process_time()
-    for line in lines:
-        json.loads(line)
-    json_us = 1e6 * (time.process_time() - began) / len(lines)
     before_bytes = psutil.Process().memory_info().rss
     began = time.process_time()
     records = scan(path).records
     scan_us = 1e6 * (time.process_time() - began) / len(records)
     memory = (psutil.Process().memory_info().rss - before_bytes) / len(records)
     began = time.process_time()
-    wanted = [r for r in records if r.context.task == "rb3-conv2" and r.context.target.kind == "llvm"]
+    wanted = [r for r in records if r.context.task == TASK and r.context.target.kind == "llvm"]
     query_us = 1e6 * (time.process_time() - began) / len(records)
     began = time.process_time()
     kept = first(records)
     first_us = 1e6 * (time.process_time() - began) / len(records)
-    size = path.stat().st_size / len(records)
-    print(f"{len(records)} records of {size:.0f} bytes; {len(wanted)} of one task, {len(kept)} that count")
-    print(f"opened   {scan_us:7.2f} us a record = {scan_us / json_us:5.2f} x json.loads ({json_us:.2f} us)")
-    print(f"memory   {memory:7.0f} bytes a record = {memory / size:5.2f} x its line")
-    print(f"queried  {query_us:7.2f} us a record by task and target; first of each: {first_us:.2f} us")
+    print(f"{len(records)} records; {len(wanted)} of one task, {len(kept)} that count")
+    print(f"opened   {scan_us:7.2f} us and {memory:.0f} bytes of memory a record", end="")
+    if len(lines) > 1:
+        began = time.process_time()
+        for line in lines:
+            json.loads(line)
+        json_us = 1e6 * (time.process_time() - began) / len(lines)
+        print(f" = {scan_us / json_us:.2f} x json.loads ({json_us:.2f} us)", end="")
+    print(
+        f"\nqueried  {query_us:7.2f} us a record by task and target once it is open; first of each: {first_us:.2f} us"
+    )
+
+
+def query(path: Path) -> None:
+    """Opens what is of one task and target."""
+
+    def is_wanted(context: Context) -> bool:
+        return context.task == TASK and context.target.kind == "llvm"
+
+    began = time.process_time()
+    found = scan(path, is_wanted).records
+    print(f"records of one task and target: {len(found)} in {time.process_time() - began:.2f} s")
+
+
+def columns(path: Path) -> None:
+    """The best of one task and target, by columns alone."""
+    from raydgp.records import segments  # loads pyarrow, which is not what is measured
+
+    began, began_cpu = time.monotonic(), time.process_time()
+    table = segments.columns(path)
+    opened_s, opened_cpu_s = time.monotonic() - began, time.process_time() - began_cpu
+    memory = psutil.Process().memory_info().rss / 1e6
+    began, began_cpu = time.monotonic(), time.process_time()
+    best = segments.best(table, lambda context: context.task == TASK and context.target.kind == "llvm", 10)
+    query_s, query_cpu_s = time.monotonic() - began, time.process_time() - began_cpu
+    print(f"columns of {len(table)} records: {opened_s:.2f} s ({opened_cpu_s:.2f} s of processor), {memory:.0f} MB")
+    print(f"the {len(best)} best of one task and target: {query_s:.3f} s ({query_cpu_s:.3f} s of processor)")
+
+
+def alone(what: str, path: Path) -> None:
+    subprocess.run([sys.executable, __file__, f"--{what}", str(path)], check=True)
 
 
 def main() -> None:
-    if sys.argv[1:2] == ["--read"]:
-        read(Path(sys.argv[2]))
+    if sys.argv[1:2] and sys.argv[1].startswith("--"):
+        {"--read": read, "--query": query, "--columns": columns}[sys.argv[1]](Path(sys.argv[2]))
         return
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    count, copies = (int(word) for word in (sys.argv[1:] + ["100000", "1"][len(sys.argv) - 1 :]))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "journal.jsonl"
         write(path, count)
-        subprocess.run([sys.executable, __file__, "--read", str(path)], check=True)
+        if copies == 1:
+            alone("read", path)
+            alone("query", path)
+        before, began = path.stat().st_size, time.process_time()
+        with Journal(path) as journal:
+            journal.compact()
+        took_us = 1e6 * (time.process_time() - began) / count
+        (segment,) = folder_of(path).glob("*.parquet")
+        size = segment.stat().st_size
+        print(
+            f"compacted {took_us:6.2f} us a record; {size / count:.0f} bytes each where lines have {before / count:.0f}"
+        )
+        for number in range(1, copies):
+            shutil.copy(segment, segment.with_name(f"{number:06d}.parquet"))
+        path.write_bytes(goes_on(copies))
+        if copies == 1:
+            alone("read", path)
+            alone("query", path)
+        alone("columns", path)
 
 
 if __name__ == "__main__":

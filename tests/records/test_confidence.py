@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from raydgp import Dense, config_space
 from raydgp.records import TaskEntry
@@ -58,7 +59,7 @@ def test_the_line_counts_on_what_is_likely_and_names_where_most_is_open() -> Non
     for name, seconds in (("short", 1e-6), ("long", 1e-3)):
         for index in range(LEAST):
             said = replace(record(index), context=replace(record(index).context, **told(name, spaces[name])))
-            measured = replace(said.measurement, times_s=(seconds,))
+            measured = structs.replace(said.measurement, times_s=(seconds,))
             assert summary.add(replace(said, measurement=measured))
     chance = summary.tasks["long"].confidence
     assert 0 < chance == summary.tasks["short"].confidence < 1

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from raydgp.errors import InputError
 from raydgp.records import Context, Follower, Journal, Measurement, Phases, Quarantined, Record, Status, read, scan
@@ -102,7 +103,7 @@ def test_damaged_lines_are_reported_with_their_number(tmp_path: Path, make_recor
 
 def test_a_sound_line_that_is_no_record_is_reported(tmp_path: Path, make_record: Make) -> None:
     record = make_record(1)
-    object.__setattr__(record.measurement, "status", "splendid")
+    structs.force_setattr(record.measurement, "status", "splendid")
     path = tmp_path / "journal.jsonl"
     path.write_bytes(encode(record))
     (entry,) = scan(path).quarantined

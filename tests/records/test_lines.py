@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raydgp.records import Quarantined, Record, Resources, Status, scan
-from raydgp.records.lines import Decoder, encode
+from raydgp.records import Context, Quarantined, Record, Resources, Status, scan
+from raydgp.records.lines import Decoder, decode, encode
 from raydgp.records.run import RunFolder
 from raydgp.records.summary import RunSummary
 from tests.support import journals
@@ -119,12 +119,35 @@ def test_the_quick_way_reads_what_the_slow_one_does(make_record: Make) -> None:
     for record in made:
         line = encode(record)
         read = decoder.decode(line)
+        assert read
         assert read == record == Record.from_dict(json.loads(line[: line.rindex(b',"crc32"')] + b"}"))
         assert encode(read) == line
-    again = decoder.decode(encode(made[0]))
-    assert again.context is decoder.decode(encode(made[0])).context
+    again, once_more = (decoder.decode(encode(made[0])) for _ in range(2))
+    assert again
+    assert once_more
+    assert again.context is once_more.context
     with pytest.raises(AttributeError):
         _ = again.colour
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=20), st.sets(st.sampled_from("abcd")))
+def test_of_the_records_only_those_that_are_wanted_are_made(tasks: list[str], wanted: set[str]) -> None:
+    """The odd one goes the slow way; damage is told whoever's it is."""
+    lines = [encode(journals.record(place, task=task)) for place, task in enumerate(tasks)]
+    lines.append(changed(journals.record(99, task="a"), "measurement.time_unix_s", float("inf")))
+    lines.append(lines[0][:-4])
+    asked: list[str] = []
+
+    def is_wanted(context: Context) -> bool:
+        asked.append(context.task)
+        return context.task in wanted
+
+    decoder = Decoder(is_wanted)
+    found = [entry for line in lines for entry in decoder.entries(line, 1)]
+    made = [entry.measurement.index for entry in found if isinstance(entry, Record)]
+    assert made == [place for place, task in enumerate(tasks) if task in wanted] + [99] * ("a" in wanted)
+    assert len(found) == len(made) + 1
+    assert len(asked) <= len({*tasks, "a"}) + 1  # once a context, and by the slow way
 
 
 _RECORD = journals.record(7)
@@ -141,7 +164,7 @@ def test_no_bytes_raise(data: bytes, at: int, length: int) -> None:
 
 def test_what_counts_survives_impossible_times(tmp_path: Path, make_record: Make) -> None:
     for time_unix_s in (float("inf"), float("nan"), -1.0, 1e300):
-        record = Decoder().decode(changed(make_record(0), "measurement.time_unix_s", time_unix_s))
+        record = decode(changed(make_record(0), "measurement.time_unix_s", time_unix_s))
         summary = RunSummary([], [record])
         assert summary.measured == 0
         assert record.measurement.time_ms == 0

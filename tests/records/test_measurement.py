@@ -1,8 +1,8 @@
 import json
 import math
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from raydgp.errors import InputError
 from raydgp.records import Measurement, Resources, Status

@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from raydgp.cli.display import network_lines
 from raydgp.records import Context, Measurement, Phases, Record, RunManifest, Status, TaskEntry
@@ -63,7 +64,9 @@ def task_of(*records: Record) -> TaskSummary:
 
 def test_disturbed_measurements_are_counted_and_told_when_they_are_many() -> None:
     quiet = [record(index, 1e-3) for index in range(30)]
-    disturbed = [replace(each, measurement=replace(each.measurement, conditions={"waited": 0.4})) for each in quiet]
+    disturbed = [
+        replace(each, measurement=structs.replace(each.measurement, conditions={"waited": 0.4})) for each in quiet
+    ]
     few, many = summary_of(*quiet[1:], disturbed[0]), summary_of(*quiet[2:], *disturbed[:2])
     assert (few.disturbed, many.disturbed) == (1, 2)
     assert not any("busy" in line for line in network_lines(few))
@@ -227,7 +230,7 @@ def test_a_curve_has_few_points_however_long_the_search() -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf, 0.0, -1.0])
 def test_no_metric_is_ever_nan_or_infinite(bad: float) -> None:
     spoilt = record(1, bad)
-    object.__setattr__(spoilt.measurement.phases, "run_s", bad)
+    structs.force_setattr(spoilt.measurement.phases, "run_s", bad)
     of_tasks, of_run, summary = points(spoilt, record(2, 1e-3))
     assert all(math.isfinite(value) for point in of_tasks + of_run for value in point.metrics.values())
     assert (summary.tasks["a"].latency_s, summary.failed) == (1e-3, 1)

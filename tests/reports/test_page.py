@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from msgspec import structs
 
 from raydgp.errors import InputError
 from raydgp.records import Journal, RunFolder, Status
@@ -104,7 +105,7 @@ def test_its_figures_are_files_for_pages_and_papers(run: RunFolder, tmp_path: Pa
 
 def test_what_others_wrote_is_shown_and_not_run(run: RunFolder) -> None:
     failed = record("a", 500)
-    measured = replace(failed.measurement, status=Status.BUILD_ERROR, times_s=(), error=f"{HOSTILE}\nmore")
+    measured = structs.replace(failed.measurement, status=Status.BUILD_ERROR, times_s=(), error=f"{HOSTILE}\nmore")
     with Journal(run.journal) as journal:
         journal.append([replace(failed, measurement=measured)])
     settings = run.manifest.settings | {"model": f"{HOSTILE}.onnx"}

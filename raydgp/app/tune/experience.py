@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from raydgp.records import Record, RunManifest
+from raydgp.records import Context, Record, RunManifest
 from raydgp.records.run import runs_in
 from raydgp.settings import TuneSettings
 from raydgp.space import ConfigSpace
@@ -33,11 +33,13 @@ class Experience:
 
     Args:
         settings: of this run.
+        tasks: of which it is asked.
         target, device: as in a record; measurements on others are left out.
     """
 
-    def __init__(self, settings: TuneSettings, target: Target, device: dict[str, Any]) -> None:
+    def __init__(self, settings: TuneSettings, tasks: Sequence[Task], target: Target, device: dict[str, Any]) -> None:
         self._settings, self._target, self._device = settings, target, device
+        self._keys = {space_sharing_key(task.workload) for task in tasks}
         self._elsewhere = list(self._other_runs())
 
     def with_start_points(self, manifest: RunManifest, tasks: Sequence[Task], records: Iterable[Record]) -> RunManifest:
@@ -79,7 +81,10 @@ class Experience:
         for run in runs_in(self._settings.runs_dir):
             same = (run.manifest.target, run.manifest.device) == (self._target, self._device)
             if same and run.path != self._settings.run_dir:
-                yield from run.records()
+                yield from run.records(self._is_shared)
+
+    def _is_shared(self, context: Context) -> bool:
+        return space_sharing_key(from_dict(context.workload)) in self._keys
 
 
 def _fastest(records: Sequence[Record], size: int) -> list[int]:

@@ -39,7 +39,7 @@ def tune_by_gain(
         run: where the manifest is saved after every round, with where the searches started and the seconds spent.
         clock: of the run's minutes, which are kept to within half of a batch.
     """
-    experience = Experience(settings, cluster.target, cluster.device)
+    experience = Experience(settings, tasks, cluster.target, cluster.device)
     summary = run.summary()
     budget = _Budget(settings, tasks, clock, _measured(tasks, summary))
     untouched = [task for task in tasks if not summary.tasks[task.name].measured]

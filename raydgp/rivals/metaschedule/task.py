@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import tvm
+from msgspec.structs import replace
 from tvm.s_tir import meta_schedule as ms
 
 from raydgp.records import Measurement, Status
