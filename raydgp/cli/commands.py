@@ -36,7 +36,15 @@ def group() -> None:
 @settings_options(
     TuneSettings,
     *("model", "inputs", "tasks", "target", "strategy", "options", "trials", "minutes", "batch", "seed", "run"),
-    *("runs_dir", "models_dir", "ray.address", "mlflow.uri", "mlflow.enabled", "mlflow.required"),
+    *(
+        "runs_dir",
+        "models_dir",
+        "ray.address",
+        "mlflow.uri",
+        "mlflow.enabled",
+        "mlflow.required",
+        "mlflow.system_metrics",
+    ),
     flags={"inputs": "input"},
     known={"model": lambda: list(raydgp.zoo.NETWORKS), "target": kinds, "strategy": lambda: search.names()},
 )

@@ -17,6 +17,7 @@ from raydgp.settings import TuneSettings
 from raydgp.workloads import Workload
 
 JOURNAL_NAME = "journal.jsonl"
+USAGE_NAME = "usage.jsonl"
 LOCK_NAME = "run.lock"
 LOG_NAME = "log"
 
@@ -30,12 +31,13 @@ class RunFolder:
     Attributes:
         path: of the folder, which need not exist yet.
         journal: path of the journal.
+        usage: path of what its nodes used while it measured, lines of JSON; see `raydgp.cluster.node_usage`.
         log: path of the log that the package's logger writes while the run goes on.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.journal, self.log = path / JOURNAL_NAME, path / LOG_NAME
+        self.journal, self.log, self.usage = path / JOURNAL_NAME, path / LOG_NAME, path / USAGE_NAME
         self._manifest: RunManifest | None = None
 
     @property

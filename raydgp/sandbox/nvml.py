@@ -83,6 +83,31 @@ def conditions() -> dict[str, float]:
     return found
 
 
+def all_usages() -> list[dict[str, float]]:
+    """What each GPU uses of itself, by MLflow's names: its arithmetic, memory and power.
+
+    Without NVML, a driver or a GPU it is empty; what a device does not tell is left out.
+    """
+    try:
+        nvml = _loaded()
+        devices = [nvml.nvmlDeviceGetHandleByIndex(number) for number in range(nvml.nvmlDeviceGetCount())]
+    except Exception:  # no package, no driver
+        return []
+    found = []
+    for device in devices:
+        used: dict[str, float] = {}
+        with suppress(nvml.NVMLError):
+            used["utilization_percentage"] = float(nvml.nvmlDeviceGetUtilizationRates(device).gpu)
+        with suppress(nvml.NVMLError):
+            memory = nvml.nvmlDeviceGetMemoryInfo(device)
+            used["memory_usage_megabytes"] = memory.used / 1e6
+            used["memory_usage_percentage"] = 100 * memory.used / memory.total
+        with suppress(nvml.NVMLError):
+            used["power_usage_watts"] = nvml.nvmlDeviceGetPowerUsage(device) / 1000  # it gives milliwatts
+        found.append(used)
+    return found
+
+
 def visible_gpu() -> str:
     """Number or UUID of this process's first GPU; empty when none may be seen.
 

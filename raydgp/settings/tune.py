@@ -78,6 +78,11 @@ class TrackingSettings(Settings):
     experiment: str | None = Field(
         None, description="Name of the MLflow experiment; MODEL-TARGET by default, of a layer table MODEL-table-TARGET."
     )
+    system_metrics: bool = Field(
+        False,
+        description="Whether processors, memory and GPUs of every node are looked at each 10 s and sent along, as "
+        "system/NODE/...",
+    )
 
 
 class ModelSettings(Settings):

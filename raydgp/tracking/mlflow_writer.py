@@ -27,8 +27,10 @@ from raydgp.tracking import identity, state
 from raydgp.tracking.database import prepare
 from raydgp.tracking.experiments import RUNS, experiment_id
 from raydgp.tracking.identity import PART_TAG, RUN_TAG
+from raydgp.tracking.usage import UsageFollower
 
-_POINTS_A_CALL = 90  # of up to eleven metrics: log_batch takes 1000 of them
+_METRICS_A_CALL = 1000  # as many as log_batch takes
+_POINTS_A_CALL = 90  # of up to eleven metrics
 _PARENT = ""  # the parent run's key among the run's parts
 
 
@@ -45,7 +47,7 @@ class MlflowWriter:
         self._manifest, self._settings, self._name = run.manifest, run.settings, run.name
         self._id = identity.run_tag(run)
         self._summary = RunSummary(self._manifest.tasks, machine=self._manifest.machine)
-        self._follower = run.follower()
+        self._follower, self._usage = run.follower(), UsageFollower(run.usage)
         self._records: list[Record] = []
         self._parts: dict[str, TaskSummary] = {}  # in the order of their first records
         prepare(self._settings.mlflow.uri)
@@ -75,6 +77,9 @@ class MlflowWriter:
             if key not in self._run_ids:
                 self._create(key)
             self._send(self._run_ids[key], part)
+        used = self._usage.poll()
+        for first in range(0, len(used), _METRICS_A_CALL):
+            self._client.log_batch(self._run_ids[_PARENT], metrics=used[first : first + _METRICS_A_CALL])
 
     def finish(self) -> None:
         """Sends the rest: best configurations, the table of layers, the records as Parquet, and how the run ended."""

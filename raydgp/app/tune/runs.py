@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from raydgp import tracking
@@ -90,6 +90,7 @@ def _measure(
     """What is left to measure, on the cluster."""
     # Ray takes seconds to import: not for a misspelt name
     from raydgp.cluster import Cluster, function_backend
+    from raydgp.cluster.node_usage import usage_logged
 
     using = [function_backend(function, settings.ray.resources)] if function else []
     run = RunFolder(settings.run_dir)
@@ -109,7 +110,8 @@ def _measure(
         if tracker:
             tracker.start()
         clock = Clock(settings.minutes, run.manifest.spent_s, began_s)
-        with logged_to(run.log), _watched(run, settings, observer, clock):
+        used = usage_logged(run.usage) if settings.mlflow.enabled and settings.mlflow.system_metrics else nullcontext()
+        with logged_to(run.log), _watched(run, settings, observer, clock), used:
             _LOGGER.info("%s starts on %s, %d records known", run.name, cluster.device["name"], len(so_far))
             if settings.by_gain:
                 tune_by_gain(cluster, settings, tasks, run, observer, clock)
