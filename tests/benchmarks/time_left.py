@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks.time_left RUN ...`: how wrong the time left was, when so much of a run was measured.
 
 Replays journals by the times that they hold. The error is what the run said minus what it took from there, as a share
-of what the whole run took.
+of what the whole run took. A run that was given minutes knows how many are left, as `raydgp tune` does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ def errors(run: RunFolder) -> list[float]:
     began_s = first.time_unix_s - first.phases.build_s - first.phases.run_s
     took_s = records[-1].measurement.time_unix_s - began_s
     now_s, summary, out = 0.0, RunSummary(manifest.tasks, machine=manifest.machine), []
-    progress = RunProgress(summary, len(records), clock=lambda: now_s)
+    minutes = run.settings.minutes
+    progress = RunProgress(summary, len(records), 60 * minutes if minutes else None, clock=lambda: now_s)
     looks = {int(share * len(records)) for share in _SHARES}
     for count, record in enumerate(records, 1):
         summary.add(record)
