@@ -1,9 +1,9 @@
 """How likely it is that a search has found what is within 1 % of the best of its space, by how the search went.
 
-A logistic regression on two figures: how many configurations were measured, and how many of them are within 2 % of the
-best. It was fitted to searches by five strategies of every second recorded space of znver4, and
-`python tests/benchmarks/confidence.py` says how it fares on the others. Those spaces have about a thousand
-configurations; a whole space has more that no search has seen, so that it is surer there than it ought to be.
+A logistic regression on three figures: how many configurations were measured, how many of them are within 2 % of the
+best, and how large the space is. It was fitted to searches of every second recorded space of znver4 and of eight that
+others recorded on GPUs, of 3 000 to 80 000 configurations; `python -m tests.benchmarks.confidence FOLDER` says how it fares
+on the rest. It errs to the unsure side. Of a larger space it says less: more is left there that no search has seen.
 """
 
 from __future__ import annotations
@@ -21,29 +21,30 @@ if TYPE_CHECKING:
 WITHIN = 0.99  # of the best of a space
 _NEAR = 1.02  # over the best, of what counts as near
 LEAST = 8  # measurements, before which nothing is said
-WEIGHTS = (-4.717, 0.869, 0.535)  # of 1, of the logarithms of both figures
+WEIGHTS = (-5.366, 0.842, 0.973, -0.354)  # of 1, and of the logarithms of the three figures, the size in thousands
 
 
-def figures(best_s: Sequence[float], latencies_s: Iterable[float]) -> NDArray[np.float64]:
-    """What the confidence is read off: float64[3], the first is 1.
+def figures(best_s: Sequence[float], latencies_s: Iterable[float], space_size: int) -> NDArray[np.float64]:
+    """What the confidence is read off: float64[4], the first is 1.
 
     Args:
         best_s: the best so far after each measurement, infinite while there is none, and finite in the end.
         latencies_s: of all that ran.
+        space_size: configurations, those that are statically invalid among them.
     """
     near = sum(latency_s <= _NEAR * best_s[-1] for latency_s in latencies_s)
-    return np.array([1.0, math.log(len(best_s)), math.log(max(near, 1))])
+    return np.array([1.0, math.log(len(best_s)), math.log(max(near, 1)), math.log(space_size / 1000)])
 
 
-def confidence(best_s: Sequence[float], latencies_s: Iterable[float]) -> float:
+def confidence(best_s: Sequence[float], latencies_s: Iterable[float], space_size: int) -> float:
     """The chance that the best of a search is within 1 % of the best of its space; NaN with fewer than 8 measurements.
 
     Args:
-        best_s, latencies_s: as of `figures`.
+        best_s, latencies_s, space_size: as of `figures`.
     """
     if len(best_s) < LEAST or not math.isfinite(best_s[-1]):
         return math.nan
-    return float(1 / (1 + np.exp(-figures(best_s, latencies_s) @ np.array(WEIGHTS))))
+    return float(1 / (1 + np.exp(-figures(best_s, latencies_s, space_size) @ np.array(WEIGHTS))))
 
 
 def expected_line(summary: RunSummary) -> str:
@@ -55,6 +56,6 @@ def expected_line(summary: RunSummary) -> str:
     _, doubtful = max(said, key=lambda each: each[0] * (1 - each[1].confidence))
     return (
         f"By how the searches went, {expected:.1f} of {len(said)} layers are expected to be within 1 % of the best of "
-        f"their spaces (judged on spaces of a thousand, so of larger ones fewer); most is open at {doubtful.name} "
+        f"their spaces; most is open at {doubtful.name} "
         f"({doubtful.confidence:.0%})."
     )

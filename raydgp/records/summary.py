@@ -145,7 +145,7 @@ class TaskSummary(Tally):
     @property
     def confidence(self) -> float:
         """The chance that the best is within 1 % of the best of the space; NaN where nothing is known of it."""
-        return confidence(self.best_s, self.latencies_s.values())
+        return confidence(self.best_s, self.latencies_s.values(), self.entry.space_size)
 
     def row(self, peak_gflops: float | None) -> dict[str, Any]:
         """The figures of this task, by the names that all tables share; what is not known is None."""

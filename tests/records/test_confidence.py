@@ -19,15 +19,15 @@ from tests.support.journals import record
 LATENCIES = st.lists(st.one_of(st.floats(1e-6, 1.0), st.just(math.inf)), min_size=LEAST, max_size=60)
 
 
-def said(latencies_s: list[float]) -> float:
+def said(latencies_s: list[float], size: int = 4000) -> float:
     best_s = np.minimum.accumulate(latencies_s).tolist()
-    return confidence(best_s, [each for each in latencies_s if math.isfinite(each)])
+    return confidence(best_s, [each for each in latencies_s if math.isfinite(each)], size)
 
 
 def test_the_figures_are_counts() -> None:
     best_s = [math.inf, 4.0, 4.0, 3.99, 2.0, 1.995, 1.995]
-    found = np.exp(figures(best_s, [4.0, 3.99, 2.0, 1.995, 2.03]))
-    assert found.round(6).tolist() == [round(math.e, 6), 7, 3]  # 2.0, 1.995 and 2.03
+    found = np.exp(figures(best_s, [4.0, 3.99, 2.0, 1.995, 2.03], 5000))
+    assert found.round(6).tolist() == [round(math.e, 6), 7, 3, 5]  # 2.0, 1.995 and 2.03
 
 
 @given(LATENCIES)
@@ -50,6 +50,13 @@ def test_longer_searches_with_more_of_the_best_are_surer() -> None:
     assert said([*short, *[1.01] * 72]) > said([*short, *[1.5] * 72])
 
 
+def test_of_a_larger_space_it_says_less() -> None:
+    search = [2.0, 1.5, 1.0, *[1.01] * 60]
+    chances = [said(search, size) for size in (1, 1000, 10**6, 10**12)]
+    assert chances == sorted(chances, reverse=True)
+    assert chances[0] > 2 * chances[-1] > 0
+
+
 def test_the_line_counts_on_what_is_likely_and_names_where_most_is_open() -> None:
     names = ("short", "long")
     workloads = {name: Dense(n=1, k=64, m=64 + place) for place, name in enumerate(names)}
@@ -61,10 +68,11 @@ def test_the_line_counts_on_what_is_likely_and_names_where_most_is_open() -> Non
             said = replace(record(index), context=replace(record(index).context, **told(name, spaces[name])))
             measured = structs.replace(said.measurement, times_s=(seconds,))
             assert summary.add(replace(said, measurement=measured))
-    chance = summary.tasks["long"].confidence
-    assert 0 < chance == summary.tasks["short"].confidence < 1
+    chance, other = (summary.tasks[name].confidence for name in ("long", "short"))
+    assert 0 < chance < 1
+    assert 0 < other < 1
     line = expected_line(summary)
-    assert f"{2 * chance:.1f} of 2 layers" in line
+    assert f"{chance + other:.1f} of 2 layers" in line
     assert f"most is open at long ({chance:.0%})" in line
 
 
