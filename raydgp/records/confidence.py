@@ -2,8 +2,9 @@
 
 A logistic regression on three figures: how many configurations were measured, how many of them are within 2 % of the
 best, and how large the space is. It was fitted to searches of every second recorded space of znver4 and of eight that
-others recorded on GPUs, of 3 000 to 80 000 configurations; how it fares on the rest says
-`python -m tests.benchmarks.confidence FOLDER`. It errs to the unsure side. Of a larger space it says less: more is left there that no search has seen.
+others recorded on GPUs, of 3 000 to 80 000 configurations, and `python -m tests.benchmarks.confidence FOLDER` says how
+it fares on the rest. It errs to the unsure side. Of a larger space it says less: more is left there that no search has
+seen.
 """
 
 from __future__ import annotations
