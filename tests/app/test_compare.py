@@ -92,6 +92,14 @@ def test_a_model_never_saw_the_task_that_it_is_compared_on(made, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == written
 
 
+def test_alone_a_space_is_searched_without_a_model(made, tmp_path):
+    settings = CompareSettings(strategies={"dgp+": {}}, seeds=1, trials=16, models_dir=tmp_path)
+    table = compare(made.paths[:1], settings, lambda *_: None)
+    assert len(table) == 1
+    assert 1 <= table["sampled"][0] <= 16
+    assert not len(predictions(made.paths[:1], settings))
+
+
 def test_predictions_are_those_of_models_that_had_not_seen_the_task(made, tmp_path):
     settings = CompareSettings(strategies={"dgp+": {}}, models_dir=tmp_path)
     for path in made.paths[:2]:

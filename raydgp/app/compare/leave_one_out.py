@@ -16,6 +16,8 @@ from raydgp.surrogates.sources import gather
 def make_without(path: Path, paths: Sequence[Path], root: Path, epochs: int) -> Path:
     """The folder of the models for one recorded space; what was made before of the same data is kept.
 
+    Where the others teach nothing of it there is no such folder.
+
     Args:
         path: the recorded space that is left out.
         paths: all recorded spaces; those of its template teach.
@@ -23,9 +25,10 @@ def make_without(path: Path, paths: Sequence[Path], root: Path, epochs: int) -> 
         epochs: of the training, at most.
     """
     left_out, folder = RecordedSpace.load(path).space, root / path.stem
+    others = [other for other in paths if other != path]
     tasks = [
         task
-        for task in gather([other for other in paths if other != path])
+        for task in (gather(others) if others else [])
         if task.space.template == left_out.template and task.space.workload != left_out.workload
     ]
     for plan in plans(tasks):
