@@ -35,7 +35,7 @@ class RunProgress:
     ) -> None:
         self.summary, self.total, self.peak_gflops = summary, total, peak_gflops
         self._allowed_s, self._clock = allowed_s, clock
-        self._began_s, self._at_start, self._busy_at_start_s = clock(), self.measured, summary.busy_s
+        self._began_s, self._at_start = clock(), self.measured
 
     @property
     def measured(self) -> int:
@@ -52,27 +52,13 @@ class RunProgress:
     def left_s(self) -> float | None:
         """Seconds until the time or the measurements are used up, whichever comes first, at the rate of this start.
 
-        A measurement that is left counts as long as those of its task were, or of all tasks where it has none yet.
         None while nothing is known: no limit of time, and nothing measured yet.
         """
         elapsed_s, new = self.elapsed_s, self.measured - self._at_start
         left = [] if self._allowed_s is None else [max(0.0, self._allowed_s - elapsed_s)]
         if self.total is not None and new:
-            mean_s = (self.summary.busy_s - self._busy_at_start_s) / new
-            longer = self._mean_left_s / mean_s if mean_s else 1.0
-            left.append((self.total - self.measured) * longer * elapsed_s / new)
+            left.append((self.total - self.measured) * elapsed_s / new)
         return min(left, default=None)
-
-    @property
-    def _mean_left_s(self) -> float:
-        """Seconds of work that a measurement takes of those that are left, if all tasks get equally many."""
-        tasks = self.summary.tasks.values()
-        known = [task.busy_s / task.measured for task in tasks if task.measured]
-        mean_s = sum(known) / len(known)
-        each = (self.total or 0) / len(tasks)
-        left = [max(0.0, each - task.measured) for task in tasks]
-        costs_s = [task.busy_s / task.measured if task.measured else mean_s for task in tasks]
-        return sum(n * cost for n, cost in zip(left, costs_s, strict=True)) / sum(left) if sum(left) else mean_s
 
 
 class Observer(Protocol):

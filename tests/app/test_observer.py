@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raydgp.app.observer import PlainObserver, RunProgress, duration
-from raydgp.records import Context, Measurement, Phases, Record, Status, TaskEntry
+from raydgp.records import Context, Measurement, Record, Status, TaskEntry
 from raydgp.records.summary import RunSummary
 from raydgp.targets import Target
 from raydgp.workloads import Dense
@@ -20,9 +20,9 @@ class Clock:
         return self.now_s
 
 
-def measured(summary: RunSummary, count: int, task: str = "fc", build_s: float = 0.0) -> None:
+def measured(summary: RunSummary, count: int) -> None:
     context = Context(
-        task=task,
+        task="fc",
         workload=WORKLOAD.to_dict(),
         target=Target.named("llvm"),
         space_hash="0",
@@ -30,10 +30,9 @@ def measured(summary: RunSummary, count: int, task: str = "fc", build_s: float =
         seed=0,
         run="r",
     )
-    begin = summary.tasks[task].measured
+    begin = summary.tasks["fc"].measured
     for index in range(begin, begin + count):
-        phases = Phases(build_s=build_s)
-        measurement = Measurement(index=index, status=Status.OK, times_s=(1e-3,), phases=phases)
+        measurement = Measurement(index=index, status=Status.OK, times_s=(1e-3,))
         assert summary.add(Record(context=context, trial=index, knobs={}, measurement=measurement))
 
 
@@ -52,18 +51,6 @@ def test_the_time_left_follows_the_rate_of_this_start_alone(summary: RunSummary)
     assert progress.left_s is None
     measured(summary, 10)
     assert progress.left_s == pytest.approx(40.0)
-
-
-def test_what_is_left_takes_as_long_as_its_task_has(summary: RunSummary) -> None:
-    clock = Clock()
-    both = RunSummary([summary.tasks["fc"].entry.model_copy(update={"name": name}) for name in ("short", "long")])
-    progress = RunProgress(both, total=40, clock=clock)
-    measured(both, 20, "short", build_s=1.0)
-    measured(both, 10, "long", build_s=4.0)
-    clock.now_s = 30.0  # two at a time
-    assert progress.left_s == pytest.approx(10 * 4 / 2)
-    measured(both, 10, "long", build_s=4.0)
-    assert progress.left_s == 0.0
 
 
 def test_a_limit_of_time_is_known_at_once_and_never_below_zero(summary: RunSummary) -> None:
