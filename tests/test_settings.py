@@ -63,7 +63,9 @@ def test_an_unknown_key_is_answered_with_the_nearest(refused: Any, text: str, ke
 
 
 def test_an_unknown_key_near_to_nothing_is_answered_with_all(refused: Any) -> None:
-    assert "known are address, layers_in_flight, runners, resources, accelerator" in refused("model: a\nray: {zzz: 1}")
+    assert "known are address, layers_in_flight, runners, cores_per_runner, resources, accelerator" in refused(
+        "model: a\nray: {zzz: 1}"
+    )
 
 
 def test_a_missing_model_is_named(refused: Any) -> None:

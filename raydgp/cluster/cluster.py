@@ -246,6 +246,7 @@ class Cluster:
             target=settings.target,
             measure=settings.measure,
             runners=ray_settings.runners,
+            cores_per_runner=ray_settings.cores_per_runner,
             accelerator=ray_settings.accelerator,
             resources=wanted,
             parts=registered(),

@@ -19,7 +19,7 @@ from raydgp.cluster.builds import builder
 from raydgp.cluster.lines import Logging
 from raydgp.cluster.node_lock import NodeLock
 from raydgp.cluster.pool_settings import PoolSettings
-from raydgp.cluster.resources import fitting, ray_options
+from raydgp.cluster.resources import fitting, places, ray_options
 from raydgp.cluster.runner import Runner
 from raydgp.cluster.runner_slot import Call, Lost, RunnerSlot, one_line
 from raydgp.errors import RaydgpError, RunnersLost
@@ -207,34 +207,36 @@ class RunnerPool(Logging):
                 if self._about is None and any(slot.fault for slot in self._slots):
                     return
                 self._dispatch()
-                if any(slot.is_open for slot in self._slots):
-                    self._last_open_s = time.monotonic()
-                if time.monotonic() - self._last_open_s > self._settings.patience_s:
+                now_s = time.monotonic()
+                self._last_open_s = now_s if any(slot.is_open for slot in self._slots) else self._last_open_s
+                if now_s - self._last_open_s > self._settings.patience_s:
                     return
                 await asyncio.sleep(self._settings.scan_s)
         finally:
             self._give_up()
 
     def _new_slots(self, alive: dict[str, dict[str, Any]]) -> list[RunnerSlot]:
-        """A slot for each node with processors, or for each device, as far as there is none yet."""
+        """A slot for each place on nodes with processors, or for each device, as far as there is none yet."""
         if resources := self._settings.resources:
-            places = sum(fitting(resources, node["Resources"]) for node in alive.values())
-            room = (self._settings.runners or max(1, places)) - len(self._slots)
-            return [self._slot(None) for _ in range(room)]
-        if resource := self._settings.kind.resource:
+            devices = sum(fitting(resources, node["Resources"]) for node in alive.values())
+        elif resource := self._settings.kind.resource:
             devices = sum(int(node["Resources"].get(resource, 0)) for node in alive.values() if self._wanted(node))
-            room = (self._settings.runners or max(1, devices)) - len(self._slots)
-            return [self._slot(None) for _ in range(room)]
-        room = (self._settings.runners or len(alive)) - len(self._slots)
-        served = {slot.node_id for slot in self._slots}
-        nodes = [n for n, node in alive.items() if n not in served and node["Resources"].get("CPU", 0) >= 1]
-        return [self._slot(node_id) for node_id in nodes[: max(0, room)]]
+        else:
+            return self._new_places(alive)
+        room = (self._settings.runners or max(1, devices)) - len(self._slots)
+        return [self._slot(None) for _ in range(room)]
+
+    def _new_places(self, alive: dict[str, dict[str, Any]]) -> list[RunnerSlot]:
+        told = {slot.node_id: slot.about["places"] for slot in self._slots if slot.node_id and slot.about}
+        served = {(slot.node_id, slot.place) for slot in self._slots}
+        free = [each for each in places(alive, told) if each not in served]
+        room = self._settings.runners - len(served) if self._settings.runners else len(free)
+        return [self._slot(*each) for each in free[: max(0, room)]]
 
     def _wanted(self, node: dict[str, Any]) -> bool:
-        wanted = self._settings.accelerator
-        return wanted is None or node["Labels"].get(_ACCELERATOR) == wanted
+        return self._settings.accelerator in (None, node["Labels"].get(_ACCELERATOR))
 
-    def _slot(self, node_id: str | None) -> RunnerSlot:
+    def _slot(self, node_id: str | None, place: int = 0) -> RunnerSlot:
         settings = self._settings
         options: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 0}
         if node_id:
@@ -247,12 +249,14 @@ class RunnerPool(Logging):
             options["label_selector"] = {_ACCELERATOR: settings.accelerator}
         node_lock = self._node_locks.setdefault(node_id, NodeLock(self._dispatch)) if node_id else None
         runner: Any = ray.remote(Runner)
+        told = (settings.target, settings.measure, self._backend, settings.parts, settings.cores_per_runner, place)
         return RunnerSlot(
-            lambda: runner.options(**options).remote(settings.target, settings.measure, self._backend, settings.parts),
-            deadline_s=settings.measure.run_timeout_s + settings.grace_s,
-            changed=self._changed,
-            node_id=node_id,
-            node_lock=node_lock,
+            lambda: runner.options(**options).remote(*told),
+            settings.measure.run_timeout_s + settings.grace_s,
+            self._changed,
+            node_id,
+            node_lock,
+            place,
         )
 
     def _give_up(self) -> None:

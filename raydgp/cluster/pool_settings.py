@@ -18,6 +18,7 @@ class PoolSettings:
     Attributes:
         target: name of the runners' target.
         runners: at most so many; as many as there is room for by default.
+        cores_per_runner: that a runner on processors is held to; all of its node by default, which then has one runner.
         accelerator: Ray's label of the GPUs to use; any by default.
         resources: that a runner holds, by Ray's names; those of the kind by default.
         parts: that the driver has registered, see `raydgp.registry.registered`.
@@ -30,6 +31,7 @@ class PoolSettings:
     target: str
     measure: MeasureSettings
     runners: int | None = None
+    cores_per_runner: int | None = None
     accelerator: str | None = None
     resources: Mapping[str, float] = field(default_factory=dict)
     parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

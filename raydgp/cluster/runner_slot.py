@@ -63,6 +63,7 @@ class RunnerSlot:
         changed: called when the slot opens, closes, or has room again.
         node_id: the runner's node where it is bound to one.
         node_lock: of that node's processors.
+        place: of its runners, from 0.
 
     Attributes:
         about: what the runner says of itself; None before it has started once.
@@ -77,8 +78,9 @@ class RunnerSlot:
         changed: Callable[[RunnerSlot], None],
         node_id: str | None,
         node_lock: NodeLock | None,
+        place: int = 0,
     ) -> None:
-        self.node_id, self.node_lock = node_id, node_lock
+        self.node_id, self.node_lock, self.place = node_id, node_lock, place
         self.about: dict[str, Any] | None = None
         self.reason = ""
         self.fault: InputError | None = None

@@ -26,6 +26,23 @@ def own_cores() -> list[int]:
     return _paid_for(list(first.values()))
 
 
+def core_groups(size: int) -> list[list[int]]:
+    """Shares `own_cores` out in groups of so many, none of them over two NUMA nodes unless a node has too few.
+
+    What is left over belongs to no group; without any, there are fewer cores than that.
+    """
+    cores, nodes = own_cores(), dict[int, list[int]]()
+    for cpu in cores:
+        near = next(iter(sorted((TOPOLOGY / f"cpu{cpu}").glob("node[0-9]*"))), None)
+        nodes.setdefault(int(near.name[4:]) if near else 0, []).append(cpu)
+    shared = [each for _, near in sorted(nodes.items()) for each in _chopped(near, size)]
+    return shared or _chopped(cores, size)
+
+
+def _chopped(cpus: list[int], size: int) -> list[list[int]]:
+    return [cpus[begin : begin + size] for begin in range(0, len(cpus) - size + 1, size)]
+
+
 def cpu_name() -> str:
     """Returns the processor's name; the machine's where the system has none for it."""
     return _cpuinfo("model name") or platform.machine()

@@ -58,6 +58,12 @@ class RaySettings(Settings):
     runners: int | None = Field(
         None, ge=1, description="Measurement runners; by default as many as the cluster has room for."
     )
+    cores_per_runner: int | None = Field(
+        None,
+        ge=1,
+        description="Cores of a CPU runner; a machine gets as many runners as its cores suffice for, each held to its "
+        "own and none over two NUMA nodes. By default one runner has all of them.",
+    )
     resources: dict[str, PositiveFloat] = Field(
         {}, description="What a runner of a function holds: `{cpu: 4}`, `{gpu: 1}`, or a resource of the cluster."
     )

@@ -1,5 +1,6 @@
 """The pool: who builds and runs when, and what a measurement says."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,9 @@ import numpy as np
 import pytest
 import ray
 
+from raydgp.errors import InputError
 from raydgp.records import Measurement, Status
+from raydgp.sandbox.cpus import own_cores
 from raydgp.settings import MeasureSettings
 from raydgp.templates.spaces import config_space
 from tests.support import fakes
@@ -29,6 +32,17 @@ def session() -> Iterator[None]:
 @pytest.fixture
 def log(session: None, tmp_path: Path) -> fakes.Log:
     return fakes.Log(tmp_path)
+
+
+class Held(fakes.Interval):
+    """A run that logs the processors that it is held to."""
+
+    def __init__(self, log: fakes.Log, length_s: float) -> None:
+        super().__init__(log, "", length_s)
+
+    def __call__(self, index: int) -> None:
+        self._name = ",".join(map(str, sorted(os.sched_getaffinity(0))))
+        super().__call__(index)
 
 
 def intervals(log: fakes.Log, name: str) -> list[tuple[float, float]]:
@@ -51,6 +65,31 @@ def test_on_processors_runs_are_alone_and_builds_are_not(log: fakes.Log) -> None
     assert overlaps(builds, builds)
     assert not overlaps(runs, runs)
     assert not overlaps(runs, builds)
+    ray.kill(actor)
+
+
+def test_runners_of_a_node_are_held_to_cores_of_their_own_and_run_side_by_side(log: fakes.Log) -> None:
+    cores = own_cores()
+    if len(cores) < 2:
+        pytest.skip("one core")
+    backend = fakes.backend(run=Held(log, 0.3), build=fakes.Interval(log, "build", 0.05))
+    actor = fakes.pool(backend, cores_per_runner=1, runners=2)
+    ray.get(actor.describe.remote(), timeout=60)
+    deadline_s = time.monotonic() + 60
+    while len({words[0] for words in log.read() if words[0] != "build"}) < 2 and time.monotonic() < deadline_s:
+        fakes.measure(actor, INDICES)
+    held = {words[0] for words in log.read() if words[0] != "build"}
+    assert held == {str(cores[0]), str(cores[1])}
+    one, other = (intervals(log, name) for name in sorted(held))
+    assert overlaps(one, other)
+    assert not overlaps(one + other, intervals(log, "build"))
+    ray.kill(actor)
+
+
+def test_more_cores_for_a_runner_than_there_are_is_said_at_once(log: fakes.Log) -> None:
+    actor = fakes.pool(fakes.backend(run=fakes.Interval(log, "run", 0.0)), cores_per_runner=10_000)
+    with pytest.raises(InputError, match=r"ray\.cores_per_runner is 10000, but a node has"):
+        ray.get(actor.describe.remote(), timeout=60)
     ray.kill(actor)
 
 
