@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 from rich.table import Table
@@ -13,6 +13,8 @@ from rich.table import Table
 import raydgp
 from raydgp import app, cli, search
 from raydgp.cli.options import common_options
+
+_WHOLE = ("begun", "state")  # columns that would be no words any more if they were broken
 
 
 @click.group(name="list")
@@ -26,6 +28,10 @@ def listing() -> None:
 def runs(runs_dir: Path, as_json: bool) -> None:
     """List the runs of a folder, the newest last."""
     rows = [_row(run) for run in app.run.Run.all_in(runs_dir)]
+    devices = {row["device"] for row in rows}
+    if len(devices) == 1 and not as_json:  # 80 columns hold no long name in each row
+        cli.console.say(f"All on {devices.pop() or 'an unknown device'}:")
+        rows = [{key: value for key, value in row.items() if key != "device"} for row in rows]
     _show(rows, as_json, f"No runs in {runs_dir}: make one with raydgp tune MODEL.")
 
 
@@ -89,7 +95,8 @@ def _show(rows: list[dict[str, Any]], as_json: bool, empty: str = "") -> None:
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     for title, value in rows[0].items():
-        table.add_column(title, justify="right" if isinstance(value, int | float) else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if isinstance(value, int | float) else "left"
+        table.add_column(title, justify=justify, overflow="fold", no_wrap=title in _WHOLE)
     for row in rows:
         table.add_row(*("-" if value is None else str(value) for value in row.values()))
     cli.console.out.print(table)

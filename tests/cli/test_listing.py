@@ -30,6 +30,11 @@ def test_runs_are_listed_by_age_with_what_they_came_to(tmp_path: Path) -> None:
         ("old", 0, None, "not finished"),
         ("new", 80, 0.66, "finished"),
     ]
+    table = CliRunner(env={"COLUMNS": "80"}).invoke(group, ["list", "runs", "--runs-dir", str(tmp_path)]).output
+    assert "All on cpu:" in table
+    assert table.count(" 20") >= 2
+    assert "not finished" in table
+    assert max(map(len, table.splitlines())) <= 80
     empty = CliRunner().invoke(group, ["list", "runs", "--runs-dir", str(tmp_path / "none")])
     assert empty.output.startswith("No runs in ")
 
