@@ -221,11 +221,10 @@ class Cluster:
         if not self.target.behaviour.on_processors:
             return Baselines()
         there = NodeAffinitySchedulingStrategy(self._node_id, soft=False)
+        measure = self._settings.measure.model_copy(update={"threads": self.device.get("threads")})  # the runner's
         with raised_here():
             found: Baselines = ray.get(
-                measure_baselines.options(scheduling_strategy=there).remote(
-                    self.target, self._settings.measure, workloads
-                )
+                measure_baselines.options(scheduling_strategy=there).remote(self.target, measure, workloads)
             )
         self._baselines = found
         return found
