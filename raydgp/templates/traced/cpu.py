@@ -16,7 +16,9 @@ from tvm.s_tir.analysis import estimate_tir_flops
 
 from raydgp.errors import InputError
 from raydgp.targets import Target
+from raydgp.templates.llvm.registers import Registers
 from raydgp.templates.traced.design import DefaultDecisions, post_order_apply
+from raydgp.templates.traced.products import matrix_product
 from raydgp.templates.traced.rules import PARALLEL, SERIAL, is_contraction, longest, memory_bound
 
 RULES = "llvm"  # MetaSchedule's name of its rules for processors
@@ -37,6 +39,9 @@ class CpuRules:
         if not is_contraction(inlined):
             with suppress(ScheduleError, ValueError):  # loops of a shape that our rules do not know
                 return memory_bound(inlined, cores)
+        with suppress(ScheduleError):
+            if (made := matrix_product(inlined, Registers.of(target))) is not None:
+                return [made]
         return post_order_apply(module, target, RULES)
 
     def defaults(self, target: Target) -> list[DefaultDecisions]:

@@ -149,8 +149,9 @@ def _name(instructions: list[Any], at: int, option: dict[str, Any]) -> str:
         return f"tile_{sum(inst[0] == 'SamplePerfectTile' for inst in instructions[:at])}"
     (variable,) = instructions[at][3]
     users = [inst for inst in instructions if inst[0] == "Annotate" and variable in inst[1]]
-    if not users:  # it splits a loop, into threads
-        return f"threads_{sum(inst[0] == 'SampleCategorical' for inst in instructions[:at])}"
+    if not users:  # it splits a loop, on a GPU into threads
+        part = "threads" if any(inst[0] == "Bind" for inst in instructions) else "split"
+        return f"{part}_{sum(inst[0] == 'SampleCategorical' for inst in instructions[:at])}"
     name = str(users[0][2][0])
     before = sum(inst[0] == "Annotate" and inst[2] == [name] for inst in instructions[: instructions.index(users[0])])
     return name.rsplit(".", 1)[-1] + (f"_{before}" if before else "")
