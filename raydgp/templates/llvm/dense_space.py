@@ -21,6 +21,8 @@ from raydgp.templates.registry import Layers, register
 from raydgp.workloads import Dense
 
 TEMPLATE = "llvm.dense_packed.v1"
+_ROWS = 6  # of a tile that keep the pipeline full
+_MOST_ROWS = 14  # of the default's tile
 
 
 def space(workload: Dense, target: Target) -> ConfigSpace:
@@ -32,11 +34,13 @@ def space(workload: Dense, target: Target) -> ConfigSpace:
         tile_n: rows of the register tile; the last tile may hang over the edge.
         order, parallel, inner: as in `conv2d_space`, over blocks of outputs and tiles of rows.
 
-    The default has blocks of the vector width, up to eight rows, and no unrolling.
+    The default has blocks of two vectors side by side where enough rows of them fit the registers, else of one, and no
+    unrolling.
     """
     m, registers = whole_vectors(workload.m), Registers.of(target)
     lanes = widest_vector(m)
-    tile_n = even_row(workload.n, tiles(workload.n, registers.points(lanes, most=8)))
+    vectors = 2 if workload.n > 1 and m % (2 * lanes) == 0 and registers.points(2 * lanes) >= _ROWS else 1
+    tile_n = even_row(workload.n, tiles(workload.n, registers.points(vectors * lanes, most=_MOST_ROWS)))
     knobs = [
         output_channels("tile_m", m),
         split("tile_k", workload.k, 2, keep=lambda factors: factors[:, 1] <= MAX_BLOCK),
@@ -47,10 +51,11 @@ def space(workload: Dense, target: Target) -> ConfigSpace:
     ]
 
     def check(c: Columns) -> NDArray[np.bool_]:
-        return registers.fits(c["tile_m"], c["tile_n"][:, 0], c["tile_k"][:, 1], tile_n * registers.holding(lanes))
+        taken = tile_n * vectors * registers.holding(lanes)
+        return registers.fits(c["tile_m"], c["tile_n"][:, 0], c["tile_k"][:, 1], taken)
 
     default = {
-        "tile_m": (m // lanes, 1, lanes),
+        "tile_m": (m // lanes // vectors, vectors, lanes),
         "tile_k": (workload.k, 1),
         "tile_n": tile_n,
         "order": "m_n",
