@@ -60,7 +60,9 @@ def test_every_candidate_is_measured_as_ours_are_and_the_best_again(target, monk
         assert [m.index for m in seen] == list(range(6))
         assert len(tuned.modules) == 6
         assert {m.status for m in seen} == {Status.OK}
-        assert all(len(m.times_s) == 2 and m.device["threads"] and m.phases.build_s and m.phases.run_s for m in seen)
+        assert all(
+            len(m.times_s) in (1, 2) and m.device["threads"] and m.phases.build_s and m.phases.run_s for m in seen
+        )
         assert all(m.phases.propose_s > 0 for m in seen)
         assert [m.phases.learn_s > 0 for m in seen] == [False] * 4 + [True] * 2
         best = tuned.best

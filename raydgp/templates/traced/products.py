@@ -67,14 +67,16 @@ def matrix_product(sch: Schedule, registers: Registers) -> Schedule | None:
 
 def _operands(node: Any) -> tuple[int, int] | None:
     """Which operand of a block is the left matrix and which the right one; None where it is no product."""
-    *_, i, j, k = [it.var for it in node.iter_vars] if len(node.iter_vars) >= 3 else [None] * 3
-    written, *read = [_index(region) for region in (*node.writes, *node.reads)]
-    if int(node.iter_vars[-1].iter_type) != IterVar.CommReduce or len(read) != 2 or None in (written, *read):
+    kinds = [int(it.iter_type) for it in node.iter_vars]
+    indices = [index for region in (*node.writes, *node.reads) if (index := _index(region)) is not None]
+    if len(indices) != 3 or len(node.reads) != 2 or len(kinds) < 3 or kinds.count(IterVar.CommReduce) != 1:
         return None
-    if [int(it.iter_type) for it in node.iter_vars].count(IterVar.CommReduce) != 1 or not _same(written[-2:], (i, j)):
+    i, j, k = (it.var for it in node.iter_vars[-3:])
+    written, *read = indices
+    if kinds[-1] != IterVar.CommReduce:
         return None
     sides = [tuple(_among(var, index) for var in (i, j, k)) for index in read]
-    if sorted(sides) != [(False, True, True), (True, False, True)]:
+    if not _same(written[-2:], (i, j)) or sorted(sides) != [(False, True, True), (True, False, True)]:
         return None
     right = sides.index((False, True, True))
     return (1 - right, right) if all(_among(var, read[right][-2:]) for var in (j, k)) else None
