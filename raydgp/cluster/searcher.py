@@ -16,6 +16,7 @@ from raydgp import search
 from raydgp.cluster.param_search import ParamSearch
 from raydgp.errors import MALFORMED, InputError, first_line
 from raydgp.records import Measurement
+from raydgp.records.manifest import write_atomically
 from raydgp.search import Outcome, Search, Strategy
 from raydgp.search.options import checked
 from raydgp.space import ConfigSpace
@@ -162,7 +163,7 @@ class RaydgpSearcher(Searcher):
 
     def save(self, checkpoint_path: str) -> None:
         """Writes its state as JSON."""
-        Path(checkpoint_path).write_text(json.dumps(self.state()))
+        write_atomically(Path(checkpoint_path), json.dumps(self.state()))
 
     def state(self) -> dict[str, Any]:
         """All that `set_state` needs, JSON-able."""
