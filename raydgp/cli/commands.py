@@ -19,7 +19,6 @@ from raydgp.cli.options import common_options, progress_option, settings_of, set
 from raydgp.cli.shared import RunPath, run_command, run_dir_of
 from raydgp.cli.studies import compare, history, pretrain
 from raydgp.errors import InputError
-from raydgp.records import RunFolder
 from raydgp.settings import TuneSettings, source_of
 from raydgp.targets import kinds
 
@@ -95,7 +94,7 @@ def report(runs: tuple[Path, ...], page: Path | None, figures: Path | None, as_j
     if figures and len(folders) > 1:
         raise InputError("--figures are of one run; give one")
     if figures:
-        reports.run_figures.write(RunFolder(folders[0]), figures)
+        reports.run_figures.write(folders[0], figures)
     if page:
         reports.write(folders, page)
     if written := {name: str(path) for name, path in (("page", page), ("figures", figures)) if path}:

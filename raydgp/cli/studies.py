@@ -14,7 +14,6 @@ from raydgp import app, cli, reports, search, surrogates, tracking
 from raydgp.cli.options import common_options, progress_option, settings_of, settings_options
 from raydgp.cli.shared import RunPath, run_dir_of
 from raydgp.errors import InputError
-from raydgp.records import RunFolder
 from raydgp.settings import CompareSettings, ImportSettings, PretrainingSettings, RecordSettings
 from raydgp.targets import kinds
 
@@ -108,11 +107,7 @@ def compact(runs: tuple[Path, ...], as_json: bool) -> None:
 
     What is in it stays as it is, and the same command tunes on. RUN is a folder, or the name of one under `runs`.
     """
-    gave = {}
-    for run in map(run_dir_of, runs):
-        folder = RunFolder(run)
-        before, lines = folder.size_bytes, folder.compact()
-        gave[str(run)] = {"lines": lines, "bytes_before": before, "bytes": folder.size_bytes}
+    gave = {str(run): app.history.packing.pack(run) for run in map(run_dir_of, runs)}
     if as_json:
         click.echo(json.dumps(gave))
         return

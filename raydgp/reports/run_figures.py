@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def write(run: RunFolder, folder: Path) -> list[Path]:
-    """Draws what the run has figures for; files of these names are replaced.
+def write(run_dir: Path, folder: Path) -> list[Path]:
+    """Draws what a run has figures for; files of these names are replaced.
 
     Raises:
         InputError: it is not a run, or the folder cannot be written.
     """
-    view = RunView.of(run)
+    view = RunView.of(RunFolder(run_dir))
     drawings: dict[str, Drawing] = {"time": lambda axes: _time(axes, view)}
     if view.curve.xs:
         drawings["convergence"] = lambda axes: _convergence(axes, view)

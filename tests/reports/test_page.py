@@ -91,7 +91,7 @@ def test_it_asks_nothing_of_a_network_and_is_small(run: RunFolder) -> None:
 
 
 def test_its_figures_are_files_for_pages_and_papers(run: RunFolder, tmp_path: Path) -> None:
-    files = run_figures.write(run, tmp_path / "figures")
+    files = run_figures.write(run.path, tmp_path / "figures")
     assert {path.name for path in files} == {
         f"{name}.{kind}" for name in ("convergence", "roofline", "time") for kind in ("svg", "pdf")
     }
@@ -100,7 +100,7 @@ def test_its_figures_are_files_for_pages_and_papers(run: RunFolder, tmp_path: Pa
     assert "measured peak of" in said
     empty = RunFolder(tmp_path / "empty")
     manifest("sqlite:///m.db", finished=False).save(empty.path)
-    assert {path.stem for path in run_figures.write(empty, tmp_path / "none")} == {"time"}
+    assert {path.stem for path in run_figures.write(empty.path, tmp_path / "none")} == {"time"}
 
 
 def test_what_others_wrote_is_shown_and_not_run(run: RunFolder) -> None:
