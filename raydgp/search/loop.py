@@ -128,9 +128,8 @@ class Search:
     def _learn(self) -> None:
         """Teaches all that has come, in the order in which it was asked for."""
         asked = [index for batch in self._batches for index in batch]
-        came = [self._outcomes.pop(index) for index in asked if index in self._outcomes]
-        self._batches = [[index for index in asked if index not in {outcome.index for outcome in came}]]
-        self._teach(came)
+        self._batches = [[index for index in asked if index not in self._outcomes]]
+        self._teach([self._outcomes.pop(index) for index in asked if index in self._outcomes])
 
     def _count(self, outcome: Outcome) -> None:
         self.measured += 1
