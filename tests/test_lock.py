@@ -20,4 +20,4 @@ def test_a_locked_package_takes_the_oldest_python(name):
         pytest.skip("not installed here")
     if package["Version"].partition("+")[0] != PINNED[name]:
         pytest.skip("another version is installed here")
-    assert OLDEST in SpecifierSet(package["Requires-Python"] or "")
+    assert OLDEST in SpecifierSet(str(package.json.get("requires_python", "")))
