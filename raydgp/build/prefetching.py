@@ -6,10 +6,12 @@ pixels, what a processor fetches ahead by itself comes too late.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import tvm_ffi
 from tvm import tirx
+from tvm.tirx.analysis import undefined_vars
 
 from raydgp.templates.llvm.tiles import AHEAD
 
@@ -37,9 +39,8 @@ def _ahead(loop: tirx.For) -> tirx.For:
     axes = dict(zip((axis.var for axis in inside.block.iter_vars), inside.iter_values, strict=True))
     read = next(read for read in inside.block.reads if read.source.name == name)
     index = [_replaced(part.min, axes) for part in read.region]
-    run = 1  # elements that an iteration reads
-    for variable, extent in inner.items():
-        run *= extent if any(_has(variable, part) for part in index) else 1
+    read_by = {variable for part in index for variable in undefined_vars(part)}
+    run = prod(extent for variable, extent in inner.items() if variable in read_by)  # elements that an iteration reads
     *first, last = [_replaced(part, dict.fromkeys(inner, tirx.const(0, "int32"))) for part in index]
     size = read.source.dtype.itemsize
     asked = [
@@ -64,9 +65,3 @@ def _prefetch(element: tirx.BufferLoad) -> tirx.Evaluate:
 
 def _replaced(expression: Any, values: dict[Any, Any]) -> Any:
     return tvm_ffi.structural_map(expression, (tirx.Var, lambda variable: values.get(variable, variable)))
-
-
-def _has(variable: tirx.Var, expression: Any) -> bool:
-    found = []
-    tvm_ffi.structural_walk(expression, (tirx.Var, lambda seen: found.append(seen.same_as(variable))))
-    return any(found)

@@ -11,6 +11,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -94,6 +95,11 @@ def segments_before(line: bytes) -> int:
     """Inverse of `goes_on`; 0 for any other line."""
     number = line[len(_COMPACTED) : -_SUFFIX_BYTES]
     return int(number) if number.isdigit() and line == goes_on(int(number)) else 0
+
+
+def segments_folder(journal: Path) -> Path:
+    """Where the segments of a journal are, see `raydgp.records.segments`."""
+    return journal.with_suffix(".segments")
 
 
 def context_text(line: bytes) -> bytes:

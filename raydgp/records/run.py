@@ -9,6 +9,7 @@ from pathlib import Path
 from raydgp.errors import InputError, JournalError
 from raydgp.records.history import Machine, first, searched
 from raydgp.records.journal import Follower, Journal, Scan, lock_of, scan
+from raydgp.records.lines import segments_folder
 from raydgp.records.lock import FileLock, Held, check_free
 from raydgp.records.manifest import FILE_NAME, RunManifest
 from raydgp.records.record import Context, Record
@@ -140,7 +141,7 @@ class RunFolder:
     @property
     def size_bytes(self) -> int:
         """Of the journal and its segments on disk."""
-        files = [self.journal, *self.journal.with_suffix(".segments").glob("*.parquet")]
+        files = [self.journal, *segments_folder(self.journal).glob("*.parquet")]
         return sum(file.stat().st_size for file in files if file.is_file())
 
     def compact(self) -> int:

@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from raydgp.errors import InputError, JournalError, first_line
-from raydgp.records.lines import Decoder, context_text, segments_before
+from raydgp.records.lines import Decoder, context_text, segments_before, segments_folder
 from raydgp.records.record import Context, Record
 
 COLUMNS = ("context", "index", "status", "median_s", "device")
@@ -104,11 +104,6 @@ class Segment:
 _REMEDY = "put a copy of it in its place, or move it away to go on without its measurements"
 
 
-def folder_of(journal: Path) -> Path:
-    """Where a journal's segments are."""
-    return journal.with_suffix(".segments")
-
-
 def segments(journal: Path, count: int) -> list[Segment]:
     """The first segments of a journal.
 
@@ -160,7 +155,7 @@ def write(journal: Path, number: int) -> Segment:
         OSError: it cannot be written.
         JournalError: it reads back as something else.
     """
-    folder_of(journal).mkdir(exist_ok=True)
+    segments_folder(journal).mkdir(exist_ok=True)
     path = _path(journal, number)
     options: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True, "use_dictionary": list(COLUMNS)}
     decoder, count, size_bytes = Decoder(), 0, 0
@@ -184,7 +179,7 @@ def write(journal: Path, number: int) -> Segment:
 
 
 def _path(journal: Path, number: int) -> Path:
-    return folder_of(journal) / f"{number:06d}.parquet"
+    return segments_folder(journal) / f"{number:06d}.parquet"
 
 
 def _checksum(lines: int, size_bytes: int) -> bytes:

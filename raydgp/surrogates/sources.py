@@ -15,9 +15,9 @@ from raydgp.errors import InputError
 from raydgp.records import Record, Status
 from raydgp.records.files import read_records
 from raydgp.records.history import first
+from raydgp.records.lines import segments_folder
 from raydgp.records.recorded import RecordedSpace, is_recorded
 from raydgp.records.run import JOURNAL_NAME
-from raydgp.records.segments import folder_of
 from raydgp.space import ConfigSpace
 from raydgp.surrogates.history import Measured
 from raydgp.templates.spaces import config_spaces
@@ -56,7 +56,7 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
             yield path / JOURNAL_NAME
         elif path.is_dir():
             journals = list(path.rglob(JOURNAL_NAME))
-            packed = {folder_of(journal) for journal in journals}  # read with their journals
+            packed = {segments_folder(journal) for journal in journals}  # read with their journals
             found = sorted([*(file for file in path.rglob("*.parquet") if file.parent not in packed), *journals])
             if not found:
                 raise InputError(f"{path}: holds neither journals nor Parquet files")

@@ -25,8 +25,7 @@ import psutil
 from raydgp import config_space, zoo
 from raydgp.records import Context, Journal, Measurement, Phases, Record, Status, scan
 from raydgp.records.history import first
-from raydgp.records.lines import encode, goes_on
-from raydgp.records.segments import folder_of
+from raydgp.records.lines import encode, goes_on, segments_folder
 from raydgp.targets import Target
 
 JSON_LINES = 10_000
@@ -145,7 +144,7 @@ def main() -> None:
         with Journal(path) as journal:
             journal.compact()
         took_us = 1e6 * (time.process_time() - began) / count
-        (segment,) = folder_of(path).glob("*.parquet")
+        (segment,) = segments_folder(path).glob("*.parquet")
         size = segment.stat().st_size
         print(
             f"compacted {took_us:6.2f} us a record; {size / count:.0f} bytes each where lines have {before / count:.0f}"

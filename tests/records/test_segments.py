@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from raydgp.errors import InputError, JournalError
 from raydgp.records import Context, Follower, Journal, Quarantined, Record, read, scan
-from raydgp.records.lines import encode, goes_on, segments_before
-from raydgp.records.segments import best, columns, folder_of, segments
+from raydgp.records.lines import encode, goes_on, segments_before, segments_folder
+from raydgp.records.segments import best, columns, segments
 from tests.support import journals
 from tests.support.small_run import SmallRun, asked, intercepted
 
@@ -195,7 +195,7 @@ def test_a_journal_whose_segments_are_gone_says_so(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_bytes(b"".join(lines_of(range(3))))
     compact(path)
-    folder_of(path).rename(tmp_path / "elsewhere")
+    segments_folder(path).rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match=r"000000.parquet: .* put a copy of it in its place"):
         scan(path)
 
@@ -204,7 +204,7 @@ def test_a_damaged_segment_is_named_and_never_read_as_something_else(tmp_path: P
     path = tmp_path / "journal.jsonl"
     path.write_bytes(b"".join(lines_of(range(3))))
     compact(path)
-    (file,) = folder_of(path).glob("*.parquet")
+    (file,) = segments_folder(path).glob("*.parquet")
     whole, before = file.read_bytes(), scan(path).records
     refused: list[str] = []
     for at in range(0, len(whole), 17):

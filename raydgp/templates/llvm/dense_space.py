@@ -21,7 +21,6 @@ from raydgp.templates.registry import Layers, register
 from raydgp.workloads import Dense
 
 TEMPLATE = "llvm.dense_packed.v1"
-_ROWS = 6  # of a tile that keep the pipeline full
 _MOST_ROWS = 14  # of the default's tile
 
 
@@ -39,7 +38,7 @@ def space(workload: Dense, target: Target) -> ConfigSpace:
     """
     m, registers = whole_vectors(workload.m), Registers.of(target)
     lanes = widest_vector(m)
-    vectors = 2 if workload.n > 1 and m % (2 * lanes) == 0 and registers.points(2 * lanes) >= _ROWS else 1
+    vectors = 2 if workload.n > 1 and m % (2 * lanes) == 0 and 2 * lanes in registers.blocks else 1
     tile_n = even_row(workload.n, tiles(workload.n, registers.points(vectors * lanes, most=_MOST_ROWS)))
     knobs = [
         output_channels("tile_m", m),

@@ -72,6 +72,14 @@ def schedule_pad(sch: s_tir.Schedule, where: str, parallel: LoopRV) -> None:
         sch.parallel(sch.fuse(*loops[:3]))
 
 
+def straight(sch: s_tir.Schedule, loops: Sequence[LoopRV]) -> None:
+    """Code without loops: the last one vectorised, the others unrolled."""
+    *around, lane = loops
+    for loop in around:
+        sch.unroll(loop)
+    sch.vectorize(lane)
+
+
 def fetch_weights(sch: s_tir.Schedule, loop: LoopRV, points: int, passes: int) -> None:
     """Has a loop of the sum ask for its weights ahead, where that costs less than waiting for them.
 

@@ -19,7 +19,7 @@ from raydgp.templates.epilogue import anchor_of, finished
 from raydgp.templates.layouts import Layout, in_blocks
 from raydgp.templates.llvm.packed import PackedTemplate
 from raydgp.templates.llvm.registers import LANES, widest
-from raydgp.templates.llvm.tiles import fetch_weights, padded, whole_tiles
+from raydgp.templates.llvm.tiles import fetch_weights, padded, straight, whole_tiles
 from raydgp.templates.llvm.winograd_space import GROUPS
 from raydgp.templates.transforms import Matrix, matrices, transformed
 from raydgp.workloads import Conv2d, Workload
@@ -157,10 +157,10 @@ def _transform_back(sch: s_tir.Schedule, knobs: dict[str, Any]) -> tuple[LoopRV,
     shared = sch.fuse(*grid)
     sch.reverse_compute_at(out, vector, preserve_unit_loops=True)
     sch.parallel(shared)
-    _straight(sch, [row, column, lane])
-    _straight(sch, sch.get_loops(out)[-3:])
+    straight(sch, [row, column, lane])
+    straight(sch, sch.get_loops(out)[-3:])
     columns = _near(sch, "columns", vector)
-    _straight(sch, sch.get_loops(columns)[-3:])
+    straight(sch, sch.get_loops(columns)[-3:])
     return shared, within[0] if within else shared
 
 
@@ -176,15 +176,15 @@ def _multiply(sch: s_tir.Schedule, knobs: dict[str, Any], group: LoopRV) -> None
     passes = prod(int(sch.get(loop).extent) for loop in (y, x))
     sch.reorder(*around, y, x, y_point, x_point, vector, lane)
     product = _near(sch, "product", x)
-    _straight(sch, [y_point, x_point, vector, lane])
+    straight(sch, [y_point, x_point, vector, lane])
     y, x, b, rc, ra = sch.get_loops(product)[-5:]
     vector, lane = sch.split(b, [None, lanes])
     ra, ra_unrolled = sch.split(ra, [None, unrolled])
     sch.reorder(rc, ra, ra_unrolled, y, x, vector, lane)
     fetch_weights(sch, ra, knobs["tile_h"] * knobs["tile_w"], passes)
-    _straight(sch, [ra_unrolled, y, x, vector, lane])
+    straight(sch, [ra_unrolled, y, x, vector, lane])
     init = sch.decompose_reduction(product, rc)
-    _straight(sch, sch.get_loops(init)[-4:])
+    straight(sch, sch.get_loops(init)[-4:])
 
 
 def _transform_data(sch: s_tir.Schedule, knobs: dict[str, Any], at: LoopRV | None) -> None:
@@ -198,12 +198,12 @@ def _transform_data(sch: s_tir.Schedule, knobs: dict[str, Any], at: LoopRV | Non
     if at is None:
         at = sch.fuse(n, c, y)
         sch.parallel(at)
-    _straight(sch, [e, u, lane])
-    _straight(sch, sch.get_loops(_near(sch, "rows", vector))[-3:])
+    straight(sch, [e, u, lane])
+    straight(sch, sch.get_loops(_near(sch, "rows", vector))[-3:])
     pad = sch.get_sblock("pad")
     if knobs["pad"] == "inline":
         sch.compute_inline(pad)
-        _straight(sch, sch.get_loops(_near(sch, "tile", vector))[-3:])
+        straight(sch, sch.get_loops(_near(sch, "tile", vector))[-3:])
         return
     sch.compute_inline(sch.get_sblock("tile"))
     if knobs["pad"] == "piece":
@@ -220,11 +220,3 @@ def _near(sch: s_tir.Schedule, name: str, loop: LoopRV) -> SBlockRV:
     sch.set_scope(block, 0, "local")
     sch.compute_at(block, loop, preserve_unit_loops=True)
     return block
-
-
-def _straight(sch: s_tir.Schedule, loops: list[LoopRV]) -> None:
-    """Code without loops: the last one vectorised, the others unrolled."""
-    *around, lane = loops
-    for loop in around:
-        sch.unroll(loop)
-    sch.vectorize(lane)

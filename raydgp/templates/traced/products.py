@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from tvm.s_tir import Schedule
-from tvm.s_tir.schedule import LoopRV, SBlockRV
+from tvm.s_tir.schedule import SBlockRV
 from tvm.tirx import IntImm, IterVar, Var
 
 from raydgp.space.knobs import divisors
 from raydgp.templates.llvm.registers import Registers, even_row
+from raydgp.templates.llvm.tiles import straight
 
 _FEWEST_ROWS = 4  # of the left matrix: with less, laying out the right one costs more than the product
 _EVEN = 7  # from so many vectors in a row on, one more makes them even
@@ -54,12 +55,12 @@ def matrix_product(sch: Schedule, registers: Registers) -> Schedule | None:
     sch.set_scope(product, 0, "local")
     sch.reverse_compute_at(out, j, preserve_unit_loops=True)
     sch.parallel(sch.fuse(*outer, i))
-    _straight(sch, [row, vector, lane])
-    _straight(sch, sch.get_loops(sch.decompose_reduction(product, k))[-3:])
+    straight(sch, [row, vector, lane])
+    straight(sch, sch.get_loops(sch.decompose_reduction(product, k))[-3:])
     *_, out_row, out_column = sch.get_loops(out)
     out_vector, out_lane = sch.split(out_column, [None, lanes])
     if vectors * lanes == columns:  # else a condition keeps what lies in the output, lane by lane, which is much code
-        _straight(sch, [out_row, out_vector, out_lane])
+        straight(sch, [out_row, out_vector, out_lane])
     else:
         sch.vectorize(out_lane)
     return sch
@@ -73,10 +74,10 @@ def _operands(node: Any) -> tuple[int, int] | None:
         return None
     i, j, k = (it.var for it in node.iter_vars[-3:])
     written, *read = indices
-    if kinds[-1] != IterVar.CommReduce:
-        return None
     sides = [tuple(_among(var, index) for var in (i, j, k)) for index in read]
-    if not _same(written[-2:], (i, j)) or sorted(sides) != [(False, True, True), (True, False, True)]:
+    if kinds[-1] != IterVar.CommReduce or not _same(written[-2:], (i, j)):
+        return None
+    if sorted(sides) != [(False, True, True), (True, False, True)]:
         return None
     right = sides.index((False, True, True))
     return (1 - right, right) if all(_among(var, read[right][-2:]) for var in (j, k)) else None
@@ -127,13 +128,6 @@ def _rows(extent: int, most: int, default: int) -> list[int]:
 def _one_of(sch: Schedule, values: list[int]) -> Any:
     """An open decision; the last one is the default."""
     return sch.sample_categorical(values, [1 / len(values)] * len(values), decision=len(values) - 1)
-
-
-def _straight(sch: Schedule, loops: list[LoopRV]) -> None:
-    *around, lane = loops
-    for loop in around:
-        sch.unroll(loop)
-    sch.vectorize(lane)
 
 
 def _same(index: list[Any], variables: tuple[Any, ...]) -> bool:
