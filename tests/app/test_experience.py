@@ -88,6 +88,22 @@ def test_another_run_helps_where_it_measured_the_same(tmp_path: Path, device, wo
         assert RunFolder(tmp_path / "before").compact() == compacted
 
 
+def test_an_operator_that_is_not_here_teaches_nothing_and_is_no_fault(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """Of a run with a package of somebody's that this environment lacks."""
+    write_run(tmp_path / "theirs", DEVICE, RELU, 64)
+    theirs = [
+        replace(record, context=replace(record.context, workload={"op": "their_attention", "n": 3}))
+        for record in records("layer7", RELU, {0: 1e-3})
+    ]
+    with RunFolder(tmp_path / "theirs").writer() as journal:
+        journal.append(theirs)
+    tasks = [Task("layer0", RELU, 1)]
+    experience = Experience(settings(tmp_path), tasks, TARGET, DEVICE)
+    (entry,) = experience.with_start_points(manifest(RELU), tasks, []).tasks
+    assert entry.settled
+    assert not caplog.records
+
+
 def test_on_a_gpu_a_layer_nobody_knows_starts_from_winners_on_other_gpus(tmp_path: Path):
     """Of processors there are none: their models come with the package."""
     target = Target.named("cuda/sm_90")

@@ -89,9 +89,11 @@ def test_the_default_sums_vectors_in_registers(i, j, transposed):
     assert "\tvfmadd231ss" not in code
 
 
-def test_a_vector_times_a_matrix_and_other_sums_are_metaschedules():
+def test_a_vector_times_a_matrix_a_matrix_times_itself_and_other_sums_are_others():
     few = kernel("few", product((2,), 1, 64, 64), AVX2)
     x, y, k = array(8, 16), array(8, 16, name="y"), te.reduce_axis((0, 16), "k")
     window = te.compute((8, 8), lambda i, j: te.sum(x[i, k] * y[j, k // 2], axis=k), name="window")
-    for workload in (few, kernel("window", te.create_prim_func([x, y, window]), AVX2)):
+    itself = te.compute((8, 8), lambda i, j: te.sum(x[i, k] * x[j, k], axis=k), name="itself")
+    others = [te.create_prim_func(each) for each in ([x, y, window], [x, itself])]
+    for workload in (few, *(kernel("other", each, AVX2) for each in others)):
         assert not knobs_of(config_space(workload, AVX2)) & {"split_0", "split_1"}

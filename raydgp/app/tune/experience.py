@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from raydgp.errors import InputError
 from raydgp.records import Context, Record, RunManifest
 from raydgp.records.run import runs_in
 from raydgp.settings import TuneSettings
@@ -84,7 +85,10 @@ class Experience:
                 yield from run.records(self._is_shared)
 
     def _is_shared(self, context: Context) -> bool:
-        return space_sharing_key(from_dict(context.workload)) in self._keys
+        try:
+            return space_sharing_key(from_dict(context.workload)) in self._keys
+        except InputError:  # an operator of somebody's package that is not here
+            return False
 
 
 def _fastest(records: Sequence[Record], size: int) -> list[int]:
